@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.conntrack;
+
+import org.jspecify.annotations.NullMarked;

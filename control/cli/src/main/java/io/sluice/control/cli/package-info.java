@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.control.cli;
+
+import org.jspecify.annotations.NullMarked;

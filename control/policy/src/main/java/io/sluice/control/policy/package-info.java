@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.control.policy;
+
+import org.jspecify.annotations.NullMarked;

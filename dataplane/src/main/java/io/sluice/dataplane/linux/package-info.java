@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.dataplane.linux;
+
+import org.jspecify.annotations.NullMarked;

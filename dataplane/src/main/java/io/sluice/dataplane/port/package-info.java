@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.dataplane.port;
+
+import org.jspecify.annotations.NullMarked;

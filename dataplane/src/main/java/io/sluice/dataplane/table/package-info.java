@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.dataplane.table;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.dnsproxy;
+
+import org.jspecify.annotations.NullMarked;

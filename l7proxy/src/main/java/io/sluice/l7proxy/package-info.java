@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.l7proxy;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.perf;
+
+import org.jspecify.annotations.NullMarked;
