@@ -1,0 +1,114 @@
+package io.sluice.control.agent;
+
+import java.util.List;
+import java.util.function.Predicate;
+
+/**
+ * What the running daemon can be asked and told. The API serves exactly this over its socket; tests
+ * talk to it directly.
+ *
+ * <p>Answers are immutable copies of one moment. A request that is wrong, or names something that
+ * does not exist, ends in a {@link RequestException} that says what is accepted.
+ *
+ * <p>Thread: any thread. Changes are handed to the control thread and answered when they have taken
+ * effect: after {@link #apply} returns, the next packet is judged by the new policy.
+ */
+public interface ControlPlane {
+    /** One page about the daemon: who, since when, which revision, what is wrong. */
+    StatusReport status();
+
+    /** All endpoints of this node, by namespace and name. */
+    List<EndpointReport> endpoints();
+
+    /**
+     * One endpoint.
+     *
+     * @param ref {@code namespace/name}, {@code name} (namespace {@code default}) or the endpoint's
+     *     number
+     * @throws RequestException NOT_FOUND
+     */
+    EndpointReport endpoint(String ref);
+
+    /**
+     * Makes the Pod that stands for the endpoint and plugs it in. The answer's state tells how far
+     * it got within a few seconds: an endpoint whose namespace is missing waits for it.
+     *
+     * @throws RequestException INVALID for a bad name, address or namespace; CONFLICT when the Pod
+     *     exists
+     */
+    EndpointReport addEndpoint(EndpointRequest request);
+
+    /**
+     * Unplugs the endpoint and removes its Pod.
+     *
+     * @param ref as for {@link #endpoint}
+     * @throws RequestException NOT_FOUND; CONFLICT when a watched folder owns the Pod
+     */
+    void deleteEndpoint(String ref);
+
+    /**
+     * Adds or changes the objects of a manifest: all of them, or none when one is wrong.
+     *
+     * @param source where the text is from, for messages: a file name or {@code -}
+     * @param text YAML or JSON, any number of documents
+     * @throws RequestException INVALID with one line per problem; CONFLICT when a watched folder
+     *     owns an object
+     */
+    List<ObjectChange> apply(String source, String text, ChangeMode mode);
+
+    /**
+     * Deletes the objects that a manifest names.
+     *
+     * @throws RequestException INVALID, NOT_FOUND, CONFLICT as for {@link #apply}
+     */
+    List<ObjectChange> delete(String source, String text, ChangeMode mode);
+
+    /**
+     * Deletes one object.
+     *
+     * @param kind kind, plural, or short name, in any case: {@code netpol}, {@code cnp}, {@code
+     *     Pod}
+     * @param namespace empty for a cluster-wide kind
+     */
+    ObjectChange delete(String kind, String namespace, String name, ChangeMode mode);
+
+    /**
+     * Objects in force, by kind, namespace and name.
+     *
+     * @param kinds kinds, plurals or short names; empty for all
+     * @throws RequestException INVALID for a kind that is not known, with those that are
+     */
+    List<ObjectReport> objects(List<String> kinds);
+
+    /** Identities that the live policy knows, by number. */
+    List<IdentityReport> identities();
+
+    /** Prefixes and their identities, by prefix. */
+    List<IpcacheReport> ipcache();
+
+    /** Tracked flows, in no order. */
+    List<ConntrackReport> conntrack();
+
+    /** Drops since start, by reason, endpoint and direction; reasons never seen are left out. */
+    List<DropReport> drops();
+
+    /** Every counter of the process, for {@code metrics}. */
+    List<CounterReport> counters();
+
+    /**
+     * The latest flows that match, oldest first.
+     *
+     * @param last flows at most, 0 to the size of the flow ring
+     */
+    List<Flow> flows(Predicate<Flow> filter, int last);
+
+    /**
+     * Follows the flows from here on.
+     *
+     * @param last recent matching flows to begin with
+     */
+    FlowCursor follow(Predicate<Flow> filter, int last);
+
+    /** Begins an orderly stop; returns at once. */
+    void shutdown();
+}

@@ -1,0 +1,21 @@
+package io.sluice.control.agent;
+
+import java.util.Map;
+
+/**
+ * One counter or gauge, as Prometheus names them.
+ *
+ * @param name {@code sluice_packets_in_total}
+ * @param help one sentence
+ * @param type whether it only grows
+ * @param labels label names and values
+ * @param value now
+ */
+public record CounterReport(
+        String name, String help, Type type, Map<String, String> labels, double value) {
+    /** How the value moves. */
+    public enum Type {
+        COUNTER,
+        GAUGE
+    }
+}

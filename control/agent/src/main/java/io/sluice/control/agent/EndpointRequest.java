@@ -1,0 +1,27 @@
+package io.sluice.control.agent;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * An endpoint to be added.
+ *
+ * @param namespace of the Pod that will stand for it, {@code default} if empty
+ * @param name of that Pod
+ * @param networkNamespace name or path of its network namespace; empty when {@code pid} tells it
+ * @param pid a process in that namespace, 0 when {@code networkNamespace} tells it
+ * @param addresses its addresses, at most one of each family; a family of the node's pool that is
+ *     missing is taken from the pool
+ * @param labels of the Pod
+ * @param device name of the device in the namespace, empty for {@code eth0}
+ * @param mtu of the device in bytes, 0 for the node's
+ */
+public record EndpointRequest(
+        String namespace,
+        String name,
+        String networkNamespace,
+        long pid,
+        List<String> addresses,
+        Map<String, String> labels,
+        String device,
+        int mtu) {}

@@ -1,0 +1,107 @@
+package io.sluice.control.agent;
+
+import java.time.Instant;
+import java.util.List;
+
+/**
+ * One flow event: something the switch decided about a packet, with names.
+ *
+ * @param sequence number of the event, from 0, without gaps but for lost ones
+ * @param time when the packet was judged
+ * @param uuid unique over all nodes
+ * @param nodeName node that saw it
+ * @param kind what kind of event
+ * @param verdict what became of the packet
+ * @param dropReason number of the drop reason, 0 when it was not dropped
+ * @param dropReasonName name of the drop reason, empty when it was not dropped
+ * @param ipVersion 4 or 6, 0 for a frame that is neither
+ * @param protocol IP protocol number, 0 when unknown
+ * @param tcpFlags low eight bits of the TCP flags, 0 for other protocols
+ * @param icmpType type of an ICMP message, -1 for other protocols
+ * @param icmpCode code of an ICMP message, -1 for other protocols
+ * @param source side that sent the packet
+ * @param destination side it was sent to
+ * @param direction policy direction of the decision
+ * @param reply whether the packet runs against the direction in which its flow was opened
+ * @param policyRevision revision that judged it
+ * @param egressBy authors of the sender's egress verdict, empty when it was not asked
+ * @param ingressBy authors of the receiver's ingress verdict, empty when it was not asked
+ * @param lengthBytes length of the IP packet, in bytes
+ */
+public record Flow(
+        long sequence,
+        Instant time,
+        String uuid,
+        String nodeName,
+        Kind kind,
+        Verdict verdict,
+        int dropReason,
+        String dropReasonName,
+        int ipVersion,
+        int protocol,
+        int tcpFlags,
+        int icmpType,
+        int icmpCode,
+        FlowPeer source,
+        FlowPeer destination,
+        Direction direction,
+        boolean reply,
+        long policyRevision,
+        List<PolicyAuthor> egressBy,
+        List<PolicyAuthor> ingressBy,
+        int lengthBytes) {
+    /** Kind of event, with the number of Cilium's monitor (pkg/monitor/api/types.go). */
+    public enum Kind {
+        /** A packet was dropped. */
+        DROP(1),
+        /** A packet was delivered. */
+        TRACE(4),
+        /** A new flow was judged by policy. */
+        POLICY_VERDICT(5);
+
+        private final int number;
+
+        Kind(final int number) {
+            this.number = number;
+        }
+
+        public int number() {
+            return number;
+        }
+    }
+
+    /** Verdict, with Hubble's number (flow.proto). */
+    public enum Verdict {
+        FORWARDED(1),
+        DROPPED(2),
+        AUDIT(4),
+        REDIRECTED(5);
+
+        private final int number;
+
+        Verdict(final int number) {
+            this.number = number;
+        }
+
+        public int number() {
+            return number;
+        }
+    }
+
+    /** Policy direction, with Hubble's number (flow.proto TrafficDirection). */
+    public enum Direction {
+        UNKNOWN(0),
+        INGRESS(1),
+        EGRESS(2);
+
+        private final int number;
+
+        Direction(final int number) {
+            this.number = number;
+        }
+
+        public int number() {
+            return number;
+        }
+    }
+}

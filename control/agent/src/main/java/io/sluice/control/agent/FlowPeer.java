@@ -1,0 +1,25 @@
+package io.sluice.control.agent;
+
+import java.util.List;
+
+/**
+ * One side of a flow event.
+ *
+ * @param endpointId number of the endpoint of this node, 0 when it is none
+ * @param identity number of its identity
+ * @param namespace of its Pod, empty when it has none
+ * @param podName of its Pod, empty when it has none
+ * @param labels of its identity: {@code k8s:app=web}, {@code reserved:world}
+ * @param address IP address as text, empty for a frame without one
+ * @param port transport port, 0 where the protocol has none
+ * @param mac Ethernet address as text
+ */
+public record FlowPeer(
+        int endpointId,
+        int identity,
+        String namespace,
+        String podName,
+        List<String> labels,
+        String address,
+        int port,
+        String mac) {}
