@@ -1,0 +1,190 @@
+# shellcheck shell=bash
+# Functions shared by the scripts of this folder. Sourced, never run:
+#
+#   . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
+#
+# Sets ROOT (the repository) and turns on -euo pipefail. Nothing here changes the machine until it is called.
+
+set -euo pipefail
+ROOT=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
+JDK_LEAST=25
+
+# ------------------------------------------------------------------------------------------------ words to people
+
+note() { printf '%s\n' "$*" >&2; }
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+usage_error() {
+    printf '%s: %s (see %s -h)\n' "${0##*/}" "$*" "${0##*/}" >&2
+    exit 2
+}
+
+# print_usage: the comment at the head of the calling script is its manual.
+print_usage() { awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$0"; }
+
+# ------------------------------------------------------------------------------------------------ leaving
+
+# on_exit COMMAND...: runs when the script ends, however it ends (SIGKILL aside), newest first.
+ON_EXIT=()
+on_exit() {
+    ON_EXIT+=("$(printf '%q ' "$@")")
+    trap run_on_exit EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+}
+
+run_on_exit() {
+    local status=$? i
+    trap - EXIT
+    trap '' INT TERM HUP
+    set +e
+    for ((i = ${#ON_EXIT[@]} - 1; i >= 0; i--)); do
+        eval "${ON_EXIT[i]}"
+    done
+    exit "$status"
+}
+
+# wait_until SECONDS COMMAND...: asks again every 50 ms; false when the time is over.
+wait_until() {
+    local end=$(($(date +%s%N) + $1 * 1000000000))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s%N)" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+# stop_process PID: SIGTERM, ten seconds, SIGKILL. Only for processes the caller started.
+stop_process() {
+    kill "$1" 2>/dev/null || return 0
+    wait_until 10 process_is_gone "$1" || kill -9 "$1" 2>/dev/null
+    wait "$1" 2>/dev/null
+    return 0
+}
+
+process_is_gone() {
+    local state
+    state=$(awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null) || return 0
+    [ -z "$state" ] || [ "$state" = Z ]
+}
+
+# ------------------------------------------------------------------------------------------------ Java
+
+# jdk_major FOLDER: the feature number of the JDK there, 0 if it is none (a JRE is none: nothing can be built with it).
+jdk_major() {
+    local version=""
+    if [ ! -x "$1/bin/java" ] || [ ! -x "$1/bin/javac" ]; then
+        echo 0
+        return
+    fi
+    if [ -r "$1/release" ]; then
+        version=$(sed -n 's/^JAVA_VERSION="\{0,1\}\([0-9]*\).*/\1/p' "$1/release")
+    fi
+    [ -n "$version" ] || version=$("$1/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p')
+    echo "${version:-0}"
+}
+
+# jdk_candidates: where to look, best first: what the user named, then the usual places, then the PATH.
+jdk_candidates() {
+    [ -z "${SLUICE_JAVA_HOME:-}" ] || printf '%s\n' "$SLUICE_JAVA_HOME"
+    [ -z "${JAVA_HOME:-}" ] || printf '%s\n' "$JAVA_HOME"
+    local folder
+    for folder in /usr/lib/jvm/* /opt/*jdk* /opt/*java* /opt/java/* "${HOME:-/root}"/.sdkman/candidates/java/* "${HOME:-/root}"/.jdks/*; do
+        [ ! -d "$folder" ] || printf '%s\n' "$folder"
+    done
+    local java
+    if java=$(command -v java); then
+        dirname -- "$(dirname -- "$(readlink -f -- "$java")")"
+    fi
+}
+
+# find_jdk: prints the folder of the first JDK that is new enough; false if there is none.
+find_jdk() {
+    local folder
+    while IFS= read -r folder; do
+        if [ "$(jdk_major "$folder")" -ge "$JDK_LEAST" ]; then
+            printf '%s\n' "$folder"
+            return 0
+        fi
+    done < <(jdk_candidates)
+    return 1
+}
+
+# use_jdk: exports JAVA_HOME, or ends the script with what was found and what to do.
+use_jdk() {
+    local found folder
+    if found=$(find_jdk); then
+        export JAVA_HOME=$found
+        return 0
+    fi
+    found=""
+    while IFS= read -r folder; do
+        found+="${found:+, }$folder ($(jdk_major "$folder"))"
+    done < <(jdk_candidates | sort -u)
+    die "no JDK of $JDK_LEAST or newer; looked at: ${found:-nothing}. Install one (Debian has none yet: see https://adoptium.net) under /usr/lib/jvm, or set SLUICE_JAVA_HOME to its folder"
+}
+
+# ------------------------------------------------------------------------------------------------ privilege
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+need_root() { is_root || die "needs root (network namespaces and TAP devices): sudo $0 $*"; }
+
+# why_no_namespaces: empty when namespaces and TAP devices can be made here, else the reason.
+why_no_namespaces() {
+    is_root || { echo "not root"; return; }
+    [ -c /dev/net/tun ] || { echo "/dev/net/tun is missing"; return; }
+    command -v ip >/dev/null || { echo "ip (package iproute2) is missing"; return; }
+    unshare --net true 2>/dev/null || echo "this machine refuses new network namespaces"
+}
+
+# ------------------------------------------------------------------------------------------------ namespaces
+
+netns_exists() { [ -e "/run/netns/$1" ]; }
+
+# netns_add NAME: a namespace with loopback up, cubic as its congestion control (a host's default may be another) and no
+# IPv6 duplicate address detection, so that an address is usable the moment it is there.
+netns_add() {
+    [[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || die "bad namespace name '$1': letters, digits, '.', '_' and '-' are accepted"
+    ! netns_exists "$1" || die "namespace $1 exists already: scripts/netns-down $1 removes it"
+    ip netns add "$1"
+    ip -n "$1" link set lo up
+    ip netns exec "$1" sysctl -q -w \
+        net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+        net.ipv4.ping_group_range="0 2147483647"
+    ip netns exec "$1" sysctl -q -w net.ipv4.tcp_congestion_control=cubic 2>/dev/null || true
+}
+
+# netns_del NAME: ends what still runs in the namespace, then removes it; no complaint if it is gone.
+netns_del() {
+    netns_exists "$1" || return 0
+    local pids
+    pids=$(ip netns pids "$1" 2>/dev/null) || pids=""
+    # shellcheck disable=SC2086 # a list of pids
+    [ -z "$pids" ] || kill $pids 2>/dev/null || true
+    ip netns delete "$1"
+}
+
+# in_netns NAME COMMAND...: runs it there.
+in_netns() { ip netns exec "$@"; }
+
+# ------------------------------------------------------------------------------------------------ build
+
+# build_is_fresh: whether the last build is newer than every source.
+build_is_fresh() {
+    local stamp=$ROOT/target/built
+    [ -e "$stamp" ] && [ -d "$ROOT/control/cli/target/lib" ] || return 1
+    [ -z "$(find "$ROOT" -name target -prune -o -path "$ROOT/.git" -prune -o -path "$ROOT/examples" -prune -o \
+        -path "$ROOT/docs" -prune -o \( -name '*.java' -o -name 'pom.xml' -o -path '*/src/main/resources/*' \) \
+        -newer "$stamp" -print -quit)" ]
+}
+
+mark_built() {
+    mkdir -p "$ROOT/target"
+    touch "$ROOT/target/built"
+}
