@@ -1,0 +1,108 @@
+package io.sluice.control.policy;
+
+/**
+ * Who decided.
+ *
+ * @param origin what kind of decision it was
+ * @param tier name of the tier; empty where no tier answered
+ * @param kind kind of the policy; empty where no policy answered
+ * @param namespace namespace of the policy; empty for cluster-scoped kinds
+ * @param name name of the policy
+ * @param rule 0-based index of the rule in its list; {@link #NO_RULE} if no rule matched, and the
+ *     policy named is then the first of those that isolate the endpoint
+ * @param list list of the rule: ingress, ingressDeny, egress, egressDeny; empty without a rule
+ * @param file manifest
+ * @param line line of the rule, or of the policy
+ */
+public record Author(
+        Origin origin,
+        String tier,
+        String kind,
+        String namespace,
+        String name,
+        int rule,
+        String list,
+        String file,
+        int line) {
+    /** Value of {@link #rule} where no rule matched. */
+    public static final int NO_RULE = -1;
+
+    /** Kinds of decision. */
+    public enum Origin {
+        /** A rule of a policy matched. */
+        RULE,
+        /** Policies isolate the endpoint and no rule of theirs matched. */
+        END_OF_TIER,
+        /** No policy selects the endpoint in this direction. */
+        DEFAULT,
+        /** Traffic from the endpoint's own node, which is always let in. */
+        OWN_NODE,
+        /** Traffic of a pod to itself. */
+        SELF,
+        /** The end is no endpoint: nothing enforces policy there. */
+        NOT_AN_ENDPOINT
+    }
+
+    public static final Author DEFAULT = ofOrigin(Origin.DEFAULT);
+    public static final Author OWN_NODE = ofOrigin(Origin.OWN_NODE);
+    public static final Author SELF = ofOrigin(Origin.SELF);
+    public static final Author NOT_AN_ENDPOINT = ofOrigin(Origin.NOT_AN_ENDPOINT);
+
+    private static Author ofOrigin(final Origin origin) {
+        return new Author(origin, "", "", "", "", NO_RULE, "", "", 0);
+    }
+
+    static Author ofRule(
+            final String tier,
+            final KubeObject policy,
+            final String list,
+            final int rule,
+            final SourceLocation where) {
+        final ObjectRef ref = policy.ref();
+        return new Author(
+                Origin.RULE,
+                tier,
+                ref.kind(),
+                ref.namespace(),
+                ref.name(),
+                rule,
+                list,
+                where.file(),
+                where.line());
+    }
+
+    static Author ofTierEnd(final String tier, final KubeObject isolating) {
+        final ObjectRef ref = isolating.ref();
+        return new Author(
+                Origin.END_OF_TIER,
+                tier,
+                ref.kind(),
+                ref.namespace(),
+                ref.name(),
+                NO_RULE,
+                "",
+                isolating.where().file(),
+                isolating.where().line());
+    }
+
+    /** One phrase: {@code NetworkPolicy shop/db ingress[0] (db.yaml:12)}. */
+    @Override
+    public String toString() {
+        return switch (origin) {
+            case RULE -> policy() + " " + list + "[" + rule + "]" + place();
+            case END_OF_TIER -> "end of tier " + tier + ": isolated by " + policy() + place();
+            case DEFAULT -> "default: no policy selects the endpoint";
+            case OWN_NODE -> "traffic from the endpoint's own node";
+            case SELF -> "a pod to itself";
+            case NOT_AN_ENDPOINT -> "not an endpoint: nothing to enforce";
+        };
+    }
+
+    private String policy() {
+        return kind + " " + (namespace.isEmpty() ? name : namespace + "/" + name);
+    }
+
+    private String place() {
+        return file.isEmpty() ? "" : " (" + file + ":" + line + ")";
+    }
+}

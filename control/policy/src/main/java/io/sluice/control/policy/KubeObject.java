@@ -1,0 +1,71 @@
+package io.sluice.control.policy;
+
+import java.util.List;
+import java.util.Map;
+
+/** An object that the policy engine knows: a piece of the world, or a policy. Immutable. */
+public sealed interface KubeObject
+        permits KubeObject.Policy,
+                KubeObject.Namespace,
+                KubeObject.Node,
+                KubeObject.ServiceAccount,
+                KubeObject.Service,
+                KubeObject.EndpointSlice,
+                KubeObject.CiliumCidrGroup,
+                Pod {
+    ObjectMeta meta();
+
+    default ObjectRef ref() {
+        return meta().ref();
+    }
+
+    default SourceLocation where() {
+        return meta().where();
+    }
+
+    /** Kinds that decide about traffic, as opposed to those that describe the world. */
+    sealed interface Policy extends KubeObject permits NetworkPolicy, CiliumPolicy {}
+
+    /** Kind {@code Namespace}; its labels are what namespace selectors match. */
+    record Namespace(ObjectMeta meta) implements KubeObject {}
+
+    /**
+     * Kind {@code Node}.
+     *
+     * @param meta name and labels
+     * @param addresses {@code status.addresses} of the types InternalIP and ExternalIP
+     */
+    record Node(ObjectMeta meta, List<IpAddress> addresses) implements KubeObject {}
+
+    /** Kind {@code ServiceAccount}. */
+    record ServiceAccount(ObjectMeta meta) implements KubeObject {}
+
+    /**
+     * Kind {@code Service}.
+     *
+     * @param meta name and labels
+     * @param selector {@code spec.selector}; empty for a service whose backends are listed by
+     *     EndpointSlices only
+     * @param clusterIps {@code spec.clusterIPs}
+     */
+    record Service(ObjectMeta meta, Map<String, String> selector, List<IpAddress> clusterIps)
+            implements KubeObject {}
+
+    /**
+     * Kind {@code EndpointSlice}.
+     *
+     * @param meta name and labels
+     * @param service value of the label {@code kubernetes.io/service-name}; empty if there is none
+     * @param addresses addresses of all endpoints of the slice
+     */
+    record EndpointSlice(ObjectMeta meta, String service, List<IpAddress> addresses)
+            implements KubeObject {}
+
+    /**
+     * Kind {@code CiliumCIDRGroup}.
+     *
+     * @param meta name and labels
+     * @param cidrs {@code spec.externalCIDRs}
+     */
+    record CiliumCidrGroup(ObjectMeta meta, List<Cidr> cidrs) implements KubeObject {}
+}

@@ -1,0 +1,67 @@
+package io.sluice.control.policy;
+
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A label selector as written: all requirements must hold; none means everything.
+ *
+ * @param requirements {@code matchLabels} as {@code In} with one value, then {@code
+ *     matchExpressions}
+ */
+public record LabelSelector(List<Requirement> requirements) {
+    public static final LabelSelector EVERYTHING = new LabelSelector(List.of());
+
+    /** What a requirement asks of the value of its key. */
+    public enum Operator {
+        /** The key is there and its value is listed. */
+        IN("In"),
+        /** The key is absent, or its value is not listed. */
+        NOT_IN("NotIn"),
+        /** The key is there. */
+        EXISTS("Exists"),
+        /** The key is absent. */
+        DOES_NOT_EXIST("DoesNotExist");
+
+        private final String text;
+
+        Operator(final String text) {
+            this.text = text;
+        }
+
+        public String text() {
+            return text;
+        }
+    }
+
+    /**
+     * One condition on one label.
+     *
+     * @param key label key as written, a Cilium source prefix included
+     * @param operator the condition
+     * @param values listed values; empty for Exists and DoesNotExist
+     */
+    public record Requirement(String key, Operator operator, Set<String> values) {
+        @Override
+        public String toString() {
+            return switch (operator) {
+                case IN ->
+                        values.size() == 1
+                                ? key + "=" + values.iterator().next()
+                                : key + " in (" + String.join(",", values) + ")";
+                case NOT_IN -> key + " notin (" + String.join(",", values) + ")";
+                case EXISTS -> key;
+                case DOES_NOT_EXIST -> "!" + key;
+            };
+        }
+    }
+
+    /** kubectl's selector text; {@code <all>} for the empty selector. */
+    @Override
+    public String toString() {
+        if (requirements.isEmpty()) {
+            return "<all>";
+        }
+        return String.join(",", requirements.stream().map(Requirement::toString).toList());
+    }
+}

@@ -1,0 +1,35 @@
+package io.sluice.control.policy;
+
+/**
+ * Name of an object.
+ *
+ * @param kind as in the manifest, {@code Pod}
+ * @param namespace empty for cluster-scoped kinds
+ * @param name {@code metadata.name}
+ */
+public record ObjectRef(String kind, String namespace, String name)
+        implements Comparable<ObjectRef> {
+    public static ObjectRef pod(final String namespace, final String name) {
+        return new ObjectRef("Pod", namespace, name);
+    }
+
+    /** {@code namespace/name}, or the name alone for cluster-scoped kinds. */
+    public String path() {
+        return namespace.isEmpty() ? name : namespace + "/" + name;
+    }
+
+    @Override
+    public int compareTo(final ObjectRef other) {
+        int order = kind.compareTo(other.kind);
+        if (order == 0) {
+            order = namespace.compareTo(other.namespace);
+        }
+        return order == 0 ? name.compareTo(other.name) : order;
+    }
+
+    /** {@code Pod shop/frontend}. */
+    @Override
+    public String toString() {
+        return kind + " " + path();
+    }
+}

@@ -1,0 +1,41 @@
+package io.sluice.control.policy;
+
+import java.util.List;
+import java.util.Set;
+
+/**
+ * What the compiler is told beside the world.
+ *
+ * @param clusterName value of the label {@code io.cilium.k8s.policy.cluster}
+ * @param nodeName name of this node; empty offline, where every pod is on the node its manifest
+ *     names
+ * @param defaultVerdict answer where no policy answered
+ * @param cidrMatches peers beside the world that CIDR rules of Cilium policies match ({@code
+ *     policyCIDRMatchMode})
+ * @param hostAddresses addresses of this node beside those of its Node object, the gateway's
+ *     included
+ */
+public record PolicyOptions(
+        String clusterName,
+        String nodeName,
+        PolicyEntry.Verdict defaultVerdict,
+        Set<CidrMatch> cidrMatches,
+        List<IpAddress> hostAddresses) {
+    /** Peers that CIDR rules of Cilium policies can be told to match. */
+    public enum CidrMatch {
+        PODS,
+        NODES
+    }
+
+    public static final PolicyOptions DEFAULTS =
+            new PolicyOptions("default", "", PolicyEntry.Verdict.ALLOW, Set.of(), List.of());
+
+    public PolicyOptions {
+        cidrMatches = Set.copyOf(cidrMatches);
+        hostAddresses = List.copyOf(hostAddresses);
+    }
+
+    public PolicyOptions withNode(final String name, final List<IpAddress> addresses) {
+        return new PolicyOptions(clusterName, name, defaultVerdict, cidrMatches, addresses);
+    }
+}
