@@ -1,0 +1,154 @@
+package io.sluice.dataplane;
+
+import java.util.Objects;
+import org.agrona.concurrent.status.AtomicCounter;
+import org.agrona.concurrent.status.CountersManager;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the lane counts. Kept in Agrona counters, which control maps into a file, so that they can
+ * be read while the daemon runs, hangs or is gone.
+ *
+ * <p>The sum that always holds: {@code packets in = forwarded + answered + sum of drops}. ICMP
+ * errors that the switch sends and fragments it makes are counted apart, because they are extra
+ * frames.
+ *
+ * <p>Labels in the file: {@code lane.packets_in}, {@code drop.POLICY_DENIED.egress.packets}, ...
+ *
+ * <p>Thread: written by the lane alone; read by any.
+ */
+public final class LaneCounters {
+    /** Type id of these counters in the file. */
+    public static final int COUNTER_TYPE_ID = 1;
+
+    private static final DropReason[] REASONS = DropReason.values();
+
+    private final AtomicCounter packetsIn;
+    private final AtomicCounter bytesIn;
+    private final AtomicCounter forwardedPackets;
+    private final AtomicCounter forwardedBytes;
+    private final AtomicCounter answered;
+    private final AtomicCounter icmpErrorsSent;
+    private final AtomicCounter fragmentsSent;
+    private final AtomicCounter policyVerdicts;
+    private final @Nullable AtomicCounter[] dropPackets =
+            new @Nullable AtomicCounter[DropReason.CODES * 2];
+    private final @Nullable AtomicCounter[] dropBytes =
+            new @Nullable AtomicCounter[DropReason.CODES * 2];
+
+    /**
+     * Allocates the counters.
+     *
+     * @param manager over the counter file's buffers
+     */
+    public LaneCounters(final CountersManager manager) {
+        packetsIn = counter(manager, "lane.packets_in");
+        bytesIn = counter(manager, "lane.bytes_in");
+        forwardedPackets = counter(manager, "lane.forwarded_packets");
+        forwardedBytes = counter(manager, "lane.forwarded_bytes");
+        answered = counter(manager, "lane.answered");
+        icmpErrorsSent = counter(manager, "lane.icmp_errors_sent");
+        fragmentsSent = counter(manager, "lane.fragments_sent");
+        policyVerdicts = counter(manager, "lane.policy_verdicts");
+        for (final DropReason reason : REASONS) {
+            for (final TrafficDirection direction : TrafficDirection.values()) {
+                final String label = "drop." + reason + "." + direction.label();
+                dropPackets[slot(reason, direction)] = counter(manager, label + ".packets");
+                dropBytes[slot(reason, direction)] = counter(manager, label + ".bytes");
+            }
+        }
+    }
+
+    private static AtomicCounter counter(final CountersManager manager, final String label) {
+        return manager.newCounter(label, COUNTER_TYPE_ID);
+    }
+
+    /** Every reason has its counters from the start. */
+    private static AtomicCounter at(
+            final @Nullable AtomicCounter[] counters,
+            final DropReason reason,
+            final TrafficDirection direction) {
+        return Objects.requireNonNull(counters[slot(reason, direction)]);
+    }
+
+    private static int slot(final DropReason reason, final TrafficDirection direction) {
+        return reason.code() * 2 + (direction == TrafficDirection.EGRESS ? 0 : 1);
+    }
+
+    void received(final int bytes) {
+        packetsIn.incrementRelease();
+        bytesIn.getAndAddRelease(bytes);
+    }
+
+    void forwarded(final int bytes) {
+        forwardedPackets.incrementRelease();
+        forwardedBytes.getAndAddRelease(bytes);
+    }
+
+    void answered() {
+        answered.incrementRelease();
+    }
+
+    void icmpErrorSent() {
+        icmpErrorsSent.incrementRelease();
+    }
+
+    void fragmentSent() {
+        fragmentsSent.incrementRelease();
+    }
+
+    void policyVerdict() {
+        policyVerdicts.incrementRelease();
+    }
+
+    void dropped(final DropReason reason, final TrafficDirection direction, final int bytes) {
+        at(dropPackets, reason, direction).incrementRelease();
+        at(dropBytes, reason, direction).getAndAddRelease(bytes);
+    }
+
+    /** Packets received from all ports. */
+    public long packetsIn() {
+        return packetsIn.get();
+    }
+
+    /** Packets sent on to another port. */
+    public long forwardedPackets() {
+        return forwardedPackets.get();
+    }
+
+    /** Packets that the switch itself answered (ARP, neighbour discovery, ping to the gateway). */
+    public long answeredPackets() {
+        return answered.get();
+    }
+
+    /** ICMP errors sent on behalf of dropped packets. */
+    public long icmpErrorsSentPackets() {
+        return icmpErrorsSent.get();
+    }
+
+    /** Fragments made of packets that were too long for their port. */
+    public long fragmentsSentPackets() {
+        return fragmentsSent.get();
+    }
+
+    /** Packets that a policy map was asked about. */
+    public long policyVerdictPackets() {
+        return policyVerdicts.get();
+    }
+
+    /** Packets dropped for this reason. */
+    public long droppedPackets(final DropReason reason, final TrafficDirection direction) {
+        return at(dropPackets, reason, direction).get();
+    }
+
+    /** Packets dropped for any reason. */
+    public long droppedPackets() {
+        long sum = 0;
+        for (final DropReason reason : REASONS) {
+            for (final TrafficDirection direction : TrafficDirection.values()) {
+                sum += droppedPackets(reason, direction);
+            }
+        }
+        return sum;
+    }
+}

@@ -1,0 +1,130 @@
+package io.sluice.dataplane.table;
+
+import java.util.List;
+
+/**
+ * What the lane knows of the workload behind a port: its addresses, identity and two policy maps.
+ *
+ * <p>The uplink is an endpoint too: it stands for the node and everything behind it, its maps allow
+ * all, and the identity of a packet from there comes from the ipcache. Immutable; any thread.
+ */
+public final class Endpoint {
+    /** What is behind the port. */
+    public enum Kind {
+        /** No endpoint: packets to and from this port are not let through. */
+        NONE,
+        /** One workload; sends only from its own addresses. */
+        WORKLOAD,
+        /** The node and the world behind it; sends from any address that is no local endpoint's. */
+        UPLINK
+    }
+
+    /** Stands at every port index without an endpoint. */
+    public static final Endpoint NONE =
+            new Endpoint(
+                    Kind.NONE,
+                    0,
+                    0,
+                    0,
+                    List.of(),
+                    PolicyMap.always(PolicyEntry.deny(203, 0)),
+                    PolicyMap.always(PolicyEntry.deny(203, 0)));
+
+    private final Kind kind;
+    private final int identity;
+    private final long mac;
+    private final int mtu;
+    private final long[] addressHighs;
+    private final long[] addressLows;
+    private final PolicyMap egress;
+    private final PolicyMap ingress;
+
+    /** An IP address in the 128-bit space. */
+    public record Address(long high, long low) {}
+
+    private Endpoint(
+            final Kind kind,
+            final int identity,
+            final long mac,
+            final int mtu,
+            final List<Address> addresses,
+            final PolicyMap egress,
+            final PolicyMap ingress) {
+        this.kind = kind;
+        this.identity = identity;
+        this.mac = mac;
+        this.mtu = mtu;
+        this.addressHighs = addresses.stream().mapToLong(Address::high).toArray();
+        this.addressLows = addresses.stream().mapToLong(Address::low).toArray();
+        this.egress = egress;
+        this.ingress = ingress;
+    }
+
+    /**
+     * A workload.
+     *
+     * @param mac MAC of its device, in the low 48 bits
+     * @param mtu largest IP packet its device takes, in bytes
+     * @param addresses the addresses it may send from (link-local ones included)
+     */
+    public static Endpoint workload(
+            final int identity,
+            final long mac,
+            final int mtu,
+            final List<Address> addresses,
+            final PolicyMap egress,
+            final PolicyMap ingress) {
+        return new Endpoint(Kind.WORKLOAD, identity, mac, mtu, addresses, egress, ingress);
+    }
+
+    /**
+     * The uplink.
+     *
+     * @param mac MAC of the node's side of the device
+     */
+    public static Endpoint uplink(final long mac, final int mtu) {
+        final PolicyMap allowAll = PolicyMap.always(PolicyEntry.allow(0));
+        return new Endpoint(Kind.UPLINK, 0, mac, mtu, List.of(), allowAll, allowAll);
+    }
+
+    public Kind kind() {
+        return kind;
+    }
+
+    /**
+     * Identity of a workload; 0 for the uplink, whose packets carry the identity of their source.
+     */
+    public int identity() {
+        return identity;
+    }
+
+    /** MAC of the device on the workload's side. */
+    public long mac() {
+        return mac;
+    }
+
+    /** Largest IP packet the device takes, in bytes. */
+    public int mtu() {
+        return mtu;
+    }
+
+    /** What the workload may send, by the identity of the receiver. */
+    public PolicyMap egress() {
+        return egress;
+    }
+
+    /** What the workload may be sent, by the identity of the sender. */
+    public PolicyMap ingress() {
+        return ingress;
+    }
+
+    /** Whether the workload may use this source address. */
+    public boolean hasAddress(final long high, final long low) {
+        for (int i = 0; i < addressLows.length; i++) {
+            if (addressLows[i] == low && addressHighs[i] == high) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

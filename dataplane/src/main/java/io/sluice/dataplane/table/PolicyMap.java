@@ -1,0 +1,269 @@
+package io.sluice.dataplane.table;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Policy map: (identity of the far side, protocol, port) to {@link PolicyEntry}, for one direction
+ * of one endpoint, or of all endpoints with the same rules.
+ *
+ * <h2>Theory of operation</h2>
+ *
+ * <p>Control has decided beforehand what every identity may do: a <em>verdict program</em> per
+ * identity, equal programs stored once. A lookup is one hash probe for the identity and one binary
+ * search over the port intervals of the protocol. Its cost does not depend on how many policies,
+ * rules or endpoints there are.
+ *
+ * <p>Layout, one native segment:
+ *
+ * <pre>
+ *   identities   slots x { int identity + 1 (0 = free), int program offset }   open addressing, half full at most
+ *   program      long entry for protocols not listed
+ *                int number of protocols, int 0
+ *                n x { int protocol, int first interval (absolute offset), int intervals, int 0 }
+ *   intervals    { long entry, int first port, int 0 }, ascending, the first begins at port 0
+ * </pre>
+ *
+ * <p>An interval ends where the next begins, so every port has exactly one answer. For ICMP the
+ * port is type * 256 + code. An identity without a program is denied: control knows every identity
+ * that the ipcache can answer, and a gap must fail closed.
+ *
+ * <p>Immutable once built; any thread. The memory lives as long as someone can reach the map, so a
+ * lane that still judges by an old snapshot keeps it alive.
+ */
+public final class PolicyMap {
+    private static final int IDENTITY_SLOT_BYTES = 8;
+    private static final int PROGRAM_HEADER_BYTES = 16;
+    private static final int PROTOCOL_BYTES = 16;
+    private static final int INTERVAL_BYTES = 16;
+
+    private final MemorySegment memory;
+    private final int identityMask;
+    private final int identityCount;
+    private final int programCount;
+    private final long unknownIdentity;
+
+    private PolicyMap(
+            final MemorySegment memory,
+            final int identityMask,
+            final int identityCount,
+            final int programCount,
+            final long unknownIdentity) {
+        this.memory = memory;
+        this.identityMask = identityMask;
+        this.identityCount = identityCount;
+        this.programCount = programCount;
+        this.unknownIdentity = unknownIdentity;
+    }
+
+    /**
+     * A map that gives every identity, protocol and port the same answer.
+     *
+     * @param entry the {@link PolicyEntry}
+     */
+    public static PolicyMap always(final long entry) {
+        return new Builder(entry).build();
+    }
+
+    /**
+     * The answer for a packet.
+     *
+     * @param identity of the far side
+     * @param protocol IP protocol number
+     * @param port destination port; ICMP type * 256 + code; 0 for protocols without ports
+     * @return a {@link PolicyEntry}
+     */
+    public long lookup(final int identity, final int protocol, final int port) {
+        int slot = hash(identity) & identityMask;
+        while (true) {
+            final long at = (long) slot * IDENTITY_SLOT_BYTES;
+            final int found = memory.get(ValueLayout.JAVA_INT, at);
+            if (found == identity + 1) {
+                return run(memory.get(ValueLayout.JAVA_INT, at + 4), protocol, port);
+            }
+            if (found == 0) {
+                return unknownIdentity;
+            }
+            slot = (slot + 1) & identityMask;
+        }
+    }
+
+    private long run(final int program, final int protocol, final int port) {
+        final int protocols = memory.get(ValueLayout.JAVA_INT, program + 8L);
+        for (int i = 0; i < protocols; i++) {
+            final long at = program + PROGRAM_HEADER_BYTES + (long) i * PROTOCOL_BYTES;
+            if (memory.get(ValueLayout.JAVA_INT, at) == protocol) {
+                return search(
+                        memory.get(ValueLayout.JAVA_INT, at + 4),
+                        memory.get(ValueLayout.JAVA_INT, at + 8),
+                        port);
+            }
+        }
+        return memory.get(ValueLayout.JAVA_LONG, program);
+    }
+
+    private long search(final int intervals, final int count, final int port) {
+        int low = 0;
+        int high = count - 1;
+        while (low < high) {
+            final int middle = (low + high + 1) >>> 1;
+            final long at = intervals + (long) middle * INTERVAL_BYTES;
+            if (memory.get(ValueLayout.JAVA_INT, at + 8) <= port) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        return memory.get(ValueLayout.JAVA_LONG, intervals + (long) low * INTERVAL_BYTES);
+    }
+
+    /** Identities that have a program. */
+    public int identityCount() {
+        return identityCount;
+    }
+
+    /** Distinct programs. */
+    public int programCount() {
+        return programCount;
+    }
+
+    /** Native memory of this map. */
+    public long sizeBytes() {
+        return memory.byteSize();
+    }
+
+    private static int hash(final int identity) {
+        final int mixed = identity * 0x9E37_79B9;
+        return mixed ^ mixed >>> 15;
+    }
+
+    /**
+     * Verdict program of an identity.
+     *
+     * @param otherProtocols answer for protocols that are not listed
+     * @param protocols answers by protocol; a protocol appears once
+     */
+    public record Program(long otherProtocols, List<ProtocolPorts> protocols) {
+        public Program {
+            protocols = List.copyOf(protocols);
+        }
+    }
+
+    /**
+     * Answers for the ports of one protocol.
+     *
+     * @param protocol IP protocol number, 0 to 255
+     * @param intervals ascending; the first begins at port 0, each ends where the next begins
+     */
+    public record ProtocolPorts(int protocol, List<Interval> intervals) {
+        public ProtocolPorts {
+            intervals = List.copyOf(intervals);
+            if (intervals.isEmpty() || intervals.getFirst().firstPort() != 0) {
+                throw new IllegalArgumentException("intervals must cover all ports from 0");
+            }
+            for (int i = 1; i < intervals.size(); i++) {
+                if (intervals.get(i).firstPort() <= intervals.get(i - 1).firstPort()) {
+                    throw new IllegalArgumentException("intervals must ascend: " + intervals);
+                }
+            }
+        }
+    }
+
+    /**
+     * One answer from a port on, up to the next interval.
+     *
+     * @param firstPort 0 to 65535
+     * @param entry the {@link PolicyEntry}
+     */
+    public record Interval(int firstPort, long entry) {}
+
+    /** Collects programs and lays them out. Thread: one. */
+    public static final class Builder {
+        private final long unknownIdentity;
+        private final Map<Integer, Program> programs = new HashMap<>();
+
+        /**
+         * @param unknownIdentity answer for an identity without a program
+         */
+        public Builder(final long unknownIdentity) {
+            this.unknownIdentity = unknownIdentity;
+        }
+
+        /**
+         * Gives an identity its program; equal programs are stored once.
+         *
+         * @param identity 0 to 2^31-2
+         */
+        public Builder program(final int identity, final Program program) {
+            programs.put(identity, program);
+            return this;
+        }
+
+        /** Lays the map out in native memory. */
+        public PolicyMap build() {
+            final Map<Program, Integer> offsets = new HashMap<>();
+            final List<Program> order = new ArrayList<>();
+            final int slots = Integer.highestOneBit(Math.max(1, programs.size()) * 2) << 1;
+            long next = (long) slots * IDENTITY_SLOT_BYTES;
+            for (final Program program : programs.values()) {
+                if (offsets.putIfAbsent(program, (int) next) == null) {
+                    order.add(program);
+                    next += sizeOf(program);
+                    if (next > Integer.MAX_VALUE) {
+                        throw new IllegalStateException("a policy map is larger than 2 GiB");
+                    }
+                }
+            }
+
+            final MemorySegment memory = Arena.ofAuto().allocate(next, 64);
+            for (final Program program : order) {
+                write(memory, program, offsets.getOrDefault(program, 0));
+            }
+            programs.forEach(
+                    (identity, program) -> {
+                        int slot = hash(identity) & (slots - 1);
+                        while (memory.get(ValueLayout.JAVA_INT, (long) slot * IDENTITY_SLOT_BYTES)
+                                != 0) {
+                            slot = (slot + 1) & (slots - 1);
+                        }
+                        final long at = (long) slot * IDENTITY_SLOT_BYTES;
+                        memory.set(ValueLayout.JAVA_INT, at, identity + 1);
+                        memory.set(ValueLayout.JAVA_INT, at + 4, offsets.getOrDefault(program, 0));
+                    });
+            return new PolicyMap(memory, slots - 1, programs.size(), order.size(), unknownIdentity);
+        }
+
+        private static long sizeOf(final Program program) {
+            long size = PROGRAM_HEADER_BYTES;
+            for (final ProtocolPorts ports : program.protocols()) {
+                size += PROTOCOL_BYTES + (long) ports.intervals().size() * INTERVAL_BYTES;
+            }
+            return size;
+        }
+
+        private static void write(
+                final MemorySegment memory, final Program program, final int offset) {
+            final int protocols = program.protocols().size();
+            memory.set(ValueLayout.JAVA_LONG, offset, program.otherProtocols());
+            memory.set(ValueLayout.JAVA_INT, offset + 8L, protocols);
+            int intervals = offset + PROGRAM_HEADER_BYTES + protocols * PROTOCOL_BYTES;
+            long at = offset + (long) PROGRAM_HEADER_BYTES;
+            for (final ProtocolPorts ports : program.protocols()) {
+                memory.set(ValueLayout.JAVA_INT, at, ports.protocol());
+                memory.set(ValueLayout.JAVA_INT, at + 4, intervals);
+                memory.set(ValueLayout.JAVA_INT, at + 8, ports.intervals().size());
+                at += PROTOCOL_BYTES;
+                for (final Interval interval : ports.intervals()) {
+                    memory.set(ValueLayout.JAVA_LONG, intervals, interval.entry());
+                    memory.set(ValueLayout.JAVA_INT, intervals + 8L, interval.firstPort());
+                    intervals += INTERVAL_BYTES;
+                }
+            }
+        }
+    }
+}
