@@ -147,8 +147,8 @@ why_no_namespaces() {
 
 netns_exists() { [ -e "/run/netns/$1" ]; }
 
-# netns_add NAME: a namespace with loopback up, cubic as its congestion control (a host's default may be another) and no
-# IPv6 duplicate address detection, so that an address is usable the moment it is there.
+# netns_add NAME: a namespace with loopback up and no IPv6 duplicate address detection, so that an address is usable the
+# moment it is there.
 netns_add() {
     [[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || die "bad namespace name '$1': letters, digits, '.', '_' and '-' are accepted"
     ! netns_exists "$1" || die "namespace $1 exists already: scripts/netns-down $1 removes it"
@@ -157,7 +157,6 @@ netns_add() {
     ip netns exec "$1" sysctl -q -w \
         net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
         net.ipv4.ping_group_range="0 2147483647"
-    ip netns exec "$1" sysctl -q -w net.ipv4.tcp_congestion_control=cubic 2>/dev/null || true
 }
 
 # netns_del NAME: ends what still runs in the namespace, then removes it; no complaint if it is gone.
@@ -173,12 +172,58 @@ netns_del() {
 # in_netns NAME COMMAND...: runs it there.
 in_netns() { ip netns exec "$@"; }
 
+# start_in_netns NAME LOG COMMAND...: runs it there in the background until the script ends. Sets STARTED_PID. Called directly,
+# not through in_netns: `ip netns exec` becomes the command, so the pid is the command's own.
+start_in_netns() {
+    local name=$1 log=$2
+    shift 2
+    ip netns exec "$name" "$@" </dev/null >"$log" 2>&1 &
+    STARTED_PID=$!
+    on_exit stop_process "$STARTED_PID"
+}
+
+# need_free_netns NAME...: each must be free, or one line names those that are not and how to get rid of them.
+need_free_netns() {
+    local name taken=()
+    for name in "$@"; do
+        ! netns_exists "$name" || taken+=("$name")
+    done
+    [ ${#taken[@]} = 0 ] ||
+        die "these namespaces exist already, from a run that was killed or from you: remove them with scripts/netns-down ${taken[*]}"
+}
+
+# ------------------------------------------------------------------------------------------------ the daemon
+
+# daemon_start NODE WORK ARGUMENT...: starts `sluice run ARGUMENT...` in the namespace NODE, with its run and state folder
+# in WORK, log in WORK/daemon.log. Sets DAEMON_PID and exports SLUICE_SOCKET, by which every later `sluice` finds it.
+daemon_start() {
+    local node=$1 work=$2
+    shift 2
+    export SLUICE_SOCKET=$work/run/api.sock
+    start_in_netns "$node" "$work/daemon.log" \
+        "$ROOT/scripts/sluice" run --run-folder "$work/run" --state-folder "$work/state" "$@"
+    DAEMON_PID=$STARTED_PID
+    if ! wait_until 30 daemon_is_up_or_gone || process_is_gone "$DAEMON_PID"; then
+        tail -n 20 "$work/daemon.log" >&2
+        die "the daemon did not start; its log is above"
+    fi
+}
+
+daemon_is_up_or_gone() { [ -S "$SLUICE_SOCKET" ] || process_is_gone "$DAEMON_PID"; }
+
+sluice() { "$ROOT/scripts/sluice" "$@"; }
+
+# endpoints_ready COUNT: whether so many endpoints are READY and none is in another state.
+endpoints_ready() {
+    [ "$(sluice endpoint list -o json | jq -r '[.[].state] | "\(map(select(. == "READY")) | length)/\(length)"')" = "$1/$1" ]
+}
+
 # ------------------------------------------------------------------------------------------------ build
 
 # build_is_fresh: whether the last build is newer than every source.
 build_is_fresh() {
     local stamp=$ROOT/target/built
-    [ -e "$stamp" ] && [ -d "$ROOT/control/cli/target/lib" ] || return 1
+    [ -e "$stamp" ] && [ -e "$ROOT/control/cli/target/sluice.jar" ] || return 1
     [ -z "$(find "$ROOT" -name target -prune -o -path "$ROOT/.git" -prune -o -path "$ROOT/examples" -prune -o \
         -path "$ROOT/docs" -prune -o \( -name '*.java' -o -name 'pom.xml' -o -path '*/src/main/resources/*' \) \
         -newer "$stamp" -print -quit)" ]
