@@ -5,7 +5,8 @@ package io.sluice.conntrack;
  *
  * <p>Addresses are 128 bits in two big-endian longs; IPv4 addresses are mapped ({@code
  * ::ffff:a.b.c.d}, RFC 4291 section 2.5.5.2), so that every step after parsing exists once. For
- * ICMP and ICMPv6 echo both ports are the identifier; for protocols without ports both are 0.
+ * ICMP and ICMPv6 echo both ports are the identifier, and {@link #echoReply} tells a reply from a
+ * request; for protocols without ports both are 0.
  *
  * <p>A reused cursor, filled by the parser. Thread: owned by one lane.
  */
@@ -29,6 +30,12 @@ public final class Tuple {
 
     /** Destination port, 0 to 65535. */
     public int destinationPort;
+
+    /**
+     * Whether this is an ICMP or ICMPv6 echo reply; false for everything else. Without it a request
+     * of the responder with the same identifier would look like a reply, and pass without policy.
+     */
+    public boolean echoReply;
 
     /** Whether both addresses are mapped IPv4 addresses. */
     public boolean isIpv4() {
