@@ -1,0 +1,80 @@
+package io.sluice.dataplane.wire;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * TCP header (RFC 9293 section 3.1).
+ *
+ * <p>Any thread that owns the segment.
+ */
+public final class Tcp {
+    /** Length without options, in bytes. */
+    public static final int BYTES_MIN = 20;
+
+    public static final int FIN = 0x01;
+    public static final int SYN = 0x02;
+    public static final int RST = 0x04;
+    public static final int PSH = 0x08;
+    public static final int ACK = 0x10;
+    public static final int URG = 0x20;
+    public static final int ECE = 0x40;
+    public static final int CWR = 0x80;
+
+    /** Where the checksum lies, in bytes: the offset that a virtio-net header names. */
+    public static final int CHECKSUM = 16;
+
+    private static final int SOURCE_PORT = 0;
+    private static final int DESTINATION_PORT = 2;
+    private static final int SEQUENCE = 4;
+    private static final int ACKNOWLEDGMENT = 8;
+    private static final int DATA_OFFSET = 12;
+    private static final int FLAGS = 13;
+
+    private Tcp() {}
+
+    /**
+     * After NONE every accessor below is safe and the header with its options lies within {@code
+     * availableBytes}. The checksum is not looked at.
+     */
+    public static WireFault check(
+            final MemorySegment frame, final long l4, final int availableBytes) {
+        if (availableBytes < BYTES_MIN) {
+            return WireFault.TRUNCATED;
+        }
+        final int headerLength = headerLength(frame, l4);
+        if (headerLength < BYTES_MIN) {
+            return WireFault.BAD_HEADER_LENGTH;
+        }
+        return headerLength > availableBytes ? WireFault.TRUNCATED : WireFault.NONE;
+    }
+
+    /** Safe in a quoted packet as well: {@link Icmp#QUOTED_TRANSPORT_BYTES}. */
+    public static int sourcePort(final MemorySegment frame, final long l4) {
+        return BigEndian.u16(frame, l4 + SOURCE_PORT);
+    }
+
+    /** Safe in a quoted packet as well: {@link Icmp#QUOTED_TRANSPORT_BYTES}. */
+    public static int destinationPort(final MemorySegment frame, final long l4) {
+        return BigEndian.u16(frame, l4 + DESTINATION_PORT);
+    }
+
+    /** Sequence number, unsigned; safe in a quoted packet as well. */
+    public static int sequence(final MemorySegment frame, final long l4) {
+        return BigEndian.u32(frame, l4 + SEQUENCE);
+    }
+
+    /** Acknowledgment number, unsigned. */
+    public static int acknowledgment(final MemorySegment frame, final long l4) {
+        return BigEndian.u32(frame, l4 + ACKNOWLEDGMENT);
+    }
+
+    /** Header with options, in bytes, 20 to 60. */
+    public static int headerLength(final MemorySegment frame, final long l4) {
+        return BigEndian.u8(frame, l4 + DATA_OFFSET) >>> 4 << 2;
+    }
+
+    /** The eight flags, {@link #FIN} to {@link #CWR}. */
+    public static int flags(final MemorySegment frame, final long l4) {
+        return BigEndian.u8(frame, l4 + FLAGS);
+    }
+}
