@@ -1,0 +1,216 @@
+package io.sluice.dataplane.linux;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+
+/**
+ * The system calls of the switch, through the C library and the foreign-function API.
+ *
+ * <p>Every method answers as the kernel itself does: a result of 0 or more, or the negated error
+ * number ({@code -11} for EAGAIN; see {@link Errno#is}). Nothing here throws on a refused call:
+ * whoever called knows what was tried and says so in a {@link LinuxException}.
+ *
+ * <p>errno is captured by the linker directly behind the call, before the virtual machine can run
+ * anything else on the thread, into four bytes of the calling thread. {@link #read} and {@link
+ * #write} take addresses as numbers, so that no MemorySegment is made per call: they allocate
+ * nothing after a thread's first call. They are not {@code Linker.Option.critical}: they copy up to
+ * 64 KiB and may fault, which must not hold up a safepoint.
+ *
+ * <p>Thread: any.
+ */
+final class Libc {
+    // include/uapi/asm-generic/fcntl.h, the same on x86-64 and AArch64 for these.
+    static final int O_RDONLY = 0;
+    static final int O_RDWR = 2;
+    static final int O_NONBLOCK = 0x800;
+    static final int O_CLOEXEC = 0x80000;
+
+    // include/uapi/asm-generic/poll.h
+    static final short POLLIN = 0x1;
+
+    /** include/uapi/linux/sched.h: the kind of namespace that {@link #setns} enters. */
+    static final int CLONE_NEWNET = 0x4000_0000;
+
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final Linker.Option CAPTURE_ERRNO = Linker.Option.captureCallState("errno");
+    private static final StructLayout CAPTURED = Linker.Option.captureStateLayout();
+    private static final VarHandle ERRNO = CAPTURED.varHandle(PathElement.groupElement("errno"));
+
+    private static final ThreadLocal<MemorySegment> CAPTURE =
+            ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(CAPTURED));
+
+    private static final MethodHandle OPEN =
+            bind(
+                    "open",
+                    FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
+                    Linker.Option.firstVariadicArg(2));
+    private static final MethodHandle CLOSE =
+            bind("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+    private static final MethodHandle READ =
+            bind("read", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle WRITE =
+            bind("write", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle IOCTL =
+            bind(
+                    "ioctl",
+                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG),
+                    Linker.Option.firstVariadicArg(2));
+    private static final MethodHandle POLL =
+            bind("poll", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    private static final MethodHandle EVENTFD =
+            bind("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle SETNS =
+            bind("setns", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+
+    private Libc() {}
+
+    /**
+     * open(2) of an existing file.
+     *
+     * @return file descriptor; ENOENT, EACCES, EMFILE and the device's own errors
+     */
+    static int open(final String path, final int flags) {
+        final MemorySegment capture = CAPTURE.get();
+        try (Arena arena = Arena.ofConfined()) {
+            return answer(
+                    (int) OPEN.invokeExact(capture, arena.allocateFrom(path), flags), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** close(2). The descriptor is gone whatever the answer would be, so there is none. */
+    static void close(final int fd) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            final int _ = (int) CLOSE.invokeExact(capture, fd);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * read(2).
+     *
+     * @param address where the bytes go; {@code lengthBytes} bytes must stay allocated there
+     * @return bytes read; EAGAIN where a non-blocking descriptor has nothing, EINTR
+     */
+    static long read(final int fd, final long address, final long lengthBytes) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((long) READ.invokeExact(capture, fd, address, lengthBytes), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * write(2).
+     *
+     * @param address where the bytes lie; {@code lengthBytes} bytes must stay allocated there
+     * @return bytes written; EAGAIN where a non-blocking descriptor is full, EINTR
+     */
+    static long write(final int fd, final long address, final long lengthBytes) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((long) WRITE.invokeExact(capture, fd, address, lengthBytes), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * ioctl(2).
+     *
+     * @param argument number, or address of the structure that the request names
+     * @return what the request answers; ENOTTY where the file does not know the request
+     */
+    static int ioctl(final int fd, final long request, final long argument) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) IOCTL.invokeExact(capture, fd, request, argument), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * poll(2).
+     *
+     * @param address of {@code count} structures pollfd
+     * @param timeoutMs longest wait in milliseconds; 0 does not wait, -1 waits for ever
+     * @return descriptors that are ready, 0 after the timeout; EINTR
+     */
+    static int poll(final long address, final long count, final int timeoutMs) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) POLL.invokeExact(capture, address, count, timeoutMs), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * eventfd(2) with a counter of 0.
+     *
+     * @return file descriptor; EMFILE, ENFILE
+     */
+    static int eventfd(final int flags) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) EVENTFD.invokeExact(capture, 0, flags), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * setns(2): moves the calling thread, and nobody else, into a namespace.
+     *
+     * @param kind {@link #CLONE_NEWNET}
+     * @return 0; EPERM without CAP_SYS_ADMIN, EINVAL where the descriptor is no such namespace
+     */
+    static int setns(final int fd, final int kind) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) SETNS.invokeExact(capture, fd, kind), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    private static int answer(final int result, final MemorySegment capture) {
+        return result >= 0 ? result : -(int) ERRNO.get(capture, 0L);
+    }
+
+    private static long answer(final long result, final MemorySegment capture) {
+        return result >= 0 ? result : -(int) ERRNO.get(capture, 0L);
+    }
+
+    private static MethodHandle bind(
+            final String name,
+            final FunctionDescriptor descriptor,
+            final Linker.Option... options) {
+        final Linker.Option[] all = new Linker.Option[options.length + 1];
+        System.arraycopy(options, 0, all, 0, options.length);
+        all[options.length] = CAPTURE_ERRNO;
+        return LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow(name), descriptor, all);
+    }
+
+    /**
+     * Downcall handles declare Throwable and throw nothing but the virtual machine's own errors.
+     */
+    private static Error unexpected(final Throwable e) {
+        return e instanceof Error error ? error : new AssertionError(e);
+    }
+}
