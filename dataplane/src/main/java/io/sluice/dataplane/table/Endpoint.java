@@ -1,5 +1,6 @@
 package io.sluice.dataplane.table;
 
+import io.sluice.dataplane.wire.IpAddress;
 import java.util.List;
 
 /**
@@ -39,23 +40,20 @@ public final class Endpoint {
     private final PolicyMap egress;
     private final PolicyMap ingress;
 
-    /** An IP address in the 128-bit space. */
-    public record Address(long high, long low) {}
-
     private Endpoint(
             final Kind kind,
             final int identity,
             final long mac,
             final int mtu,
-            final List<Address> addresses,
+            final List<IpAddress> addresses,
             final PolicyMap egress,
             final PolicyMap ingress) {
         this.kind = kind;
         this.identity = identity;
         this.mac = mac;
         this.mtu = mtu;
-        this.addressHighs = addresses.stream().mapToLong(Address::high).toArray();
-        this.addressLows = addresses.stream().mapToLong(Address::low).toArray();
+        this.addressHighs = addresses.stream().mapToLong(IpAddress::high).toArray();
+        this.addressLows = addresses.stream().mapToLong(IpAddress::low).toArray();
         this.egress = egress;
         this.ingress = ingress;
     }
@@ -65,13 +63,13 @@ public final class Endpoint {
      *
      * @param mac MAC of its device, in the low 48 bits
      * @param mtu largest IP packet its device takes, in bytes
-     * @param addresses the addresses it may send from (link-local ones included)
+     * @param addresses the addresses it may send from
      */
     public static Endpoint workload(
             final int identity,
             final long mac,
             final int mtu,
-            final List<Address> addresses,
+            final List<IpAddress> addresses,
             final PolicyMap egress,
             final PolicyMap ingress) {
         return new Endpoint(Kind.WORKLOAD, identity, mac, mtu, addresses, egress, ingress);

@@ -1,0 +1,288 @@
+package io.sluice.dataplane;
+
+import static io.sluice.dataplane.DropReason.CT_MAP_INSERTION_FAILED;
+import static io.sluice.dataplane.DropReason.EP_NOT_READY;
+import static io.sluice.dataplane.DropReason.NONE;
+import static io.sluice.dataplane.DropReason.STALE_OR_UNROUTABLE_IP;
+import static io.sluice.dataplane.DropReason.UNKNOWN_CONNECTION_TRACKING_STATE;
+
+import io.sluice.conntrack.Conntrack;
+import io.sluice.conntrack.ConntrackState;
+import io.sluice.conntrack.FlowEntry;
+import io.sluice.conntrack.FlowVerdict;
+import io.sluice.conntrack.FragmentTable;
+import io.sluice.conntrack.Tuple;
+import io.sluice.dataplane.port.PacketBatch;
+import io.sluice.dataplane.table.Endpoint;
+import io.sluice.dataplane.table.Ipcache;
+import io.sluice.dataplane.table.PolicyEntry;
+import java.lang.foreign.Arena;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One packet's way through the switch, in the order it happens. Read this file first.
+ *
+ * <pre>
+ *   port -> parse -> answer? -> guard -> hop limit -> fragments -> conntrack -> identity -> policy -> forward -> port
+ * </pre>
+ *
+ * <p>Each packet meets one of three ends: it is <em>forwarded</em> to another port,
+ * <em>answered</em> by the switch itself (ARP, neighbour discovery, ping to the gateway), or
+ * <em>dropped</em> for a {@link DropReason}. A step answers {@code NONE} to go on, or the reason to
+ * stop. {@link #process} is the only place that counts a drop, so {@code packets in = forwarded +
+ * answered + sum of drops} holds by construction, and a test asserts it.
+ *
+ * <p>Tables are read from one snapshot taken per batch: all its packets are judged by the same
+ * policy revision. The opening packet of a flow is judged, and so is the first one after a policy
+ * change, whichever side sends it; all others follow their flow's verdict. A flow that a change
+ * forbids stays in the conntrack table with the verdict DENY until it times out: that keeps both of
+ * its directions shut, and opens them again if the policy comes back.
+ *
+ * <p>Thread: the lane's. Nothing here is shared, so nothing here is locked; nothing is allocated.
+ */
+final class Datapath {
+    private final Packet packet = new Packet();
+    private final HeaderParser headers = new HeaderParser();
+    private final SwitchResponder responder;
+    private final SourceGuard guard = new SourceGuard();
+    private final FragmentTracker fragments;
+    private final Conntrack conntrack;
+    private final Forwarder forwarder;
+    private final LaneCounters counters;
+    private final FlowEvents events;
+
+    /** The tuple of a flow as its initiator sees it, while the flow is judged again. */
+    private final Tuple initiatorTuple = new Tuple();
+
+    Datapath(
+            final Gateway gateway,
+            final Conntrack conntrack,
+            final FragmentTable fragmentTable,
+            final Ports ports,
+            final LaneCounters counters,
+            final FlowEvents events,
+            final Arena arena) {
+        this.responder = new SwitchResponder(gateway, ports, counters);
+        this.fragments = new FragmentTracker(fragmentTable);
+        this.conntrack = conntrack;
+        this.forwarder = new Forwarder(gateway, ports, counters, arena);
+        this.counters = counters;
+        this.events = events;
+    }
+
+    /**
+     * Walks every packet of the batch to its end.
+     *
+     * @param inPort index of the port the batch came from
+     * @param tables snapshot to judge by
+     * @param nowNs the lane's clock
+     */
+    void process(final PacketBatch batch, final int inPort, final Tables tables, final long nowNs) {
+        for (int i = 0; i < batch.count(); i++) {
+            packet.moveTo(batch, i, inPort);
+            counters.received(packet.frameBytes());
+
+            final DropReason reason = walk(tables, nowNs);
+            if (reason != NONE) {
+                counters.dropped(reason, packet.direction, packet.frameBytes());
+                events.dropped(packet, reason, nowNs);
+            }
+        }
+    }
+
+    private DropReason walk(final Tables tables, final long nowNs) {
+        final Endpoint sender = tables.endpoint(packet.inPort);
+        packet.policyRevision = tables.policyRevision();
+        packet.direction = sideOf(sender);
+
+        DropReason reason = headers.parse(packet);
+        if (reason != NONE) {
+            return reason;
+        }
+
+        if (responder.concerns(packet)) {
+            return responder.answer(packet, sender, tables);
+        }
+
+        reason = guard.verify(packet, sender, tables.ipcache());
+        if (reason != NONE) {
+            return reason;
+        }
+
+        reason = forwarder.checkHopLimit(packet, sender, nowNs);
+        if (reason != NONE) {
+            return reason;
+        }
+
+        reason = fragments.resolve(packet, nowNs);
+        if (reason != NONE) {
+            return reason;
+        }
+
+        packet.conntrackState = track(nowNs);
+        return switch (packet.conntrackState) {
+            case NEW -> openFlow(sender, tables, nowNs);
+            case ESTABLISHED, REPLY, RELATED ->
+                    continueFlow(conntrack.entry(), sender, tables, nowNs);
+            case INVALID -> UNKNOWN_CONNECTION_TRACKING_STATE;
+        };
+    }
+
+    /** Packets of the uplink are on their way into an endpoint, those of a workload out of it. */
+    private static TrafficDirection sideOf(final Endpoint sender) {
+        return sender.kind() == Endpoint.Kind.UPLINK
+                ? TrafficDirection.INGRESS
+                : TrafficDirection.EGRESS;
+    }
+
+    /**
+     * An ICMP error is about the flow of the packet it quotes, if it goes to that packet's sender.
+     * An echo reply never opens a flow.
+     */
+    private ConntrackState track(final long nowNs) {
+        if (packet.quotesPacket) {
+            return packet.quotesItsReceiver()
+                    ? conntrack.lookupRelated(packet.quoted, nowNs)
+                    : ConntrackState.INVALID;
+        }
+        final ConntrackState state = conntrack.lookup(packet.tuple, packet.tcpFlags, nowNs);
+        return state == ConntrackState.NEW && packet.tuple.echoReply
+                ? ConntrackState.INVALID
+                : state;
+    }
+
+    private DropReason openFlow(final Endpoint sender, final Tables tables, final long nowNs) {
+        final long destination =
+                tables.ipcache().lookup(packet.tuple.destinationHigh, packet.tuple.destinationLow);
+        packet.destinationIdentity = Ipcache.identity(destination);
+        packet.outPort = Ipcache.port(destination);
+        packet.knownUpTo = Packet.Known.SIDES;
+        if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
+            return STALE_OR_UNROUTABLE_IP;
+        }
+
+        final Endpoint receiver = tables.endpoint(packet.outPort);
+        final DropReason denied = judge(packet.tuple, packet.policyPort(), sender, receiver);
+        if (denied != NONE) {
+            return denied;
+        }
+
+        if (!packet.opensFlow) {
+            return forwarder.forward(packet, sender, receiver, nowNs);
+        }
+        final @Nullable FlowEntry flow = conntrack.create(packet.tuple, packet.tcpFlags, nowNs);
+        if (flow == null) {
+            return CT_MAP_INSERTION_FAILED;
+        }
+        recordVerdict(flow, NONE);
+        flow.recordSides(
+                packet.inPort, packet.sourceIdentity, packet.outPort, packet.destinationIdentity);
+        events.opened(packet, nowNs);
+        return passOn(sender, receiver, nowNs);
+    }
+
+    /**
+     * The flow was judged when it opened; it is judged again only if the policy has changed since.
+     * Its ports were found by the same snapshot, so they are as good as the verdict. A flow that
+     * was cut is judged for every packet, so that each drop names the rule.
+     */
+    private DropReason continueFlow(
+            final FlowEntry flow, final Endpoint sender, final Tables tables, final long nowNs) {
+        if (flow.policyRevision() != tables.policyRevision()
+                || flow.verdict() == FlowVerdict.DENY) {
+            judgeAgain(flow, tables, nowNs);
+        }
+
+        // An ICMP error travels against the packet it quotes.
+        final boolean towardsResponder = packet.quotesPacket == flow.isReply();
+        packet.outPort = towardsResponder ? flow.responderPort() : flow.initiatorPort();
+        packet.sourceIdentity =
+                towardsResponder ? flow.initiatorIdentity() : flow.responderIdentity();
+        packet.destinationIdentity =
+                towardsResponder ? flow.responderIdentity() : flow.initiatorIdentity();
+        if (flow.verdict() == FlowVerdict.DENY) {
+            conntrack.touchDenied(nowNs);
+            return DropReason.ofCode(flow.dropReason());
+        }
+        if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
+            return STALE_OR_UNROUTABLE_IP;
+        }
+        return passOn(sender, tables.endpoint(packet.outPort), nowNs);
+    }
+
+    /** Both sides as the tables know them now; the flow's verdict is what policy says now. */
+    private void judgeAgain(final FlowEntry flow, final Tables tables, final long nowNs) {
+        flow.initiatorTuple(initiatorTuple);
+        final long initiator =
+                tables.ipcache().lookup(initiatorTuple.sourceHigh, initiatorTuple.sourceLow);
+        final long responder =
+                tables.ipcache()
+                        .lookup(initiatorTuple.destinationHigh, initiatorTuple.destinationLow);
+        packet.sourceIdentity = Ipcache.identity(initiator);
+        packet.destinationIdentity = Ipcache.identity(responder);
+        packet.knownUpTo = Packet.Known.SIDES;
+        flow.recordSides(
+                Ipcache.port(initiator),
+                packet.sourceIdentity,
+                Ipcache.port(responder),
+                packet.destinationIdentity);
+
+        final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
+        final DropReason denied =
+                judge(
+                        initiatorTuple,
+                        HeaderParser.policyPortOfFlow(initiatorTuple),
+                        tables.endpoint(flow.initiatorPort()),
+                        tables.endpoint(flow.responderPort()));
+        recordVerdict(flow, denied);
+        if (wasDenied && denied == NONE) {
+            events.opened(packet, nowNs);
+        }
+    }
+
+    /** Both ends have a say: the sender's egress map first, then the receiver's ingress map. */
+    private DropReason judge(
+            final Tuple tuple,
+            final int policyPort,
+            final Endpoint initiator,
+            final Endpoint responder) {
+        if (initiator.kind() == Endpoint.Kind.NONE || responder.kind() == Endpoint.Kind.NONE) {
+            return EP_NOT_READY;
+        }
+        counters.policyVerdict();
+        packet.knownUpTo = Packet.Known.POLICY;
+
+        packet.direction = TrafficDirection.EGRESS;
+        packet.egressEntry =
+                initiator.egress().lookup(packet.destinationIdentity, tuple.protocol, policyPort);
+        if (!PolicyEntry.allows(packet.egressEntry)) {
+            return DropReason.ofCode(PolicyEntry.reasonCode(packet.egressEntry));
+        }
+
+        packet.direction = TrafficDirection.INGRESS;
+        packet.ingressEntry =
+                responder.ingress().lookup(packet.sourceIdentity, tuple.protocol, policyPort);
+        if (!PolicyEntry.allows(packet.ingressEntry)) {
+            return DropReason.ofCode(PolicyEntry.reasonCode(packet.ingressEntry));
+        }
+        return NONE;
+    }
+
+    /** What was decided for the flow, by which revision, for all packets to come. */
+    private void recordVerdict(final FlowEntry flow, final DropReason denied) {
+        flow.recordVerdict(
+                denied == NONE ? FlowVerdict.ALLOW : FlowVerdict.DENY,
+                0,
+                denied.code(),
+                packet.policyRevision);
+    }
+
+    /** The flow's trackers see only packets that really leave. */
+    private DropReason passOn(final Endpoint sender, final Endpoint receiver, final long nowNs) {
+        final DropReason stopped = forwarder.forward(packet, sender, receiver, nowNs);
+        if (stopped == NONE && !packet.quotesPacket) {
+            conntrack.advance(packet.conntrackState, packet.tcpFlags, packet.ipBytes(), 1, nowNs);
+        }
+        return stopped;
+    }
+}

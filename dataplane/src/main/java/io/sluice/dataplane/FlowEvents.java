@@ -1,0 +1,25 @@
+package io.sluice.dataplane;
+
+/**
+ * Where the datapath reports what it decided: the verdict of every new flow, and every drop.
+ *
+ * <p>Thread: called on the lane; must not block, lock or allocate. A receiver that cannot keep up
+ * loses events, and counts them; it never slows the lane.
+ */
+public interface FlowEvents {
+    /**
+     * A flow was opened, or opened again after the policy let it pass once more.
+     *
+     * @param packet the packet that opened it; valid only during the call
+     * @param nowNs the lane's clock
+     */
+    void opened(Packet packet, long nowNs);
+
+    /**
+     * A packet was dropped.
+     *
+     * @param packet as far as it was understood (see {@link Packet#knownUpTo}); valid only during
+     *     the call
+     */
+    void dropped(Packet packet, DropReason reason, long nowNs);
+}

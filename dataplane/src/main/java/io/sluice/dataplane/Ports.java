@@ -1,0 +1,103 @@
+package io.sluice.dataplane;
+
+import io.sluice.dataplane.linux.Poller;
+import io.sluice.dataplane.port.Port;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The open ports of a lane: by index, and in a dense order with a note of which may have frames.
+ *
+ * <p>One poll(2) per turn finds the ports that have frames, so that a hundred quiet ones cost one
+ * system call and not a hundred. A port without a descriptor is always looked at.
+ *
+ * <p>Thread: the lane's; {@link #wake} any.
+ */
+final class Ports implements AutoCloseable {
+    private final @Nullable Port[] byIndex = new @Nullable Port[ForwardingLoop.PORTS_MAX];
+    private final int[] order = new int[ForwardingLoop.PORTS_MAX];
+    private final Poller poller = new Poller();
+    private int count;
+    private boolean changed;
+
+    /** Open ports. */
+    int count() {
+        return count;
+    }
+
+    /** Index of the n-th open port. */
+    int indexAt(final int n) {
+        return order[n];
+    }
+
+    /** Whether the n-th open port may have frames, as of the last {@link #await}. */
+    boolean isReady(final int n) {
+        return at(order[n]).pollFd() < 0 || poller.isReady(n);
+    }
+
+    /** Whether a port is open at this index. */
+    boolean isOpen(final int index) {
+        return index >= 0 && index < byIndex.length && byIndex[index] != null;
+    }
+
+    /**
+     * The open port at this index.
+     *
+     * @throws IllegalStateException when none is
+     */
+    Port at(final int index) {
+        final Port port = byIndex[index];
+        if (port == null) {
+            throw new IllegalStateException("no open port at index " + index);
+        }
+        return port;
+    }
+
+    void add(final int index, final Port port) {
+        if (byIndex[index] == null) {
+            order[count++] = index;
+        }
+        byIndex[index] = port;
+        changed = true;
+    }
+
+    void remove(final int index) {
+        if (byIndex[index] == null) {
+            return;
+        }
+        byIndex[index] = null;
+        changed = true;
+        for (int i = 0; i < count; i++) {
+            if (order[i] == index) {
+                order[i] = order[--count];
+                return;
+            }
+        }
+    }
+
+    /**
+     * Finds the ports that have frames, and waits for one if none has.
+     *
+     * @param timeoutMs longest wait, 0 to only look
+     */
+    void await(final int timeoutMs) {
+        if (changed) {
+            changed = false;
+            final int[] fds = new int[count];
+            for (int i = 0; i < count; i++) {
+                fds[i] = at(order[i]).pollFd();
+            }
+            poller.watch(fds);
+        }
+        poller.await(timeoutMs);
+    }
+
+    /** Ends a wait. Thread: any. */
+    void wake() {
+        poller.wake();
+    }
+
+    @Override
+    public void close() {
+        poller.close();
+    }
+}
