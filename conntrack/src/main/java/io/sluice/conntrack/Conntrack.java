@@ -257,6 +257,7 @@ public final class Conntrack implements AutoCloseable {
         orient(tuple);
         final long former = find();
         if (former != FlowEntry.NOWHERE) {
+            add(EXPIRED_COUNT, isExpired(former, nowNs) ? 1 : 0);
             remove(former);
         }
         final int distance = findPlace(nowNs);
