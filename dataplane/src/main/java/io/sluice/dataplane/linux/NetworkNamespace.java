@@ -13,7 +13,9 @@ import org.jspecify.annotations.Nullable;
  * This object is a way to the namespace and not a hold on it: it keeps no descriptor open, because
  * an open descriptor would keep a removed namespace, and every device in it, alive. It remembers
  * which namespace was found (device and inode number of its file in nsfs), and refuses to enter
- * another one that has taken the place since: a name used again, a process number used again.
+ * another one that has taken the place since: a name used again, a process number used again. Once
+ * a namespace is gone for good the kernel may give its inode number to a new one, which then passes
+ * for it; ports of the old one have answered GONE by then.
  *
  * <p>{@link #call} runs work inside. A thread cannot be trusted after setns(2) (whatever it runs
  * next would silently act on the wrong network), so each call has a thread of its own which ends

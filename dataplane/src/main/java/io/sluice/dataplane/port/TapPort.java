@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * there, although that is simpler: the descriptor would hold the namespace it was opened in, so a
  * removed namespace would live on with its device for as long as the switch runs, and nobody would
  * be told. As it is, the device ends with the pod's namespace and {@link #receive} answers {@link
- * Port#GONE}. (TunPlatformTest shows both.)
+ * Port#GONE}. (TunPlatformNetnsTest shows both.)
  *
  * <h2>Finding a device again</h2>
  *
