@@ -1,0 +1,255 @@
+package io.sluice.dataplane;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.sluice.conntrack.Conntrack;
+import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.conntrack.FragmentTable;
+import io.sluice.dataplane.Frames.Host;
+import io.sluice.dataplane.port.MemoryPort;
+import io.sluice.dataplane.table.Endpoint;
+import io.sluice.dataplane.table.Ipcache;
+import io.sluice.dataplane.table.PolicyEntry;
+import io.sluice.dataplane.table.PolicyMap;
+import io.sluice.dataplane.wire.IpAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.agrona.concurrent.UnsafeBuffer;
+import org.agrona.concurrent.status.CountersManager;
+
+/**
+ * A real switch on the test's own thread: two pods and an uplink on in-memory ports, a clock that
+ * the test turns, and policy maps that it writes.
+ */
+final class TestSwitch implements AutoCloseable {
+    static final int A_PORT = 1;
+    static final int B_PORT = 2;
+    static final int UPLINK_PORT = 0;
+    static final int A_IDENTITY = 256;
+    static final int B_IDENTITY = 257;
+    static final int WORLD = 2;
+    static final int POLICY_DENIED = DropReason.POLICY_DENIED.code();
+
+    static final Host A = new Host(0x0253_4c00_0a01L, "10.244.0.10");
+    static final Host B = new Host(0x0253_4c00_0b01L, "10.244.0.20");
+    static final Host A6 = new Host(A.mac(), "fd00:10:244::10");
+    static final Host B6 = new Host(B.mac(), "fd00:10:244::20");
+    static final Host NODE = new Host(0x0253_4c00_0002L, "10.244.0.1");
+    static final Host OUTSIDER = new Host(NODE.mac(), "198.51.100.10");
+
+    final MemoryPort a = new MemoryPort("a", 65_521);
+    final MemoryPort b = new MemoryPort("b", 65_521);
+    final MemoryPort uplink = new MemoryPort("uplink", 65_521);
+    final LaneCounters counters;
+    final List<String> events = new ArrayList<>();
+    final List<Integer> gone = new ArrayList<>();
+    long nowNs = 1_000_000_000L;
+
+    private final Conntrack conntrack;
+    private final FragmentTable fragments = FragmentTable.open(7);
+    private final ForwardingLoop loop;
+    private int revision;
+    private int bMtu = 1500;
+
+    TestSwitch() {
+        this(4096);
+    }
+
+    TestSwitch(final int flowsMax) {
+        conntrack = Conntrack.open(tableOf(flowsMax), 42);
+        counters =
+                new LaneCounters(
+                        new CountersManager(
+                                new UnsafeBuffer(new byte[1 << 20]),
+                                new UnsafeBuffer(new byte[1 << 18])));
+        loop =
+                new ForwardingLoop(
+                        Gateway.DEFAULT, conntrack, fragments, counters, new Recorder(), gone::add);
+        command(loop.proxy().addPort(UPLINK_PORT, uplink));
+        command(loop.proxy().addPort(A_PORT, a));
+        command(loop.proxy().addPort(B_PORT, b));
+        allowAll();
+    }
+
+    private static ConntrackConfig tableOf(final int flowsMax) {
+        final ConntrackConfig defaults = ConntrackConfig.defaults();
+        return new ConntrackConfig(
+                flowsMax,
+                defaults.tcpSynTimeoutNs(),
+                defaults.tcpEstablishedTimeoutNs(),
+                defaults.tcpFinWaitTimeoutNs(),
+                defaults.tcpClosingTimeoutNs(),
+                defaults.udpUnrepliedTimeoutNs(),
+                defaults.udpRepliedTimeoutNs(),
+                defaults.icmpTimeoutNs(),
+                defaults.otherTimeoutNs(),
+                defaults.tcpLoose());
+    }
+
+    private final class Recorder implements FlowEvents {
+        @Override
+        public void opened(final Packet packet, final long atNs) {
+            events.add("opened " + packet.sourceIdentity + "->" + packet.destinationIdentity);
+        }
+
+        @Override
+        public void dropped(final Packet packet, final DropReason reason, final long atNs) {
+            events.add(
+                    "dropped "
+                            + reason
+                            + " rule "
+                            + PolicyEntry.rule(
+                                    PolicyEntry.allows(packet.egressEntry)
+                                            ? packet.ingressEntry
+                                            : packet.egressEntry));
+        }
+    }
+
+    TestSwitch withMtuOfB(final int mtu) {
+        bMtu = mtu;
+        allowAll();
+        return this;
+    }
+
+    void allowAll() {
+        final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
+        publish(all, all, all, all);
+    }
+
+    /** B accepts from A the one port and protocol; everything else stays open. */
+    void ingressOfBAllowsFromA(final int protocol, final int port) {
+        final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
+        final long denied = PolicyEntry.deny(POLICY_DENIED, 7);
+        final PolicyMap map =
+                new PolicyMap.Builder(denied)
+                        .program(
+                                A_IDENTITY,
+                                new PolicyMap.Program(
+                                        denied,
+                                        List.of(
+                                                new PolicyMap.ProtocolPorts(
+                                                        protocol, only(port, denied)))))
+                        .build();
+        publish(all, all, all, map);
+    }
+
+    private static List<PolicyMap.Interval> only(final int port, final long denied) {
+        final List<PolicyMap.Interval> intervals = new ArrayList<>();
+        if (port > 0) {
+            intervals.add(new PolicyMap.Interval(0, denied));
+        }
+        intervals.add(new PolicyMap.Interval(port, PolicyEntry.allow(3)));
+        intervals.add(new PolicyMap.Interval(port + 1, denied));
+        return intervals;
+    }
+
+    void nobodyReachesB() {
+        final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
+        publish(all, all, all, PolicyMap.always(PolicyEntry.deny(POLICY_DENIED, 9)));
+    }
+
+    void publish(
+            final PolicyMap aEgress,
+            final PolicyMap aIngress,
+            final PolicyMap bEgress,
+            final PolicyMap bIngress) {
+        final List<Endpoint> endpoints =
+                List.of(
+                        Endpoint.uplink(NODE.mac(), 1500),
+                        Endpoint.workload(
+                                A_IDENTITY, A.mac(), 65_521, addresses(A, A6), aEgress, aIngress),
+                        Endpoint.workload(
+                                B_IDENTITY, B.mac(), bMtu, addresses(B, B6), bEgress, bIngress));
+        final Ipcache.Builder ipcache = new Ipcache.Builder();
+        host(ipcache, A, A_IDENTITY, A_PORT);
+        host(ipcache, A6, A_IDENTITY, A_PORT);
+        host(ipcache, B, B_IDENTITY, B_PORT);
+        host(ipcache, B6, B_IDENTITY, B_PORT);
+        host(ipcache, NODE, 1, UPLINK_PORT);
+        ipcache.add(0, 0xffff_0000_0000L, 96, WORLD, UPLINK_PORT);
+        ipcache.add(0, 0, 0, WORLD, UPLINK_PORT);
+        final IpAddress pool = IpAddress.parse("10.244.0.0");
+        ipcache.add(pool.high(), pool.low(), 120, WORLD, Ipcache.NO_PORT);
+        command(loop.proxy().publishTables(new Tables(++revision, endpoints, ipcache.build())));
+    }
+
+    private static List<IpAddress> addresses(final Host... hosts) {
+        final List<IpAddress> addresses = new ArrayList<>();
+        for (final Host host : hosts) {
+            addresses.add(IpAddress.parse(host.address()));
+        }
+        return addresses;
+    }
+
+    private static void host(
+            final Ipcache.Builder ipcache, final Host host, final int identity, final int port) {
+        final IpAddress address = IpAddress.parse(host.address());
+        ipcache.add(address.high(), address.low(), 128, identity, port);
+    }
+
+    /** Lets the loop carry out a command. */
+    private void command(final CompletableFuture<Void> done) {
+        run();
+        assertThat(done).isCompleted();
+    }
+
+    /** Turns the loop until it has nothing to do. */
+    void run() {
+        int turns = 0;
+        while (loop.doWork(nowNs) > 0) {
+            assertThat(turns++).as("turns of the loop").isLessThan(1000);
+        }
+    }
+
+    void fromA(final byte[]... frames) {
+        inject(a, frames);
+    }
+
+    void fromB(final byte[]... frames) {
+        inject(b, frames);
+    }
+
+    void fromUplink(final byte[]... frames) {
+        inject(uplink, frames);
+    }
+
+    private void inject(final MemoryPort port, final byte[]... frames) {
+        for (final byte[] frame : frames) {
+            port.inject(frame);
+        }
+        run();
+    }
+
+    /** Frames that a port was given since the last call. */
+    List<byte[]> sentTo(final MemoryPort port) {
+        final List<byte[]> frames = new ArrayList<>();
+        for (byte[] frame = port.takeSent(); frame != null; frame = port.takeSent()) {
+            frames.add(frame);
+        }
+        return frames;
+    }
+
+    long drops(final DropReason reason) {
+        return counters.droppedPackets(reason, TrafficDirection.EGRESS)
+                + counters.droppedPackets(reason, TrafficDirection.INGRESS);
+    }
+
+    int flows() {
+        return conntrack.size();
+    }
+
+    /** Ends the test: every packet must have met exactly one of its three ends. */
+    @Override
+    public void close() {
+        assertThat(counters.packetsIn())
+                .as("packets in = forwarded + answered + dropped")
+                .isEqualTo(
+                        counters.forwardedPackets()
+                                + counters.answeredPackets()
+                                + counters.droppedPackets());
+        loop.close();
+        conntrack.close();
+        fragments.close();
+    }
+}

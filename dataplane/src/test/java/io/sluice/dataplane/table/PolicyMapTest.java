@@ -1,0 +1,103 @@
+package io.sluice.dataplane.table;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.sluice.dataplane.table.PolicyMap.Interval;
+import io.sluice.dataplane.table.PolicyMap.Program;
+import io.sluice.dataplane.table.PolicyMap.ProtocolPorts;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class PolicyMapTest {
+    private static final int TCP = 6;
+    private static final int UDP = 17;
+    private static final long DENY = PolicyEntry.deny(133, 1);
+    private static final long ALLOW = PolicyEntry.allow(2);
+
+    @Test
+    void answersAtBothEdgesOfAPortRange() {
+        final PolicyMap map = mapOf(300, 8000, 8080);
+
+        assertThat(map.lookup(300, TCP, 7999)).isEqualTo(DENY);
+        assertThat(map.lookup(300, TCP, 8000)).isEqualTo(ALLOW);
+        assertThat(map.lookup(300, TCP, 8080)).isEqualTo(ALLOW);
+        assertThat(map.lookup(300, TCP, 8081)).isEqualTo(DENY);
+        assertThat(map.lookup(300, TCP, 0)).isEqualTo(DENY);
+        assertThat(map.lookup(300, TCP, 65_535)).isEqualTo(DENY);
+    }
+
+    @Test
+    void answersForProtocolsThatAreNotListed() {
+        assertThat(mapOf(300, 80, 80).lookup(300, UDP, 80)).isEqualTo(DENY);
+    }
+
+    @Test
+    void deniesAnIdentityItDoesNotKnow() {
+        final PolicyMap map = mapOf(300, 80, 80);
+
+        assertThat(PolicyEntry.reasonCode(map.lookup(301, TCP, 80))).isEqualTo(171);
+        assertThat(PolicyEntry.reasonCode(map.lookup(0, TCP, 80))).isEqualTo(171);
+    }
+
+    @Test
+    void storesEqualProgramsOnce() {
+        final PolicyMap.Builder builder = new PolicyMap.Builder(DENY);
+        for (int identity = 0; identity < 1000; identity++) {
+            builder.program(identity, program(80 + identity % 2, 80 + identity % 2));
+        }
+        final PolicyMap map = builder.build();
+
+        assertThat(map.identityCount()).isEqualTo(1000);
+        assertThat(map.programCount()).isEqualTo(2);
+        for (int identity = 0; identity < 1000; identity++) {
+            assertThat(map.lookup(identity, TCP, 80)).isEqualTo(identity % 2 == 0 ? ALLOW : DENY);
+        }
+    }
+
+    @Test
+    void givesEveryoneTheSameAnswerWhereItIsAskedTo() {
+        assertThat(PolicyMap.always(ALLOW).lookup(16_777_217, 47, 0)).isEqualTo(ALLOW);
+    }
+
+    @Test
+    void entriesKeepVerdictReasonAndRule() {
+        final long entry = PolicyEntry.deny(303, 0x7fff_ffff);
+
+        assertThat(PolicyEntry.allows(entry)).isFalse();
+        assertThat(PolicyEntry.reasonCode(entry)).isEqualTo(303);
+        assertThat(PolicyEntry.rule(entry)).isEqualTo(0x7fff_ffff);
+        assertThat(PolicyEntry.allows(PolicyEntry.allow(5))).isTrue();
+        assertThat(PolicyEntry.rule(PolicyEntry.allow(5))).isEqualTo(5);
+    }
+
+    @Test
+    void refusesIntervalsThatLeavePortsOpenToInterpretation() {
+        assertThatThrownBy(() -> new ProtocolPorts(TCP, List.of(new Interval(1, ALLOW))))
+                .hasMessageContaining("from 0");
+        assertThatThrownBy(
+                        () ->
+                                new ProtocolPorts(
+                                        TCP,
+                                        List.of(new Interval(0, ALLOW), new Interval(0, DENY))))
+                .hasMessageContaining("ascend");
+    }
+
+    private static PolicyMap mapOf(final int identity, final int first, final int last) {
+        return new PolicyMap.Builder(PolicyEntry.deny(171, 0))
+                .program(identity, program(first, last))
+                .build();
+    }
+
+    private static Program program(final int first, final int last) {
+        return new Program(
+                DENY,
+                List.of(
+                        new ProtocolPorts(
+                                TCP,
+                                List.of(
+                                        new Interval(0, DENY),
+                                        new Interval(first, ALLOW),
+                                        new Interval(last + 1, DENY)))));
+    }
+}
