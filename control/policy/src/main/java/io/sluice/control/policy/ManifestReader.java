@@ -1,10 +1,137 @@
 package io.sluice.control.policy;
 
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.BiFunction;
 
-/** Reads manifests: YAML or JSON text to objects and problems. Thread: any, stateless. */
+/**
+ * Reads manifests: YAML or JSON text to objects and problems.
+ *
+ * <p>Policy kinds are read strictly: a field that is unknown, of the wrong type or of a value out
+ * of range refuses the object, because a restriction that is skipped silently lets traffic through
+ * that its author believes stopped. Kinds that describe the world (pods, nodes, services) have
+ * hundreds of fields that policy never looks at; of those only the fields used are checked. Objects
+ * that could not restrict traffic anyhow (deployments, secrets, kinds of other projects) are left
+ * out with a warning, so that a folder made for a cluster can be used as it is; an unknown kind in
+ * a group that holds policies is an error.
+ *
+ * <p>All problems are reported, not the first only, and an object with an error is left out whole.
+ *
+ * <p>Thread: any, stateless.
+ */
 public final class ManifestReader {
+    /** What an object becomes. */
+    private record Kind(
+            String group,
+            Set<String> versions,
+            String name,
+            boolean namespaced,
+            boolean strict,
+            BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
+        String apiVersions() {
+            return String.join(
+                    " or ",
+                    versions.stream()
+                            .sorted()
+                            .map(version -> group.isEmpty() ? version : group + "/" + version)
+                            .toList());
+        }
+    }
+
+    private static final List<Kind> KINDS =
+            List.of(
+                    world("", "Namespace", false, (meta, _) -> new KubeObject.Namespace(meta)),
+                    world("", "Pod", true, ManifestReader::readPod),
+                    world("", "Node", false, ManifestReader::readNode),
+                    world(
+                            "",
+                            "ServiceAccount",
+                            true,
+                            (meta, _) -> new KubeObject.ServiceAccount(meta)),
+                    world("", "Service", true, ManifestReader::readService),
+                    world(
+                            "discovery.k8s.io",
+                            "EndpointSlice",
+                            true,
+                            ManifestReader::readEndpointSlice),
+                    new Kind(
+                            "networking.k8s.io",
+                            Set.of("v1"),
+                            "NetworkPolicy",
+                            true,
+                            true,
+                            NetworkPolicyReader::read),
+                    new Kind(
+                            "cilium.io",
+                            Set.of("v2"),
+                            "CiliumNetworkPolicy",
+                            true,
+                            true,
+                            CiliumPolicyReader::read),
+                    new Kind(
+                            "cilium.io",
+                            Set.of("v2"),
+                            "CiliumClusterwideNetworkPolicy",
+                            false,
+                            true,
+                            CiliumPolicyReader::read),
+                    new Kind(
+                            "cilium.io",
+                            Set.of("v2", "v2alpha1"),
+                            "CiliumCIDRGroup",
+                            false,
+                            true,
+                            ManifestReader::readCidrGroup));
+
+    /** Groups whose every kind may restrict traffic, beside those of {@link #KINDS}. */
+    private static final Set<String> POLICY_GROUPS =
+            Set.of(
+                    "networking.k8s.io",
+                    "policy.networking.k8s.io",
+                    "cilium.io",
+                    "projectcalico.org",
+                    "crd.projectcalico.org",
+                    "extensions");
+
+    /** Kinds of those groups, and of the core group, that restrict nothing. */
+    private static final Set<String> HARMLESS_KINDS =
+            Set.of(
+                    "Ingress",
+                    "IngressClass",
+                    "CiliumEnvoyConfig",
+                    "CiliumClusterwideEnvoyConfig",
+                    "CiliumNode",
+                    "CiliumEndpoint",
+                    "CiliumIdentity",
+                    "ConfigMap",
+                    "Secret",
+                    "ReplicationController",
+                    "PersistentVolume",
+                    "PersistentVolumeClaim",
+                    "Endpoints",
+                    "Event",
+                    "LimitRange",
+                    "ResourceQuota",
+                    "PodTemplate",
+                    "Binding",
+                    "ComponentStatus");
+
     private ManifestReader() {}
+
+    private static Kind world(
+            final String group,
+            final String name,
+            final boolean namespaced,
+            final BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
+        return new Kind(group, Set.of("v1"), name, namespaced, false, reader);
+    }
 
     /**
      * Reads every document of a text.
@@ -13,8 +140,360 @@ public final class ManifestReader {
      * @param text YAML or JSON
      */
     public static ReadResult read(final String file, final String text) {
-        return new ReadResult(
-                List.of(),
-                List.of(Problem.error(SourceLocation.ofFile(file), "", "nothing is read yet")));
+        final List<Problem> problems = new ArrayList<>();
+        final List<KubeObject> objects = new ArrayList<>();
+        for (final Fields document : Fields.documents(file, text, problems)) {
+            readDocument(document, objects, problems);
+        }
+        return new ReadResult(List.copyOf(objects), List.copyOf(problems));
+    }
+
+    private static void readDocument(
+            final Fields document, final List<KubeObject> objects, final List<Problem> problems) {
+        final String apiVersion = document.requiredString("apiVersion");
+        final String kind = document.requiredString("kind");
+        if (apiVersion.isEmpty() || kind.isEmpty()) {
+            return;
+        }
+        if (kind.endsWith("List") && document.has("items")) {
+            document.ignore("metadata");
+            for (final Fields item : document.documentsOf("items")) {
+                readDocument(item, objects, problems);
+            }
+            document.rejectOthers();
+            return;
+        }
+        final Optional<Kind> known = lookup(document, apiVersion, kind);
+        if (known.isEmpty()) {
+            return;
+        }
+        final int before = problems.size();
+        final ObjectMeta meta = readMeta(document, apiVersion, known.get());
+        final KubeObject object = known.get().reader.apply(meta, document);
+        if (problems.subList(before, problems.size()).stream().noneMatch(Problem::isError)) {
+            objects.add(object);
+        }
+    }
+
+    private static Optional<Kind> lookup(
+            final Fields document, final String apiVersion, final String name) {
+        final int slash = apiVersion.indexOf('/');
+        final String group = slash < 0 ? "" : apiVersion.substring(0, slash);
+        final String version = apiVersion.substring(slash + 1);
+        for (final Kind kind : KINDS) {
+            if (kind.name.equals(name) && kind.group.equals(group)) {
+                if (kind.versions.contains(version)) {
+                    return Optional.of(kind);
+                }
+                document.error(
+                        "apiVersion",
+                        "version \""
+                                + apiVersion
+                                + "\" of "
+                                + name
+                                + " is not read: accepted: "
+                                + kind.apiVersions());
+                return Optional.empty();
+            }
+        }
+        final boolean restricts = group.isEmpty() || POLICY_GROUPS.contains(group);
+        final boolean named = name.contains("NetworkPolicy") || isKindName(name);
+        if ((restricts || named) && !HARMLESS_KINDS.contains(name)) {
+            document.error(
+                    "kind",
+                    "unknown kind \""
+                            + name
+                            + "\" of \""
+                            + apiVersion
+                            + "\""
+                            + Fields.nearest(name, KINDS.stream().map(Kind::name).toList())
+                                    .map(near -> ": did you mean \"" + near + "\"?")
+                                    .orElse("")
+                            + ": accepted: "
+                            + acceptedKinds());
+        } else {
+            document.warning(
+                    "kind",
+                    name + " of \"" + apiVersion + "\" says nothing about policy: left out");
+        }
+        return Optional.empty();
+    }
+
+    private static boolean isKindName(final String name) {
+        return KINDS.stream().anyMatch(kind -> kind.name.equals(name));
+    }
+
+    /** Kinds as {@code v1 Pod}, for messages. */
+    public static String acceptedKinds() {
+        return String.join(
+                ", ", KINDS.stream().map(kind -> kind.apiVersions() + " " + kind.name).toList());
+    }
+
+    private static ObjectMeta readMeta(
+            final Fields document, final String apiVersion, final Kind kind) {
+        final Optional<Fields> written = document.object("metadata");
+        if (written.isEmpty()) {
+            document.error("metadata", "Required value");
+            return new ObjectMeta(
+                    new ObjectRef(kind.name, "", ""),
+                    apiVersion,
+                    document.where(),
+                    Map.of(),
+                    Map.of(),
+                    document.plain());
+        }
+        final Fields meta = written.get();
+        final String name = meta.string("name", "");
+        if (name.isEmpty()) {
+            meta.error("name", "Required value: name is required");
+        } else {
+            for (final String complaint :
+                    kind.name.equals("Namespace")
+                            ? NameSyntax.dnsLabel(name)
+                            : NameSyntax.dnsSubdomain(name)) {
+                meta.error("name", "Invalid value: \"" + name + "\": " + complaint);
+            }
+        }
+        final String namespace = readNamespace(meta, kind);
+        final Map<String, String> labels = readLabels(meta);
+        final Map<String, String> annotations = values(meta.stringMap("annotations"));
+        if (kind.strict) {
+            meta.ignore(
+                    "uid",
+                    "resourceVersion",
+                    "generation",
+                    "generateName",
+                    "creationTimestamp",
+                    "deletionTimestamp",
+                    "deletionGracePeriodSeconds",
+                    "managedFields",
+                    "ownerReferences",
+                    "finalizers",
+                    "selfLink");
+            meta.rejectOthers();
+        }
+        return new ObjectMeta(
+                new ObjectRef(kind.name, namespace, name),
+                apiVersion,
+                document.where(),
+                labels,
+                annotations,
+                document.plain());
+    }
+
+    private static String readNamespace(final Fields meta, final Kind kind) {
+        final String namespace = meta.string("namespace", "");
+        if (!kind.namespaced) {
+            if (!namespace.isEmpty()) {
+                meta.error("namespace", "Forbidden: not allowed on this type");
+            }
+            return "";
+        }
+        if (namespace.isEmpty()) {
+            return "default";
+        }
+        for (final String complaint : NameSyntax.dnsLabel(namespace)) {
+            meta.error("namespace", "Invalid value: \"" + namespace + "\": " + complaint);
+        }
+        return namespace;
+    }
+
+    private static Map<String, String> readLabels(final Fields meta) {
+        final Map<String, Fields.Text> labels = meta.stringMap("labels");
+        for (final Map.Entry<String, Fields.Text> label : labels.entrySet()) {
+            for (final String complaint : NameSyntax.labelKey(label.getKey())) {
+                meta.error("labels", "Invalid value: \"" + label.getKey() + "\": " + complaint);
+            }
+            final String value = label.getValue().value();
+            for (final String complaint : NameSyntax.labelValue(value)) {
+                meta.error("labels", "Invalid value: \"" + value + "\": " + complaint);
+            }
+        }
+        return values(labels);
+    }
+
+    private static Map<String, String> values(final Map<String, Fields.Text> texts) {
+        final Map<String, String> values = new LinkedHashMap<>();
+        texts.forEach((key, text) -> values.put(key, text.value()));
+        return Collections.unmodifiableMap(values);
+    }
+
+    private static Pod readPod(final ObjectMeta meta, final Fields document) {
+        String serviceAccount = "default";
+        String nodeName = "";
+        boolean hostNetwork = false;
+        final List<Pod.NamedPort> ports = new ArrayList<>();
+        final Optional<Fields> spec = document.object("spec");
+        if (spec.isPresent()) {
+            serviceAccount = spec.get().string("serviceAccountName", "default");
+            nodeName = spec.get().string("nodeName", "");
+            hostNetwork = spec.get().bool("hostNetwork", false);
+            for (final Fields container : spec.get().objects("containers")) {
+                readContainerPorts(container, ports);
+            }
+            for (final Fields container : spec.get().objects("initContainers")) {
+                if (container.string("restartPolicy", "").equals("Always")) {
+                    readContainerPorts(container, ports);
+                }
+            }
+        }
+        String phase = "";
+        final List<IpAddress> addresses = new ArrayList<>();
+        final Optional<Fields> status = document.object("status");
+        if (status.isPresent()) {
+            phase = status.get().string("phase", "");
+            if (status.get().has("podIP")) {
+                final Fields.Text text =
+                        new Fields.Text(
+                                status.get().string("podIP", ""),
+                                "status.podIP",
+                                status.get().where("podIP"));
+                addAddress(status.get(), text, addresses);
+            }
+            for (final Fields item : status.get().objects("podIPs")) {
+                final Fields.Text text =
+                        new Fields.Text(
+                                item.requiredString("ip"), item.path("ip"), item.where("ip"));
+                addAddress(item, text, addresses);
+            }
+        }
+        checkFamilies(document, addresses);
+        return new Pod(
+                meta,
+                serviceAccount,
+                nodeName,
+                hostNetwork,
+                phase,
+                List.copyOf(addresses),
+                List.copyOf(ports));
+    }
+
+    private static void checkFamilies(final Fields document, final List<IpAddress> addresses) {
+        final long ipv4Count = addresses.stream().filter(IpAddress::isIpv4).count();
+        if (ipv4Count > 1 || addresses.size() - ipv4Count > 1) {
+            document.object("status")
+                    .ifPresent(
+                            status ->
+                                    status.error(
+                                            "podIPs",
+                                            "Invalid value: "
+                                                    + addresses
+                                                    + ": may specify no more than one IP for each"
+                                                    + " IP family"));
+        }
+    }
+
+    private static void readContainerPorts(
+            final Fields container, final List<Pod.NamedPort> ports) {
+        for (final Fields port : container.objects("ports")) {
+            final String name = port.string("name", "");
+            final OptionalInt number = port.integer("containerPort");
+            final int protocol = IpProtocol.parse(port.string("protocol", "TCP"));
+            if (!IpProtocol.hasPorts(protocol)) {
+                port.error(
+                        "protocol",
+                        "Unsupported value: supported values: \"SCTP\", \"TCP\", \"UDP\"");
+            }
+            if (number.isPresent()
+                    && (number.getAsInt() < 1 || number.getAsInt() > VerdictProgram.PORT_MAX)) {
+                port.error(
+                        "containerPort",
+                        "Invalid value: "
+                                + number.getAsInt()
+                                + ": must be between 1 and 65535, inclusive");
+            } else if (number.isPresent() && !name.isEmpty()) {
+                ports.add(
+                        new Pod.NamedPort(
+                                name.toLowerCase(Locale.ROOT), protocol, number.getAsInt()));
+            }
+        }
+    }
+
+    private static void addAddress(
+            final Fields fields, final Fields.Text text, final List<IpAddress> addresses) {
+        final Optional<IpAddress> address = IpAddress.parse(text.value());
+        if (address.isEmpty()) {
+            fields.error(
+                    text,
+                    "Invalid value: \""
+                            + text.value()
+                            + "\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+        } else if (!addresses.contains(address.get())) {
+            addresses.add(address.get());
+        }
+    }
+
+    private static KubeObject.Node readNode(final ObjectMeta meta, final Fields document) {
+        final List<IpAddress> addresses = new ArrayList<>();
+        final Optional<Fields> status = document.object("status");
+        if (status.isPresent()) {
+            for (final Fields item : status.get().objects("addresses")) {
+                final String type = item.string("type", "");
+                final String text = item.string("address", "");
+                if (type.equals("InternalIP") || type.equals("ExternalIP")) {
+                    addAddress(
+                            item,
+                            new Fields.Text(text, item.path("address"), item.where("address")),
+                            addresses);
+                }
+            }
+        }
+        return new KubeObject.Node(meta, List.copyOf(addresses));
+    }
+
+    private static KubeObject.Service readService(final ObjectMeta meta, final Fields document) {
+        Map<String, String> selector = Map.of();
+        final List<IpAddress> clusterIps = new ArrayList<>();
+        final Optional<Fields> spec = document.object("spec");
+        if (spec.isPresent()) {
+            selector = values(spec.get().stringMap("selector"));
+            final List<Fields.Text> texts = new ArrayList<>(spec.get().strings("clusterIPs"));
+            if (spec.get().has("clusterIP")) {
+                texts.add(
+                        new Fields.Text(
+                                spec.get().string("clusterIP", ""),
+                                "spec.clusterIP",
+                                spec.get().where("clusterIP")));
+            }
+            for (final Fields.Text text : texts) {
+                if (!text.value().equals("None") && !text.value().isEmpty()) {
+                    addAddress(spec.get(), text, clusterIps);
+                }
+            }
+        }
+        return new KubeObject.Service(meta, selector, List.copyOf(clusterIps));
+    }
+
+    private static KubeObject.EndpointSlice readEndpointSlice(
+            final ObjectMeta meta, final Fields document) {
+        final List<IpAddress> addresses = new ArrayList<>();
+        if (!document.string("addressType", "").equals("FQDN")) {
+            for (final Fields endpoint : document.objects("endpoints")) {
+                for (final Fields.Text text : endpoint.strings("addresses")) {
+                    addAddress(endpoint, text, addresses);
+                }
+            }
+        }
+        return new KubeObject.EndpointSlice(
+                meta,
+                meta.labels().getOrDefault("kubernetes.io/service-name", ""),
+                List.copyOf(addresses));
+    }
+
+    private static KubeObject.CiliumCidrGroup readCidrGroup(
+            final ObjectMeta meta, final Fields document) {
+        document.ignore("status");
+        final List<Cidr> cidrs = new ArrayList<>();
+        final Optional<Fields> spec = document.object("spec");
+        document.rejectOthers();
+        if (spec.isEmpty()) {
+            document.error("spec", "Required value");
+        } else {
+            for (final Fields.Text text : spec.get().strings("externalCIDRs")) {
+                NetworkPolicyReader.readCidr(spec.get(), text).ifPresent(cidrs::add);
+            }
+            spec.get().rejectOthers();
+        }
+        return new KubeObject.CiliumCidrGroup(meta, List.copyOf(cidrs));
     }
 }

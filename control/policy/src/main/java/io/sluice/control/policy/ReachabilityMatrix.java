@@ -1,22 +1,36 @@
 package io.sluice.control.policy;
 
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 
 /**
  * Who reaches whom at one port.
  *
  * @param pods rows and columns, endpoints by namespace and name
- * @param rows one text per source: {@code .} allowed, {@code X} denied, {@code =} itself
+ * @param rows one text per source: {@code .} allowed, {@code X} denied, {@code =} itself, {@code P}
+ *     the destination has no port of that name, {@code -} no common address family
  */
 public record ReachabilityMatrix(List<ObjectRef> pods, List<String> rows) {
+    private static final char ALLOWED = '.';
+    private static final char DENIED = 'X';
+    private static final char SELF = '=';
+    private static final char NO_SUCH_PORT = 'P';
+    private static final char NO_COMMON_FAMILY = '-';
+
     /** Whether the source reaches the destination, by position in {@link #pods}. */
     public boolean isAllowed(final int source, final int destination) {
-        return rows.get(source).charAt(destination) != 'X';
+        final char answer = rows.get(source).charAt(destination);
+        return answer == ALLOWED || answer == SELF;
     }
 
     /**
      * Asks for every pair of endpoints.
      *
+     * @param world the evaluator's world
+     * @param evaluator answers the pairs
+     * @param protocol as in a {@link Probe}
+     * @param port as in a {@link Probe}; a name is looked up on each destination
      * @throws ProbeException if the protocol or port makes no sense
      */
     public static ReachabilityMatrix of(
@@ -25,20 +39,54 @@ public record ReachabilityMatrix(List<ObjectRef> pods, List<String> rows) {
             final String protocol,
             final String port)
             throws ProbeException {
-        final List<ObjectRef> pods =
-                world.pods().stream().filter(Pod::isEndpoint).map(Pod::ref).sorted().toList();
-        final List<String> rows = new java.util.ArrayList<>();
-        for (final ObjectRef from : pods) {
+        final List<Pod> pods =
+                world.pods().stream()
+                        .filter(Pod::isEndpoint)
+                        .sorted(Comparator.comparing(Pod::ref))
+                        .toList();
+        final List<String> rows = new ArrayList<>();
+        for (final Pod from : pods) {
             final StringBuilder row = new StringBuilder();
-            for (final ObjectRef to : pods) {
-                final boolean allowed =
-                        evaluator
-                                .evaluate(Probe.of(from.path(), to.path(), protocol, port))
-                                .allowed();
-                row.append(from.equals(to) ? '=' : allowed ? '.' : 'X');
+            for (final Pod to : pods) {
+                row.append(cell(evaluator, from, to, protocol, port));
             }
             rows.add(row.toString());
         }
-        return new ReachabilityMatrix(pods, List.copyOf(rows));
+        return new ReachabilityMatrix(pods.stream().map(Pod::ref).toList(), List.copyOf(rows));
+    }
+
+    private static char cell(
+            final PolicyEvaluator evaluator,
+            final Pod from,
+            final Pod to,
+            final String protocol,
+            final String port)
+            throws ProbeException {
+        if (from.ref().equals(to.ref())) {
+            return SELF;
+        }
+        if (!haveCommonFamily(from, to)) {
+            return NO_COMMON_FAMILY;
+        }
+        final int number = IpProtocol.parse(protocol);
+        final boolean named = port.chars().anyMatch(c -> c < '0' || c > '9');
+        if (named
+                && to.ports().stream()
+                        .noneMatch(p -> p.name().equals(port) && p.protocol() == number)) {
+            return NO_SUCH_PORT;
+        }
+        return evaluator
+                        .evaluate(Probe.of(from.ref().path(), to.ref().path(), protocol, port))
+                        .allowed()
+                ? ALLOWED
+                : DENIED;
+    }
+
+    private static boolean haveCommonFamily(final Pod from, final Pod to) {
+        if (from.addresses().isEmpty() || to.addresses().isEmpty()) {
+            return true;
+        }
+        return from.addresses().stream()
+                .anyMatch(a -> to.addresses().stream().anyMatch(b -> a.isIpv4() == b.isIpv4()));
     }
 }

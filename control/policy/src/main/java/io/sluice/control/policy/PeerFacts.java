@@ -1,0 +1,49 @@
+package io.sluice.control.policy;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * What policy can see of a peer at one address. Equal facts are one identity.
+ *
+ * @param kind what the peer is
+ * @param labels labels with their source as in {@code k8s:app}, those of the namespace under {@code
+ *     k8s:io.cilium.k8s.namespace.labels.}; sorted
+ * @param nodeName the node that a NODE is; empty for others
+ * @param ports named ports of a POD
+ * @param prefixes the policy prefixes which contain the address and which some policy can match
+ *     against a peer of this kind
+ */
+record PeerFacts(
+        Kind kind,
+        Map<String, String> labels,
+        String nodeName,
+        Set<Pod.NamedPort> ports,
+        Set<Cidr> prefixes) {
+    static final String NAMESPACE_KEY = "io.kubernetes.pod.namespace";
+    static final String NAMESPACE_LABEL_PREFIX = "io.cilium.k8s.namespace.labels.";
+    static final String CLUSTER_KEY = "io.cilium.k8s.policy.cluster";
+    static final String SERVICE_ACCOUNT_KEY = "io.cilium.k8s.policy.serviceaccount";
+
+    /** What a peer is, as far as prefixes are allowed to match it. */
+    enum Kind {
+        /** An endpoint. */
+        POD,
+        /** This node or another one. */
+        NODE,
+        /** Everything else. */
+        WORLD
+    }
+
+    /** Labels as {@code source:key=value}; the value is left out if empty. */
+    List<String> labelTexts() {
+        return labels.entrySet().stream()
+                .map(
+                        label ->
+                                label.getValue().isEmpty()
+                                        ? label.getKey()
+                                        : label.getKey() + "=" + label.getValue())
+                .toList();
+    }
+}
