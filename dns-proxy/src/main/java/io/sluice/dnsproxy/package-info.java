@@ -1,3 +1,4 @@
+/** DNS proxy and FQDN cache. Empty so far: rules that name domains allow nothing. */
 @NullMarked
 package io.sluice.dnsproxy;
 

@@ -1,3 +1,4 @@
+/** Benchmarks. They measure; nothing depends on them, and none of them fails a build. */
 @NullMarked
 package io.sluice.perf;
 
