@@ -80,6 +80,12 @@ public interface ControlPlane {
      */
     List<ObjectReport> objects(List<String> kinds);
 
+    /**
+     * The policy engine as it judges packets now: probes, explanations and matrices asked of it get
+     * the data plane's answers.
+     */
+    PolicySnapshot policy();
+
     /** Identities that the live policy knows, by number. */
     List<IdentityReport> identities();
 

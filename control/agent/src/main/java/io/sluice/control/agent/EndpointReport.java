@@ -5,7 +5,8 @@ import java.util.List;
 /**
  * One endpoint of this node.
  *
- * @param id number of the endpoint, from 1, stable while the daemon runs
+ * @param id number of the endpoint, from 1, stable while the endpoint exists; 0 for a Pod that
+ *     cannot become one
  * @param namespace of its Pod
  * @param name of its Pod
  * @param state where it is in its life
@@ -24,7 +25,6 @@ import java.util.List;
  * @param egressPolicies policies that select it for egress
  * @param packetsReceived packets the switch received from it
  * @param packetsSent packets the switch sent to it
- * @param packetsDropped packets from it that were dropped
  */
 public record EndpointReport(
         int id,
@@ -45,5 +45,4 @@ public record EndpointReport(
         List<String> ingressPolicies,
         List<String> egressPolicies,
         long packetsReceived,
-        long packetsSent,
-        long packetsDropped) {}
+        long packetsSent) {}

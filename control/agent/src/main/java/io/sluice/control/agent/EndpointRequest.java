@@ -10,8 +10,8 @@ import java.util.Map;
  * @param name of that Pod
  * @param networkNamespace name or path of its network namespace; empty when {@code pid} tells it
  * @param pid a process in that namespace, 0 when {@code networkNamespace} tells it
- * @param addresses its addresses, at most one of each family; a family of the node's pool that is
- *     missing is taken from the pool
+ * @param addresses its addresses, at most one of each family; empty for addresses from the node's
+ *     pools
  * @param labels of the Pod
  * @param device name of the device in the namespace, empty for {@code eth0}
  * @param mtu of the device in bytes, 0 for the node's

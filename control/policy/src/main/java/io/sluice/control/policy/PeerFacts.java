@@ -36,17 +36,9 @@ record PeerFacts(
         WORLD
     }
 
-    PeerFacts {
-        // Immutable hash maps: selectors look labels up some million times per compile.
-        labels = Map.copyOf(labels);
-        ports = Set.copyOf(ports);
-        prefixes = Set.copyOf(prefixes);
-    }
-
-    /** Labels as {@code source:key=value}, sorted; the value is left out if empty. */
+    /** Labels as {@code source:key=value}; the value is left out if empty. */
     List<String> labelTexts() {
         return labels.entrySet().stream()
-                .sorted(Map.Entry.comparingByKey())
                 .map(
                         label ->
                                 label.getValue().isEmpty()

@@ -55,7 +55,6 @@ final class YamlText {
     private final Map<MappingNode, Map<String, Node>> entries = new HashMap<>();
     private final Set<MappingNode> reported = new HashSet<>();
     private int nodeCount;
-    private boolean limitReported;
 
     YamlText(final String file, final List<Problem> problems) {
         this.file = file;
@@ -86,8 +85,8 @@ final class YamlText {
         return documents;
     }
 
-    /** A document whose every node is within limits; faulty ones are read for more problems. */
-    record Document(MappingNode root, Map<String, Object> plain, boolean faulty) {}
+    /** A document whose every node is within limits. */
+    record Document(MappingNode root, Map<String, Object> plain) {}
 
     private Optional<Document> document(final Node root) {
         if (!(root instanceof final MappingNode mapping)) {
@@ -99,11 +98,11 @@ final class YamlText {
                                     + typeName(root)));
             return Optional.empty();
         }
-        final int before = problems.size();
+        final int errorsBefore = problems.size();
         final Object plain = plain(mapping, "", 0);
-        return nodeCount > NODE_COUNT_MAX
+        return problems.size() > errorsBefore
                 ? Optional.empty()
-                : Optional.of(new Document(mapping, asObject(plain), problems.size() > before));
+                : Optional.of(new Document(mapping, asObject(plain)));
     }
 
     // The tree was built by plain(), whose maps have no other type.
@@ -115,8 +114,7 @@ final class YamlText {
     private Object plain(final Node node, final String path, final int depth) {
         nodeCount++;
         if (depth > DEPTH_MAX || nodeCount > NODE_COUNT_MAX) {
-            if (!limitReported) {
-                limitReported = true;
+            if (nodeCount != Integer.MAX_VALUE) {
                 problems.add(
                         Problem.error(
                                 location(node),
@@ -124,8 +122,8 @@ final class YamlText {
                                 depth > DEPTH_MAX
                                         ? "nested deeper than " + DEPTH_MAX + " levels"
                                         : "more than " + NODE_COUNT_MAX + " values in one text"));
+                nodeCount = Integer.MAX_VALUE - 1;
             }
-            nodeCount = NODE_COUNT_MAX + 1;
             return "";
         }
         return switch (node) {

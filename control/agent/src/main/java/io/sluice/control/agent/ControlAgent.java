@@ -1,0 +1,494 @@
+package io.sluice.control.agent;
+
+import io.sluice.conntrack.Conntrack;
+import io.sluice.conntrack.FlowSnapshot;
+import io.sluice.control.agent.RequestException.Reason;
+import io.sluice.control.policy.Identity;
+import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.ObjectRef;
+import io.sluice.control.policy.PolicyDirection;
+import io.sluice.control.policy.PolicyMap;
+import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.LaneCounters;
+import io.sluice.dataplane.TrafficDirection;
+import io.sluice.dataplane.wire.MacAddress;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.function.LongSupplier;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+
+/**
+ * The running daemon as the API asks and tells it: requests become tasks of the control thread,
+ * reports are read from snapshots without waiting for it, so that {@code status} answers even while
+ * something slow is being done.
+ *
+ * <p>Thread: any.
+ */
+final class ControlAgent implements ControlPlane {
+    /** What the daemon is made of, as far as it is reported. */
+    record Parts(
+            SluiceConfig config,
+            List<String> manifestFolders,
+            ControlThread control,
+            ObjectStore store,
+            Reconciler reconciler,
+            PolicyPublisher publisher,
+            Conntrack conntrack,
+            LaneCounters laneCounters,
+            LaneCounterFile counterFile,
+            FlowStore flows,
+            FlowRecorder recorder,
+            LongSupplier clockNs,
+            Runnable stop) {}
+
+    private final Parts parts;
+    private final Instant startedAt = Instant.now();
+
+    ControlAgent(final Parts parts) {
+        this.parts = parts;
+    }
+
+    @Override
+    public StatusReport status() {
+        final LivePolicy live = parts.publisher().live();
+        final Reconciler.Snapshot snapshot = parts.reconciler().snapshot();
+        final LaneCounters lane = parts.laneCounters();
+        final Map<String, Integer> objects = new TreeMap<>();
+        snapshot.objects().forEach(object -> objects.merge(object.kind(), 1, Integer::sum));
+        final Map<EndpointState, Integer> states = new EnumMap<>(EndpointState.class);
+        endpoints().forEach(endpoint -> states.merge(endpoint.state(), 1, Integer::sum));
+        final Map<String, Integer> endpointCounts = new LinkedHashMap<>();
+        states.forEach((state, count) -> endpointCounts.put(state.name(), count));
+        return new StatusReport(
+                version(),
+                parts.config().nodeName(),
+                ProcessHandle.current().pid(),
+                startedAt,
+                parts.config().runFolder().toString(),
+                parts.config().stateFolder().toString(),
+                parts.manifestFolders(),
+                live.revision(),
+                live.publishedAt(),
+                live.compileNs(),
+                objects,
+                endpointCounts,
+                live.identities().size(),
+                live.ipcache().size(),
+                parts.conntrack().size(),
+                parts.config().conntrack().capacityFlows(),
+                parts.flows().size(),
+                parts.flows().capacity(),
+                parts.recorder().lost(),
+                lane.packetsIn(),
+                lane.forwardedPackets(),
+                lane.answeredPackets(),
+                lane.droppedPackets(),
+                parts.config().uplink().enabled() ? parts.config().uplink().device() : "",
+                snapshot.problems());
+    }
+
+    private static String version() {
+        return Optional.ofNullable(ControlAgent.class.getPackage().getImplementationVersion())
+                .orElse("0.1.0-SNAPSHOT");
+    }
+
+    @Override
+    public List<EndpointReport> endpoints() {
+        final LivePolicy live = parts.publisher().live();
+        final Reconciler.Snapshot snapshot = parts.reconciler().snapshot();
+        final List<EndpointReport> reports = new ArrayList<>();
+        snapshot.endpoints().forEach(view -> reports.add(report(view, live)));
+        snapshot.failures().forEach((path, reason) -> reports.add(failed(path, reason, live)));
+        reports.sort(
+                Comparator.comparing(EndpointReport::namespace)
+                        .thenComparing(EndpointReport::name));
+        return List.copyOf(reports);
+    }
+
+    private static EndpointReport report(final Endpoints.View view, final LivePolicy live) {
+        final EndpointSpec spec = view.spec();
+        final ObjectRef pod = ObjectRef.pod(spec.namespace(), spec.name());
+        final Optional<Identity> identity = live.policies().identityOf(pod);
+        return new EndpointReport(
+                view.id(),
+                spec.namespace(),
+                spec.name(),
+                view.state(),
+                view.reason(),
+                identity.map(Identity::number).orElse(0),
+                identity.map(Identity::labels).orElse(List.of()),
+                spec.addresses().stream().map(IpAddress::toString).toList(),
+                spec.networkNamespace(),
+                spec.device(),
+                MacAddress.format(spec.mac()),
+                spec.mtuBytes(),
+                view.state() == EndpointState.READY ? live.revision() : 0,
+                isEnforced(live, pod, PolicyDirection.INGRESS),
+                isEnforced(live, pod, PolicyDirection.EGRESS),
+                selecting(live, pod, PolicyDirection.INGRESS),
+                selecting(live, pod, PolicyDirection.EGRESS),
+                view.port().map(CountedPort::framesReceived).orElse(0L),
+                view.port().map(CountedPort::framesSent).orElse(0L));
+    }
+
+    private static boolean isEnforced(
+            final LivePolicy live, final ObjectRef pod, final PolicyDirection direction) {
+        return live.policies().policyMap(pod, direction).map(PolicyMap::isIsolated).orElse(false);
+    }
+
+    private static List<String> selecting(
+            final LivePolicy live, final ObjectRef pod, final PolicyDirection direction) {
+        return live.policies().policiesSelecting(pod, direction).stream()
+                .map(policy -> policy.kind() + "/" + policy.path())
+                .toList();
+    }
+
+    private static EndpointReport failed(
+            final String path, final String reason, final LivePolicy live) {
+        final int slash = path.indexOf('/');
+        final String namespace = path.substring(0, slash);
+        final String name = path.substring(slash + 1);
+        final Map<String, String> annotations =
+                live.world()
+                        .lookupPod(namespace, name)
+                        .map(pod -> pod.meta().annotations())
+                        .orElse(Map.of());
+        return new EndpointReport(
+                0,
+                namespace,
+                name,
+                EndpointState.FAILED,
+                reason,
+                0,
+                List.of(),
+                List.of(),
+                annotations.getOrDefault(
+                        EndpointPlan.NETNS, annotations.getOrDefault(EndpointPlan.PID, "")),
+                annotations.getOrDefault(EndpointPlan.INTERFACE, ""),
+                "",
+                0,
+                0,
+                false,
+                false,
+                List.of(),
+                List.of(),
+                0,
+                0);
+    }
+
+    @Override
+    public EndpointReport endpoint(final String ref) {
+        final String path = ref.contains("/") ? ref : "default/" + ref;
+        return endpoints().stream()
+                .filter(
+                        endpoint ->
+                                path.equals(endpoint.namespace() + "/" + endpoint.name())
+                                        || (endpoint.id() != 0
+                                                && ref.equals(Integer.toString(endpoint.id()))))
+                .findFirst()
+                .orElseThrow(
+                        () ->
+                                new RequestException(
+                                        Reason.NOT_FOUND,
+                                        "endpoint \"%s\" not found: namespace/name, name, or number"
+                                                .formatted(ref)));
+    }
+
+    @Override
+    public EndpointReport addEndpoint(final EndpointRequest request) {
+        final String namespace = request.namespace().isEmpty() ? "default" : request.namespace();
+        final String manifest = ObjectStore.yaml(PodManifest.of(request, namespace));
+        final ObjectRef ref = ObjectRef.pod(namespace, request.name());
+        parts.control()
+                .call(
+                        () -> {
+                            if (parts.store().objects().stream()
+                                    .anyMatch(object -> object.ref().equals(ref))) {
+                                throw new RequestException(
+                                        Reason.CONFLICT,
+                                        "pods \"%s\" already exists".formatted(request.name()));
+                            }
+                            final List<ObjectChange> changes =
+                                    parts.store()
+                                            .apply("endpoint add", manifest, ChangeMode.CHANGE);
+                            parts.reconciler().reconcile();
+                            return changes;
+                        });
+        return endpoint(ref.path());
+    }
+
+    @Override
+    public void deleteEndpoint(final String ref) {
+        final EndpointReport endpoint = endpoint(ref);
+        delete("Pod", endpoint.namespace(), endpoint.name(), ChangeMode.CHANGE);
+    }
+
+    @Override
+    public List<ObjectChange> apply(final String source, final String text, final ChangeMode mode) {
+        return change(mode, () -> parts.store().apply(source, text, mode));
+    }
+
+    @Override
+    public List<ObjectChange> delete(
+            final String source, final String text, final ChangeMode mode) {
+        return change(mode, () -> parts.store().delete(source, text, mode));
+    }
+
+    @Override
+    public ObjectChange delete(
+            final String kind, final String namespace, final String name, final ChangeMode mode) {
+        final ResourceKind resource = ResourceKind.of(kind);
+        final ObjectRef ref =
+                new ObjectRef(
+                        resource.kind(),
+                        resource.isNamespaced() && namespace.isEmpty()
+                                ? "default"
+                                : resource.isNamespaced() ? namespace : "",
+                        name);
+        return change(mode, () -> List.of(parts.store().delete(ref, mode))).getFirst();
+    }
+
+    private List<ObjectChange> change(
+            final ChangeMode mode, final Callable<List<ObjectChange>> task) {
+        return parts.control()
+                .call(
+                        () -> {
+                            final List<ObjectChange> changes = task.call();
+                            if (mode == ChangeMode.CHANGE) {
+                                parts.reconciler().reconcile();
+                            }
+                            return changes;
+                        });
+    }
+
+    @Override
+    public List<ObjectReport> objects(final List<String> kinds) {
+        final List<String> wanted =
+                kinds.stream().map(ResourceKind::of).map(ResourceKind::kind).toList();
+        return parts.reconciler().snapshot().objects().stream()
+                .filter(object -> wanted.isEmpty() || wanted.contains(object.kind()))
+                .toList();
+    }
+
+    @Override
+    public PolicySnapshot policy() {
+        final LivePolicy live = parts.publisher().live();
+        return new PolicySnapshot(live.revision(), live.world(), live.evaluator());
+    }
+
+    @Override
+    public List<IdentityReport> identities() {
+        final LivePolicy live = parts.publisher().live();
+        final Map<Integer, Integer> counts = new TreeMap<>();
+        parts.reconciler()
+                .snapshot()
+                .endpoints()
+                .forEach(
+                        view ->
+                                live.policies()
+                                        .identityOf(
+                                                ObjectRef.pod(
+                                                        view.spec().namespace(),
+                                                        view.spec().name()))
+                                        .ifPresent(
+                                                identity ->
+                                                        counts.merge(
+                                                                identity.number(),
+                                                                1,
+                                                                Integer::sum)));
+        return live.policies().identities().stream()
+                .map(
+                        identity ->
+                                new IdentityReport(
+                                        identity.number(),
+                                        identity.labels(),
+                                        counts.getOrDefault(identity.number(), 0)))
+                .toList();
+    }
+
+    @Override
+    public List<IpcacheReport> ipcache() {
+        final LivePolicy live = parts.publisher().live();
+        final Map<Integer, String> paths =
+                parts.reconciler().snapshot().endpoints().stream()
+                        .collect(Collectors.toMap(Endpoints.View::id, view -> view.spec().path()));
+        return live.ipcache().stream()
+                .sorted(Comparator.comparing(LivePolicy.Route::prefix))
+                .map(
+                        route ->
+                                new IpcacheReport(
+                                        route.prefix().toString(),
+                                        route.identity(),
+                                        paths.getOrDefault(route.port(), "")))
+                .toList();
+    }
+
+    @Override
+    public List<ConntrackReport> conntrack() {
+        final List<ConntrackReport> reports = new ArrayList<>();
+        parts.conntrack().forEach(parts.clockNs().getAsLong(), flow -> reports.add(report(flow)));
+        return List.copyOf(reports);
+    }
+
+    private static ConntrackReport report(final FlowSnapshot flow) {
+        return new ConntrackReport(
+                flow.protocol(),
+                new IpAddress(flow.initiatorHigh(), flow.initiatorLow()).toString(),
+                flow.initiatorTransportPort(),
+                new IpAddress(flow.responderHigh(), flow.responderLow()).toString(),
+                flow.responderTransportPort(),
+                flow.state().name(),
+                flow.verdict().name(),
+                flow.initiatorIdentity(),
+                flow.responderIdentity(),
+                flow.policyRevision(),
+                flow.initiatorPackets(),
+                flow.initiatorBytes(),
+                flow.responderPackets(),
+                flow.responderBytes(),
+                flow.expiresInNs() / 1_000_000_000L);
+    }
+
+    @Override
+    public List<DropReport> drops() {
+        final Map<String, Long> values = parts.counterFile().values();
+        final List<DropReport> reports = new ArrayList<>();
+        for (final DropReason reason : DropReason.values()) {
+            for (final TrafficDirection direction : TrafficDirection.values()) {
+                final String label = "drop." + reason + "." + direction.label();
+                final long packets = values.getOrDefault(label + ".packets", 0L);
+                if (packets > 0) {
+                    reports.add(
+                            new DropReport(
+                                    reason.code(),
+                                    reason.name(),
+                                    reason.sentence(),
+                                    direction.label(),
+                                    packets,
+                                    values.getOrDefault(label + ".bytes", 0L)));
+                }
+            }
+        }
+        return List.copyOf(reports);
+    }
+
+    @Override
+    public List<CounterReport> counters() {
+        final List<CounterReport> counters = new ArrayList<>();
+        final Map<String, Long> values = parts.counterFile().values();
+        LANE_COUNTERS.forEach(
+                (label, help) ->
+                        counters.add(
+                                counter(
+                                        "sluice_%s_total".formatted(label),
+                                        help,
+                                        (double) values.getOrDefault("lane." + label, 0L))));
+        for (final DropReport drop : drops()) {
+            final Map<String, String> labels =
+                    Map.of("reason", drop.reason(), "direction", drop.direction());
+            counters.add(
+                    new CounterReport(
+                            "sluice_drop_packets_total",
+                            "Packets dropped, by reason and direction.",
+                            CounterReport.Type.COUNTER,
+                            labels,
+                            (double) drop.packets()));
+            counters.add(
+                    new CounterReport(
+                            "sluice_drop_bytes_total",
+                            "Bytes of dropped packets, by reason and direction.",
+                            CounterReport.Type.COUNTER,
+                            labels,
+                            (double) drop.bytes()));
+        }
+        counters.add(
+                counter(
+                        "sluice_flow_events_lost_total",
+                        "Flow events lost because the ring was full.",
+                        (double) parts.recorder().lost()));
+        final StatusReport status = status();
+        counters.add(gauge("sluice_conntrack_flows", "Tracked flows.", status.conntrackCount()));
+        counters.add(
+                gauge(
+                        "sluice_conntrack_capacity_flows",
+                        "Tracked flows at most.",
+                        status.conntrackCapacity()));
+        counters.add(
+                gauge(
+                        "sluice_policy_revision",
+                        "Policy revision that is live.",
+                        (double) status.policyRevision()));
+        counters.add(
+                gauge(
+                        "sluice_policy_compile_seconds",
+                        "How long the live policy took to compile.",
+                        status.policyCompileNs() / 1e9));
+        counters.add(gauge("sluice_identities", "Identities known.", status.identityCount()));
+        counters.add(
+                gauge(
+                        "sluice_ipcache_prefixes",
+                        "Prefixes in the ipcache.",
+                        status.ipcacheCount()));
+        counters.add(
+                gauge(
+                        "sluice_problems",
+                        "Lines under problems in status.",
+                        status.problems().size()));
+        status.endpointCounts()
+                .forEach(
+                        (state, count) ->
+                                counters.add(
+                                        new CounterReport(
+                                                "sluice_endpoints",
+                                                "Endpoints, by state.",
+                                                CounterReport.Type.GAUGE,
+                                                Map.of("state", state),
+                                                count)));
+        return List.copyOf(counters);
+    }
+
+    /** The lane's own counters by their label in the file, with a sentence for people. */
+    private static final Map<String, String> LANE_COUNTERS =
+            new TreeMap<>(
+                    Map.of(
+                            "packets_in", "Packets received from all ports.",
+                            "bytes_in", "Bytes received from all ports.",
+                            "forwarded_packets", "Packets sent on to another port.",
+                            "forwarded_bytes", "Bytes sent on to another port.",
+                            "answered", "Packets that the switch answered itself.",
+                            "icmp_errors_sent", "ICMP errors sent on behalf of dropped packets.",
+                            "fragments_sent", "Fragments made of packets too long for their port.",
+                            "policy_verdicts", "Packets that a policy map was asked about."));
+
+    private static CounterReport counter(final String name, final String help, final double value) {
+        return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);
+    }
+
+    private static CounterReport gauge(final String name, final String help, final double value) {
+        return new CounterReport(name, help, CounterReport.Type.GAUGE, Map.of(), value);
+    }
+
+    @Override
+    public List<Flow> flows(final Predicate<Flow> filter, final int last) {
+        return parts.flows().last(filter, last);
+    }
+
+    @Override
+    public FlowCursor follow(final Predicate<Flow> filter, final int last) {
+        return parts.flows().follow(filter, last);
+    }
+
+    @Override
+    public void shutdown() {
+        parts.stop().run();
+    }
+}

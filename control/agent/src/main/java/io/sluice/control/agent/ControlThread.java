@@ -1,0 +1,130 @@
+package io.sluice.control.agent;
+
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The thread that owns objects, endpoints, identities and the publication of policy, and its
+ * mailbox.
+ *
+ * <p>Everything that changes the switch runs here, one after the other; a request's thread waits
+ * for its answer. The mailbox is bounded: when it is full the request is refused as UNAVAILABLE,
+ * and an internal event is left out, because every internal event ("the folder changed", "a second
+ * has passed") comes again.
+ *
+ * <p>Thread: {@link #call}, {@link #post} and {@link #close} any but this one.
+ */
+final class ControlThread implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(ControlThread.class);
+
+    /** Tasks that may wait. A task takes milliseconds: 1,024 of them are a backlog of seconds. */
+    private static final int MAILBOX_TASKS = 1024;
+
+    /** How long a request waits for its turn and its answer, in seconds. */
+    private static final long REQUEST_SECONDS = 30;
+
+    private static final long TICK_NS = TimeUnit.SECONDS.toNanos(1);
+
+    private final LinkedBlockingQueue<Runnable> mailbox = new LinkedBlockingQueue<>(MAILBOX_TASKS);
+    private final Thread thread;
+    private volatile Runnable tick = () -> {};
+    private volatile boolean running = true;
+
+    ControlThread() {
+        thread = Thread.ofPlatform().name("sluice-control").unstarted(this::run);
+        thread.start();
+    }
+
+    /** Has this thread run a task every second, between others. */
+    void everySecond(final Runnable task) {
+        tick = task;
+    }
+
+    private void run() {
+        long nextTickNs = System.nanoTime() + TICK_NS;
+        while (running || !mailbox.isEmpty()) {
+            try {
+                final long waitNs = Math.max(0, nextTickNs - System.nanoTime());
+                final Runnable task = mailbox.poll(waitNs, TimeUnit.NANOSECONDS);
+                if (task != null) {
+                    task.run();
+                }
+                if (running && nextTickNs - System.nanoTime() <= 0) {
+                    nextTickNs = System.nanoTime() + TICK_NS;
+                    tick.run();
+                }
+            } catch (final InterruptedException e) {
+                // Only close() ends this thread, through the flag, after the mailbox is empty.
+                LOG.debug("interrupted", e);
+            } catch (final RuntimeException e) {
+                // One failed task must not end the thread that owns the switch.
+                LOG.error("a control task failed", e);
+            }
+        }
+    }
+
+    /** Runs a task later; an event that finds the mailbox full is left out. */
+    void post(final Runnable task) {
+        if (!running || !mailbox.offer(task)) {
+            LOG.debug("control mailbox full or closed: an event was left out");
+        }
+    }
+
+    /**
+     * Runs a task and waits for its answer.
+     *
+     * @throws RequestException as thrown by the task; UNAVAILABLE when the mailbox is full or the
+     *     daemon stops
+     */
+    <T> T call(final Callable<T> task) {
+        final CompletableFuture<T> answer = new CompletableFuture<>();
+        final Runnable turn =
+                () -> {
+                    try {
+                        answer.complete(task.call());
+                    } catch (final Exception e) {
+                        answer.completeExceptionally(e);
+                    }
+                };
+        if (!running || !mailbox.offer(turn)) {
+            throw new RequestException(
+                    RequestException.Reason.UNAVAILABLE,
+                    running ? "the daemon is busy: try again" : "the daemon is stopping");
+        }
+        try {
+            return answer.get(REQUEST_SECONDS, TimeUnit.SECONDS);
+        } catch (final ExecutionException e) {
+            if (e.getCause() instanceof final RequestException refused) {
+                throw refused;
+            }
+            throw new CompletionException(e.getCause());
+        } catch (final TimeoutException e) {
+            throw new RequestException(
+                    RequestException.Reason.UNAVAILABLE,
+                    "the daemon did not answer within " + REQUEST_SECONDS + " s");
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new RequestException(
+                    RequestException.Reason.UNAVAILABLE, "interrupted while waiting");
+        }
+    }
+
+    /** Carries out what is in the mailbox and ends the thread. */
+    @Override
+    public void close() {
+        running = false;
+        mailbox.offer(() -> {});
+        try {
+            thread.join();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,327 @@
+package io.sluice.control.agent;
+
+import com.lmax.disruptor.EventHandler;
+import com.lmax.disruptor.RingBuffer;
+import com.lmax.disruptor.SleepingWaitStrategy;
+import com.lmax.disruptor.dsl.Disruptor;
+import com.lmax.disruptor.dsl.ProducerType;
+import io.sluice.conntrack.ConntrackState;
+import io.sluice.control.policy.Author;
+import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.ObjectRef;
+import io.sluice.control.policy.Pod;
+import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEvents;
+import io.sluice.dataplane.Packet;
+import io.sluice.dataplane.TrafficDirection;
+import io.sluice.dataplane.table.PolicyEntry;
+import io.sluice.dataplane.wire.MacAddress;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
+import java.util.function.LongSupplier;
+
+/**
+ * What the lane decided, put into words for people: flow events on their way from the lane to the
+ * flow store.
+ *
+ * <p>The lane copies numbers into a slot of a ring and goes on; the recorder's thread gives them
+ * names, from the policy revision that the packet was judged by. A full ring loses the event, and
+ * counts it: the lane never waits. The recorder's thread sleeps when there is nothing (a wake-up
+ * call would be a lock and a system call on the lane), so a flow is visible after about a
+ * millisecond.
+ *
+ * <p>Thread: {@link #opened} and {@link #dropped} the lane; the handler its own, {@code
+ * sluice-flows}; the rest any.
+ */
+final class FlowRecorder implements FlowEvents, AutoCloseable {
+    /**
+     * Events that may wait. At 2 us each the handler empties them in 32 ms; a flood of drops loses
+     * events rather than memory. A slot is about 200 bytes: 3 MiB.
+     */
+    private static final int RING_EVENTS = 1 << 14;
+
+    /** How long the handler sleeps when there is nothing, in nanoseconds. */
+    private static final long SLEEP_NS = TimeUnit.MILLISECONDS.toNanos(1);
+
+    private static final int SPINS_BEFORE_SLEEP = 100;
+
+    private static final int PROTOCOL_TCP = 6;
+
+    private static final VarHandle LOST;
+
+    static {
+        try {
+            LOST = MethodHandles.lookup().findVarHandle(FlowRecorder.class, "lost", long.class);
+        } catch (final ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    /** Numbers of one event, as the lane knows them. */
+    private static final class Slot {
+        boolean opened;
+        DropReason reason = DropReason.NONE;
+        Packet.Known known = Packet.Known.FRAME;
+        long sourceMac;
+        long destinationMac;
+        long sourceHigh;
+        long sourceLow;
+        long destinationHigh;
+        long destinationLow;
+        int protocol;
+        int sourcePort;
+        int destinationPort;
+        boolean icmp;
+        int icmpTypeCode;
+        int tcpFlags;
+        int sourceIdentity;
+        int destinationIdentity;
+        boolean fromInitiator;
+        TrafficDirection direction = TrafficDirection.EGRESS;
+        long egressEntry;
+        long ingressEntry;
+        int revision;
+        int lengthBytes;
+        long atNs;
+    }
+
+    private final String nodeName;
+    private final FlowStore store;
+    private final IntFunction<LivePolicy> policyOfRevision;
+    private final LongSupplier clockNs;
+    private final Disruptor<Slot> disruptor;
+    private final RingBuffer<Slot> ring;
+    private final long uuidHigh = UUID.randomUUID().getMostSignificantBits();
+
+    // Written by the lane (release), read by any (acquire).
+    private long lost;
+
+    /**
+     * @param policyOfRevision the revision an event was judged by, or the nearest that is known
+     * @param clockNs the lane's clock
+     */
+    FlowRecorder(
+            final String nodeName,
+            final FlowStore store,
+            final IntFunction<LivePolicy> policyOfRevision,
+            final LongSupplier clockNs) {
+        this.nodeName = nodeName;
+        this.store = store;
+        this.policyOfRevision = policyOfRevision;
+        this.clockNs = clockNs;
+        final ThreadFactory threads = Thread.ofPlatform().name("sluice-flows").daemon().factory();
+        this.disruptor =
+                new Disruptor<>(
+                        Slot::new,
+                        RING_EVENTS,
+                        threads,
+                        ProducerType.SINGLE,
+                        new SleepingWaitStrategy(SPINS_BEFORE_SLEEP, SLEEP_NS));
+        final EventHandler<Slot> handler = (slot, sequence, endOfBatch) -> record(slot);
+        disruptor.handleEventsWith(handler);
+        this.ring = disruptor.start();
+    }
+
+    @Override
+    public void opened(final Packet packet, final long nowNs) {
+        if (!ring.hasAvailableCapacity(1)) {
+            LOST.setRelease(this, lost + 1);
+            return;
+        }
+        final long sequence = ring.next();
+        final Slot slot = ring.get(sequence);
+        slot.opened = true;
+        slot.reason = DropReason.NONE;
+        fill(slot, packet, nowNs);
+        ring.publish(sequence);
+    }
+
+    @Override
+    public void dropped(final Packet packet, final DropReason reason, final long nowNs) {
+        if (!ring.hasAvailableCapacity(1)) {
+            LOST.setRelease(this, lost + 1);
+            return;
+        }
+        final long sequence = ring.next();
+        final Slot slot = ring.get(sequence);
+        slot.opened = false;
+        slot.reason = reason;
+        fill(slot, packet, nowNs);
+        ring.publish(sequence);
+    }
+
+    private static void fill(final Slot slot, final Packet packet, final long nowNs) {
+        slot.known = packet.knownUpTo;
+        slot.sourceMac = packet.sourceMac;
+        slot.destinationMac = packet.destinationMac;
+        slot.sourceHigh = packet.tuple.sourceHigh;
+        slot.sourceLow = packet.tuple.sourceLow;
+        slot.destinationHigh = packet.tuple.destinationHigh;
+        slot.destinationLow = packet.tuple.destinationLow;
+        slot.protocol = packet.tuple.protocol;
+        slot.sourcePort = packet.tuple.sourcePort;
+        slot.destinationPort = packet.tuple.destinationPort;
+        slot.icmp = packet.isIcmp();
+        slot.icmpTypeCode = packet.icmpTypeCode;
+        slot.tcpFlags = packet.tcpFlags;
+        slot.sourceIdentity = packet.sourceIdentity;
+        slot.destinationIdentity = packet.destinationIdentity;
+        slot.fromInitiator = packet.conntrackState != ConntrackState.REPLY;
+        slot.direction = packet.direction;
+        slot.egressEntry = packet.egressEntry;
+        slot.ingressEntry = packet.ingressEntry;
+        slot.revision = packet.policyRevision;
+        slot.lengthBytes = packet.ipBytes();
+        slot.atNs = nowNs;
+    }
+
+    /** Events that found the ring full, since start. */
+    long lost() {
+        return (long) LOST.getAcquire(this);
+    }
+
+    /** Handles what is in the ring and ends the thread; after the lane has ended. */
+    @Override
+    public void close() {
+        disruptor.shutdown();
+        store.close();
+    }
+
+    private void record(final Slot slot) {
+        final long sequence = store.nextSequence();
+        final LivePolicy policy = policyOfRevision.apply(slot.revision);
+        final boolean addressed = slot.known.compareTo(Packet.Known.ADDRESSES) >= 0;
+        final boolean ported = slot.known.compareTo(Packet.Known.TUPLE) >= 0;
+        final boolean judged = slot.known == Packet.Known.POLICY;
+        // A flow that is let pass again is told from its initiator's side, whoever sent the packet
+        // that brought it up: its identities are that way round.
+        final boolean turned = slot.opened && !slot.fromInitiator;
+        final FlowPeer sender =
+                peer(
+                        policy,
+                        addressed,
+                        turned ? slot.destinationHigh : slot.sourceHigh,
+                        turned ? slot.destinationLow : slot.sourceLow,
+                        ported && !slot.icmp
+                                ? (turned ? slot.destinationPort : slot.sourcePort)
+                                : 0,
+                        slot.sourceIdentity,
+                        mac(slot, slot.sourceMac));
+        final FlowPeer receiver =
+                peer(
+                        policy,
+                        addressed,
+                        turned ? slot.sourceHigh : slot.destinationHigh,
+                        turned ? slot.sourceLow : slot.destinationLow,
+                        ported && !slot.icmp
+                                ? (turned ? slot.sourcePort : slot.destinationPort)
+                                : 0,
+                        slot.destinationIdentity,
+                        mac(slot, slot.destinationMac));
+        store.append(
+                new Flow(
+                        sequence,
+                        time(slot.atNs),
+                        new UUID(uuidHigh, sequence).toString(),
+                        nodeName,
+                        slot.opened ? Flow.Kind.POLICY_VERDICT : Flow.Kind.DROP,
+                        slot.opened ? Flow.Verdict.FORWARDED : Flow.Verdict.DROPPED,
+                        slot.reason.code(),
+                        slot.opened ? "" : slot.reason.name(),
+                        addressed ? version(slot.sourceHigh, slot.sourceLow) : 0,
+                        addressed ? slot.protocol : 0,
+                        ported && slot.protocol == PROTOCOL_TCP ? slot.tcpFlags & 0xff : 0,
+                        ported && slot.icmp ? slot.icmpTypeCode >>> 8 : -1,
+                        ported && slot.icmp ? slot.icmpTypeCode & 0xff : -1,
+                        sender,
+                        receiver,
+                        direction(slot, receiver),
+                        isReply(slot),
+                        slot.revision,
+                        judged ? authors(policy, slot.egressEntry) : List.of(),
+                        judged && PolicyEntry.allows(slot.egressEntry)
+                                ? authors(policy, slot.ingressEntry)
+                                : List.of(),
+                        addressed ? slot.lengthBytes : 0));
+    }
+
+    private static String mac(final Slot slot, final long mac) {
+        if (slot.known == Packet.Known.FRAME) {
+            return "";
+        }
+        return MacAddress.format(mac);
+    }
+
+    /** The lane's clock has no date; the wall clock now, less the event's age, gives it one. */
+    private Instant time(final long atNs) {
+        return Instant.now().minusNanos(clockNs.getAsLong() - atNs);
+    }
+
+    private static int version(final long high, final long low) {
+        return new IpAddress(high, low).isIpv4() ? 4 : 6;
+    }
+
+    private static FlowPeer peer(
+            final LivePolicy policy,
+            final boolean addressed,
+            final long high,
+            final long low,
+            final int port,
+            final int judgedIdentity,
+            final String mac) {
+        if (!addressed) {
+            return new FlowPeer(0, 0, "", "", List.of(), "", 0, mac);
+        }
+        final IpAddress address = new IpAddress(high, low);
+        final Optional<ObjectRef> pod = policy.world().podAt(address).map(Pod::ref);
+        // A packet that was dropped early has no identities yet; people want to know all the same.
+        final int identity = judgedIdentity != 0 ? judgedIdentity : policy.identityOf(address);
+        return new FlowPeer(
+                policy.endpointIds().getOrDefault(address, 0),
+                identity,
+                pod.map(ObjectRef::namespace).orElse(""),
+                pod.map(ObjectRef::name).orElse(""),
+                policy.labels(identity),
+                address.toString(),
+                port,
+                mac);
+    }
+
+    private static Flow.Direction direction(final Slot slot, final FlowPeer receiver) {
+        if (slot.opened) {
+            return receiver.endpointId() != 0 ? Flow.Direction.INGRESS : Flow.Direction.EGRESS;
+        }
+        return switch (slot.direction) {
+            case INGRESS -> Flow.Direction.INGRESS;
+            case EGRESS -> Flow.Direction.EGRESS;
+        };
+    }
+
+    /** Only a packet that conntrack has seen runs one way or the other. */
+    private static boolean isReply(final Slot slot) {
+        return !slot.opened && !slot.fromInitiator && slot.known.compareTo(Packet.Known.SIDES) >= 0;
+    }
+
+    private static List<PolicyAuthor> authors(final LivePolicy policy, final long entry) {
+        return policy.author(PolicyEntry.rule(entry)).stream().map(FlowRecorder::author).toList();
+    }
+
+    private static PolicyAuthor author(final Author author) {
+        return new PolicyAuthor(
+                author.tier(),
+                author.kind(),
+                author.namespace(),
+                author.name(),
+                author.rule(),
+                author.file(),
+                author.line(),
+                author.toString());
+    }
+}

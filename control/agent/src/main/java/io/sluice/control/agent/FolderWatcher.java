@@ -1,0 +1,165 @@
+package io.sluice.control.agent;
+
+import java.io.IOException;
+import java.nio.file.ClosedWatchServiceException;
+import java.nio.file.FileSystems;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardWatchEventKinds;
+import java.nio.file.WatchKey;
+import java.nio.file.WatchService;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Looks at the manifest folders whenever something happens in them.
+ *
+ * <p>The kernel's events (inotify) only say when to look; what is there is found out by a scan, so
+ * a lost or coalesced event costs time and never truth. Where inotify does not reach (network file
+ * systems, a folder made between two looks) the scan every {@link #RESCAN_MS} finds the change. A
+ * scan waits until nothing has happened for {@link #QUIET_MS}, so that an editor's or a checkout's
+ * many writes are read once, but no longer than {@link #QUIET_MS_MAX}, so that a folder that never
+ * rests is still read: a save is live within a second.
+ *
+ * <p>Thread: its own, {@code sluice-watcher}.
+ */
+final class FolderWatcher implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(FolderWatcher.class);
+
+    private static final long RESCAN_MS = 2000;
+    private static final long QUIET_MS = 50;
+    private static final long QUIET_MS_MAX = 400;
+
+    private final ManifestFolders folders;
+    private final Runnable changed;
+    private final WatchService events;
+    private final Map<Path, WatchKey> watched = new HashMap<>();
+    private final Thread thread;
+
+    /**
+     * @param folders already scanned once; owned by this watcher's thread from now on
+     * @param changed called after every scan that found a change, on the watcher's thread
+     */
+    FolderWatcher(final ManifestFolders folders, final Runnable changed) throws IOException {
+        this.folders = folders;
+        this.changed = changed;
+        this.events = FileSystems.getDefault().newWatchService();
+        watchFolders();
+        this.thread = Thread.ofPlatform().name("sluice-watcher").daemon().unstarted(this::run);
+        thread.start();
+    }
+
+    private void run() {
+        try {
+            while (true) {
+                final WatchKey first = events.poll(RESCAN_MS, TimeUnit.MILLISECONDS);
+                if (first != null) {
+                    waitForQuiet(first);
+                }
+                watchFolders();
+                if (folders.scan()) {
+                    changed.run();
+                }
+            }
+        } catch (final InterruptedException | ClosedWatchServiceException e) {
+            LOG.debug("the folder watcher ends", e);
+        }
+    }
+
+    private void waitForQuiet(final WatchKey first) throws InterruptedException {
+        final long begin = System.nanoTime();
+        WatchKey key = first;
+        while (key != null) {
+            key.pollEvents();
+            key.reset();
+            final long spentMs = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begin);
+            if (spentMs >= QUIET_MS_MAX) {
+                return;
+            }
+            key = events.poll(QUIET_MS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    /** Watches the folders there are now, and lets go of those that are gone. */
+    private void watchFolders() {
+        final Set<Path> present = new HashSet<>();
+        for (final Path root : folders.roots()) {
+            if (Files.isDirectory(root)) {
+                addFoldersBelow(root, present);
+            } else {
+                final Path parent = root.toAbsolutePath().getParent();
+                if (parent != null) {
+                    present.add(parent);
+                }
+            }
+        }
+        watched.entrySet()
+                .removeIf(
+                        entry -> {
+                            final boolean gone =
+                                    !present.contains(entry.getKey())
+                                            || !entry.getValue().isValid();
+                            if (gone) {
+                                entry.getValue().cancel();
+                            }
+                            return gone;
+                        });
+        for (final Path folder : present) {
+            if (!watched.containsKey(folder)) {
+                try {
+                    watched.put(
+                            folder,
+                            folder.register(
+                                    events,
+                                    StandardWatchEventKinds.ENTRY_CREATE,
+                                    StandardWatchEventKinds.ENTRY_DELETE,
+                                    StandardWatchEventKinds.ENTRY_MODIFY));
+                } catch (final IOException e) {
+                    // Gone again, or the user's inotify limit is reached: the rescan still sees it.
+                    LOG.debug("{} is not watched, only rescanned", folder, e);
+                }
+            }
+        }
+    }
+
+    private static void addFoldersBelow(final Path root, final Set<Path> present) {
+        try {
+            Files.walkFileTree(
+                    root,
+                    new SimpleFileVisitor<>() {
+                        @Override
+                        public FileVisitResult preVisitDirectory(
+                                final Path folder, final BasicFileAttributes attributes) {
+                            present.add(folder);
+                            return FileVisitResult.CONTINUE;
+                        }
+
+                        @Override
+                        public FileVisitResult visitFileFailed(
+                                final Path file, final IOException e) {
+                            return FileVisitResult.CONTINUE;
+                        }
+                    });
+        } catch (final IOException e) {
+            LOG.debug("{} cannot be walked, only rescanned", root, e);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        events.close();
+        try {
+            thread.join();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,22 @@
+package io.sluice.control.agent;
+
+import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.port.Port;
+
+/**
+ * The lane, as control commands it. Each call returns once the lane has carried it out.
+ *
+ * <p>{@link LaneMailbox} does so across threads; a test turns the lane itself.
+ *
+ * <p>Thread: control.
+ */
+interface LaneControl {
+    /** Judges every packet from the next batch on by these tables. */
+    void publish(Tables tables);
+
+    /** Gives the lane a port. */
+    void open(int index, Port port);
+
+    /** Takes a port from the lane, which never touches it again; one it has let go of is none. */
+    void close(int index);
+}

@@ -1,0 +1,85 @@
+package io.sluice.control.agent;
+
+import java.io.IOException;
+import java.nio.MappedByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import java.util.TreeMap;
+import org.agrona.BufferUtil;
+import org.agrona.concurrent.UnsafeBuffer;
+import org.agrona.concurrent.status.CountersManager;
+import org.agrona.concurrent.status.CountersReader;
+
+/**
+ * The lane's counters in a mapped file of the run folder, readable by another process while the
+ * daemon runs, hangs or has crashed (Agrona's layout: labels first, then values).
+ *
+ * <p>Thread: each counter has one writer; read by any.
+ */
+final class LaneCounterFile implements AutoCloseable {
+    /** Counters there is room for; the lane has about 130. 640 bytes each, 640 KiB in all. */
+    private static final int COUNTERS_MAX = 1024;
+
+    private final Path file;
+    private final MappedByteBuffer mapping;
+    private final CountersManager manager;
+
+    private LaneCounterFile(
+            final Path file, final MappedByteBuffer mapping, final CountersManager manager) {
+        this.file = file;
+        this.mapping = mapping;
+        this.manager = manager;
+    }
+
+    /**
+     * Makes the file, with all counters at 0; what a crashed daemon left there is overwritten.
+     *
+     * @throws StartupException when it cannot be written
+     */
+    static LaneCounterFile create(final Path file) throws StartupException {
+        final int labelBytes = COUNTERS_MAX * CountersReader.METADATA_LENGTH;
+        final int valueBytes = COUNTERS_MAX * CountersReader.COUNTER_LENGTH;
+        try {
+            // A new file, so that a reader that still maps the old one is not written under.
+            Files.deleteIfExists(file);
+            try (FileChannel channel =
+                    FileChannel.open(
+                            file,
+                            StandardOpenOption.CREATE_NEW,
+                            StandardOpenOption.READ,
+                            StandardOpenOption.WRITE)) {
+                final MappedByteBuffer mapping =
+                        channel.map(FileChannel.MapMode.READ_WRITE, 0, labelBytes + valueBytes);
+                return new LaneCounterFile(
+                        file,
+                        mapping,
+                        new CountersManager(
+                                new UnsafeBuffer(mapping, 0, labelBytes),
+                                new UnsafeBuffer(mapping, labelBytes, valueBytes)));
+            }
+        } catch (final IOException e) {
+            throw new StartupException("%s: %s".formatted(file, e), e);
+        }
+    }
+
+    CountersManager manager() {
+        return manager;
+    }
+
+    /** All counters now, by label. */
+    Map<String, Long> values() {
+        final Map<String, Long> values = new TreeMap<>();
+        manager.forEach((value, counterId, label) -> values.put(label, value));
+        return values;
+    }
+
+    /** Removes the file; only after every writer has ended. */
+    @Override
+    public void close() throws IOException {
+        Files.deleteIfExists(file);
+        BufferUtil.free(mapping);
+    }
+}

@@ -1,0 +1,73 @@
+package io.sluice.control.agent;
+
+import io.sluice.control.policy.Author;
+import io.sluice.control.policy.Cidr;
+import io.sluice.control.policy.Identity;
+import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.PolicyEvaluator;
+import io.sluice.control.policy.PolicySet;
+import io.sluice.control.policy.World;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A policy revision with everything that reports need to put names to its numbers. Immutable; any
+ * thread.
+ *
+ * @param revision number of the snapshot in the data plane
+ * @param publishedAt when it went there
+ * @param compileNs how long compiling and laying out took, in nanoseconds
+ * @param world objects it was compiled from
+ * @param policies what the compiler made of them
+ * @param evaluator answers probes as the data plane answers packets
+ * @param authors who decided, by the rule number of a data-plane policy entry
+ * @param identities by number
+ * @param ipcache prefixes as they are in the data plane
+ * @param endpointIds ids of this node's endpoints, by address
+ */
+record LivePolicy(
+        int revision,
+        Instant publishedAt,
+        long compileNs,
+        World world,
+        PolicySet policies,
+        PolicyEvaluator evaluator,
+        List<Author> authors,
+        Map<Integer, Identity> identities,
+        List<Route> ipcache,
+        Map<IpAddress, Integer> endpointIds) {
+    /**
+     * One prefix of the data plane's ipcache.
+     *
+     * @param prefix the prefix
+     * @param identity number of its identity
+     * @param port index of the port that leads there, or {@link
+     *     io.sluice.dataplane.table.Ipcache#NO_PORT}
+     */
+    record Route(Cidr prefix, int identity, int port) {}
+
+    /** Labels of an identity; none for a number that this revision does not know. */
+    List<String> labels(final int identity) {
+        final Identity known = identities.get(identity);
+        return known == null ? List.of() : known.labels();
+    }
+
+    /** Identity of an address by its longest prefix; 0 where there is none. */
+    int identityOf(final IpAddress address) {
+        int identity = Identity.UNKNOWN;
+        int longest = -1;
+        for (final Route route : ipcache) {
+            if (route.prefix().lengthBits() > longest && route.prefix().contains(address)) {
+                longest = route.prefix().lengthBits();
+                identity = route.identity();
+            }
+        }
+        return identity;
+    }
+
+    /** Who decided; the list of authors of an entry that no policy gave is empty. */
+    List<Author> author(final int rule) {
+        return rule >= 0 && rule < authors.size() ? List.of(authors.get(rule)) : List.of();
+    }
+}

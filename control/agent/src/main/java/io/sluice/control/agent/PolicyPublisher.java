@@ -1,0 +1,108 @@
+package io.sluice.control.agent;
+
+import io.sluice.control.agent.PolicyTables.Built;
+import io.sluice.control.agent.PolicyTables.NodeSide;
+import io.sluice.control.agent.PolicyTables.PlannedEndpoint;
+import io.sluice.control.policy.Identity;
+import io.sluice.control.policy.IdentityAllocator;
+import io.sluice.control.policy.PolicyCompiler;
+import io.sluice.control.policy.PolicyEvaluator;
+import io.sluice.control.policy.PolicyOptions;
+import io.sluice.control.policy.PolicySet;
+import io.sluice.control.policy.World;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/**
+ * Compiles the world's policies and publishes them to the lane, revision by revision.
+ *
+ * <p>Recent revisions are kept for the events that still speak of them; an event waits in its ring
+ * for milliseconds, and revisions are at least a compilation apart.
+ *
+ * <p>Thread: {@link #publish} control; the rest any.
+ */
+final class PolicyPublisher {
+    /** Revisions kept. */
+    private static final int REVISIONS_KEPT = 8;
+
+    private final IdentityAllocator identities = new IdentityAllocator();
+    private final LaneControl lane;
+    // Revision to policy. Written by control before the lane can know the revision.
+    private final ConcurrentSkipListMap<Integer, LivePolicy> revisions =
+            new ConcurrentSkipListMap<>();
+    private volatile LivePolicy live;
+    // Control only. Counts on even when a publication fails, so that a number means one policy.
+    private int lastRevision;
+
+    PolicyPublisher(final LaneControl lane) {
+        this.lane = lane;
+        final PolicySet nothing =
+                PolicyCompiler.compile(World.EMPTY, identities, PolicyOptions.DEFAULTS);
+        live =
+                new LivePolicy(
+                        0,
+                        Instant.now(),
+                        0,
+                        World.EMPTY,
+                        nothing,
+                        new PolicyEvaluator(World.EMPTY, nothing),
+                        List.of(),
+                        Map.of(),
+                        List.of(),
+                        Map.of());
+        revisions.put(0, live);
+    }
+
+    /** The revision that judges packets now. */
+    LivePolicy live() {
+        return live;
+    }
+
+    /** The policy of a revision; the oldest kept for one that is older. */
+    LivePolicy ofRevision(final int revision) {
+        final Map.Entry<Integer, LivePolicy> entry = revisions.floorEntry(revision);
+        return entry != null ? entry.getValue() : revisions.firstEntry().getValue();
+    }
+
+    /** Compiles, publishes, and returns when every packet from now on is judged by it. */
+    LivePolicy publish(
+            final World world,
+            final List<PlannedEndpoint> endpoints,
+            final NodeSide node,
+            final PolicyOptions options) {
+        final long beginNs = System.nanoTime();
+        final int revision = ++lastRevision;
+        final PolicySet policies = PolicyCompiler.compile(world, identities, options);
+        final Built built = PolicyTables.build(revision, policies, endpoints, node);
+        final LivePolicy next =
+                new LivePolicy(
+                        revision,
+                        Instant.now(),
+                        System.nanoTime() - beginNs,
+                        world,
+                        policies,
+                        new PolicyEvaluator(world, policies),
+                        built.authors(),
+                        policies.identities().stream()
+                                .collect(
+                                        Collectors.toMap(
+                                                Identity::number,
+                                                Function.identity(),
+                                                (first, second) -> first,
+                                                TreeMap::new)),
+                        built.routes(),
+                        built.endpointIds());
+        revisions.put(revision, next);
+        lane.publish(built.tables());
+        live = next;
+        while (revisions.size() > REVISIONS_KEPT) {
+            revisions.pollFirstEntry();
+        }
+        return next;
+    }
+}

@@ -1,0 +1,236 @@
+package io.sluice.control.agent;
+
+import io.sluice.control.agent.EndpointPlan.NodeFacts;
+import io.sluice.control.agent.PolicyTables.NodeSide;
+import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.KubeObject;
+import io.sluice.control.policy.Pod;
+import io.sluice.control.policy.PolicyOptions;
+import io.sluice.control.policy.Problem;
+import io.sluice.control.policy.World;
+import io.sluice.dataplane.Gateway;
+import io.sluice.dataplane.table.Ipcache;
+import java.io.IOException;
+import java.net.SocketException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Makes the switch what the objects say. Read this file to see what a change does.
+ *
+ * <pre>
+ *   objects -> plan of endpoints -> removals, devices -> world -> policy compiled and published -> ports opened
+ * </pre>
+ *
+ * <p>Every change takes the same road from the beginning; there is no second one for small changes,
+ * so there is nothing that only a restart would put right. When the compiler fails, the revision
+ * before stays live, no new port is opened, and the status says so.
+ *
+ * <p>Thread: control; {@link #snapshot} any.
+ */
+final class Reconciler {
+    private static final Logger LOG = LoggerFactory.getLogger(Reconciler.class);
+
+    /** The node's addresses change seldom, and listing them costs some system calls. In ticks. */
+    private static final int ADDRESS_TICKS = 5;
+
+    /** What reports need. Immutable. */
+    record Snapshot(
+            List<Endpoints.View> endpoints,
+            Map<String, String> failures,
+            List<ObjectReport> objects,
+            List<String> problems) {}
+
+    private final SluiceConfig config;
+    private final ObjectStore store;
+    private final AddressBook book;
+    private final Endpoints endpoints;
+    private final Uplink uplink;
+    private final PolicyPublisher publisher;
+    private Set<IpAddress> nodeAddresses = Set.of();
+    private String compileProblem = "";
+    private int ticks;
+    private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
+
+    Reconciler(
+            final SluiceConfig config,
+            final ObjectStore store,
+            final AddressBook book,
+            final Endpoints endpoints,
+            final Uplink uplink,
+            final PolicyPublisher publisher) {
+        this.config = config;
+        this.store = store;
+        this.book = book;
+        this.endpoints = endpoints;
+        this.uplink = uplink;
+        this.publisher = publisher;
+        refreshNodeAddresses();
+    }
+
+    Snapshot snapshot() {
+        return snapshot;
+    }
+
+    /** Everything, from the objects to the open ports. */
+    void reconcile() {
+        final List<KubeObject> objects = store.objects();
+        final EndpointPlan plan =
+                EndpointPlan.of(
+                        objects.stream()
+                                .filter(Pod.class::isInstance)
+                                .map(Pod.class::cast)
+                                .toList(),
+                        endpoints.specs(),
+                        book,
+                        new NodeFacts(
+                                config.nodeName(),
+                                config.mtuBytes(),
+                                config.pool().all(),
+                                nodeAddresses));
+        saveBook();
+        endpoints.carryOut(plan);
+        publish(world(objects, plan.pods()));
+        takeSnapshot();
+    }
+
+    private void saveBook() {
+        try {
+            book.save();
+        } catch (final IOException e) {
+            // The addresses are in force; only a restart would not remember them.
+            LOG.error("the address book cannot be written", e);
+        }
+    }
+
+    /** The objects, with the Pods as they really are. */
+    private static World world(final List<KubeObject> objects, final List<Pod> pods) {
+        final List<KubeObject> seen = new ArrayList<>(pods);
+        objects.stream().filter(object -> !(object instanceof Pod)).forEach(seen::add);
+        return World.of(seen);
+    }
+
+    private void publish(final World world) {
+        try {
+            final LivePolicy live =
+                    publisher.publish(
+                            world,
+                            endpoints.planned(),
+                            new NodeSide(
+                                    uplink.isEnabled() ? Uplink.ID : Ipcache.NO_PORT,
+                                    config.uplink().mtuBytes(),
+                                    config.pool().all(),
+                                    nodeAddresses),
+                            options());
+            compileProblem = "";
+            uplink.open();
+            endpoints.open();
+            LOG.info(
+                    "policy revision {} live: {} objects, {} identities, compiled in {} ms",
+                    live.revision(),
+                    world.objects().size(),
+                    live.identities().size(),
+                    live.compileNs() / 1_000_000);
+        } catch (final RuntimeException e) {
+            compileProblem =
+                    "policy revision %d stays in force, the change could not be compiled: %s"
+                            .formatted(publisher.live().revision(), e);
+            LOG.error("{}", compileProblem, e);
+        }
+    }
+
+    private PolicyOptions options() {
+        final List<IpAddress> host = new ArrayList<>(nodeAddresses);
+        host.add(IpAddress.ofIpv4(Gateway.DEFAULT.ipv4()));
+        host.add(new IpAddress(Gateway.DEFAULT.ipv6High(), Gateway.DEFAULT.ipv6Low()));
+        return new PolicyOptions(
+                config.clusterName(),
+                config.nodeName(),
+                config.policy().defaultVerdict(),
+                config.policy().cidrMatches(),
+                host);
+    }
+
+    /** Once a second: namespaces that came, devices that went, the node's own addresses. */
+    void tick() {
+        ticks++;
+        if (ticks % ADDRESS_TICKS == 0 && refreshNodeAddresses()) {
+            reconcile();
+            return;
+        }
+        final boolean opens = endpoints.tick();
+        if (uplink.tick()) {
+            endpoints.restoreRoutes();
+        }
+        if (opens && compileProblem.isEmpty()) {
+            endpoints.open();
+        }
+        takeSnapshot();
+    }
+
+    /** The lane has let go of a port. */
+    void portGone(final int id) {
+        if (id == Uplink.ID) {
+            uplink.portGone();
+        } else {
+            endpoints.portGone(id);
+        }
+        takeSnapshot();
+    }
+
+    /** Removes every device and route; the last task of the control thread. */
+    void removeAll() {
+        endpoints.removeAll();
+        uplink.remove();
+        takeSnapshot();
+    }
+
+    private boolean refreshNodeAddresses() {
+        try {
+            final Set<IpAddress> now = new TreeSet<>(NodeAddresses.now());
+            config.pool().all().forEach(pool -> now.add(pool.nodeAddress()));
+            final boolean changed = !now.equals(nodeAddresses);
+            nodeAddresses = now;
+            return changed;
+        } catch (final SocketException e) {
+            LOG.warn("the node's addresses cannot be listed; the last known stay in force", e);
+            return false;
+        }
+    }
+
+    private void takeSnapshot() {
+        final List<String> problems = new ArrayList<>();
+        if (!compileProblem.isEmpty()) {
+            problems.add(compileProblem);
+        }
+        if (!uplink.problem().isEmpty()) {
+            problems.add("uplink: " + uplink.problem());
+        }
+        store.problems().forEach(problem -> problems.add(problem.toString()));
+        final LivePolicy live = publisher.live();
+        live.world().problems().stream().map(Problem::toString).forEach(problems::add);
+        live.policies().warnings().stream()
+                .map(Problem::toString)
+                .filter(line -> !problems.contains(line))
+                .forEach(problems::add);
+        endpoints.failures().forEach((path, reason) -> problems.add(endpointProblem(path, reason)));
+        final List<Endpoints.View> views = endpoints.views();
+        for (final Endpoints.View view : views) {
+            if (view.state() != EndpointState.READY) {
+                problems.add(endpointProblem(view.spec().path(), view.reason()));
+            }
+        }
+        snapshot =
+                new Snapshot(views, new TreeMap<>(endpoints.failures()), store.reports(), problems);
+    }
+
+    private static String endpointProblem(final String path, final String reason) {
+        return "endpoint %s: %s".formatted(path, reason);
+    }
+}

@@ -1,0 +1,326 @@
+package io.sluice.control.agent;
+
+import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.control.policy.Cidr;
+import io.sluice.control.policy.PolicyEntry.Verdict;
+import io.sluice.control.policy.PolicyOptions.CidrMatch;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+
+/**
+ * Configuration of the daemon. The defaults are in {@link #defaults}, the keys of the file in
+ * {@link #from}, and nowhere else. Immutable; any thread.
+ *
+ * @param nodeName this node's name in the objects
+ * @param clusterName value of the label {@code io.cilium.k8s.policy.cluster}
+ * @param runFolder holds socket and lock; best on a tmpfs
+ * @param stateFolder holds what survives a restart
+ * @param mtuBytes MTU of endpoints that do not say, {@link #MTU_BYTES_MIN} to {@link
+ *     #MTU_BYTES_MAX}
+ * @param pool addresses for pods that name none
+ * @param uplink the TAP that joins the host
+ * @param policy policy as a whole
+ * @param conntrack size and timeouts of the flow table
+ * @param idle what the lane does when there is nothing to do
+ * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
+ * @param logLevel what the log tells
+ */
+public record SluiceConfig(
+        String nodeName,
+        String clusterName,
+        Path runFolder,
+        Path stateFolder,
+        int mtuBytes,
+        Pool pool,
+        Uplink uplink,
+        Policy policy,
+        ConntrackConfig conntrack,
+        Idle idle,
+        int flowRing,
+        LogLevel logLevel) {
+    /** Smallest MTU a pod can work with (RFC 791 section 3.2; ETH_MIN_MTU). */
+    public static final int MTU_BYTES_MIN = 68;
+
+    /** Largest MTU of a TAP: 65535 less an Ethernet header (drivers/net/tun.c). */
+    public static final int MTU_BYTES_MAX = 65_521;
+
+    /** 16 M flows are several GiB of heap; more is a mistake in the file. */
+    public static final int FLOW_RING_MAX = (1 << 24) - 1;
+
+    /** What the lane does when there is nothing to do. */
+    public enum Idle {
+        /** Never sleeps: lowest latency, one core for itself. */
+        BUSY,
+        /** Spins, yields, then sleeps until a frame comes. */
+        ADAPTIVE
+    }
+
+    /** What the log tells; each level what the ones before it tell, too. */
+    public enum LogLevel {
+        ERROR,
+        WARN,
+        INFO,
+        DEBUG
+    }
+
+    /** Addresses for pods that name none; a family without a pool gives none. */
+    public record Pool(Optional<AddressPool> ipv4, Optional<AddressPool> ipv6) {
+        public Pool {
+            ipv4.ifPresent(pool -> checkFamily("pool.ipv4", pool, true));
+            ipv6.ifPresent(pool -> checkFamily("pool.ipv6", pool, false));
+        }
+
+        private static void checkFamily(
+                final String key, final AddressPool pool, final boolean isIpv4) {
+            if (pool.prefix().isIpv4() != isIpv4) {
+                throw new IllegalArgumentException(
+                        "%s: %s: a prefix of the other family".formatted(key, pool.prefix()));
+            }
+        }
+
+        /** The pools there are, IPv4 first. */
+        public List<AddressPool> all() {
+            final List<AddressPool> pools = new ArrayList<>();
+            ipv4.ifPresent(pools::add);
+            ipv6.ifPresent(pools::add);
+            return pools;
+        }
+    }
+
+    /** The TAP that joins the host. */
+    public record Uplink(boolean enabled, String device, int mtuBytes) {
+        public Uplink {
+            if (!EndpointPlan.isDeviceName(device)) {
+                throw new IllegalArgumentException(
+                        "uplink.device: \"%s\": %s"
+                                .formatted(device, EndpointPlan.DEVICE_NAME_ACCEPTED));
+            }
+            checkRange("uplink.mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
+        }
+    }
+
+    /**
+     * Policy as a whole.
+     *
+     * @param defaultVerdict where no policy answers
+     * @param cidrMatches peers beside the world that CIDR rules of Cilium policies match
+     */
+    public record Policy(Verdict defaultVerdict, Set<CidrMatch> cidrMatches) {
+        public Policy {
+            cidrMatches = Set.copyOf(cidrMatches);
+        }
+    }
+
+    public SluiceConfig {
+        checkName("nodeName", nodeName);
+        checkName("clusterName", clusterName);
+        checkRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
+        checkRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
+    }
+
+    private static void checkRange(
+            final String key, final int value, final int min, final int max) {
+        if (value < min || value > max) {
+            throw new IllegalArgumentException("%s: %d: %d to %d".formatted(key, value, min, max));
+        }
+    }
+
+    private static void checkName(final String key, final String name) {
+        if (!name.matches("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")) {
+            throw new IllegalArgumentException(
+                    "%s: \"%s\": lower-case letters, digits, '-' and '.', at most 253"
+                            .formatted(key, name));
+        }
+    }
+
+    /**
+     * What a daemon without a configuration file runs with.
+     *
+     * @param hostName this machine's name
+     */
+    public static SluiceConfig defaults(final String hostName) {
+        return new SluiceConfig(
+                hostName.toLowerCase(Locale.ROOT),
+                "default",
+                Path.of("/run/sluice"),
+                Path.of("/var/lib/sluice"),
+                1500,
+                new Pool(Optional.of(pool("10.244.0.0/24")), Optional.of(pool("fd00:10:244::/64"))),
+                new Uplink(true, "sluice0", 1500),
+                new Policy(Verdict.ALLOW, Set.of()),
+                ConntrackConfig.defaults(),
+                Idle.ADAPTIVE,
+                4095,
+                LogLevel.INFO);
+    }
+
+    /**
+     * The configuration that a file's settings make of the defaults.
+     *
+     * @throws StartupException with a line for every problem
+     */
+    static SluiceConfig from(final Settings settings, final SluiceConfig defaults)
+            throws StartupException {
+        final int mtu = settings.number("mtu", defaults.mtuBytes());
+        final Pool pool =
+                build(
+                        settings,
+                        defaults.pool(),
+                        () ->
+                                new Pool(
+                                        pool(settings, "pool.ipv4", defaults.pool().ipv4()),
+                                        pool(settings, "pool.ipv6", defaults.pool().ipv6())));
+        final Uplink uplink =
+                build(
+                        settings,
+                        defaults.uplink(),
+                        () ->
+                                new Uplink(
+                                        settings.flag(
+                                                "uplink.enabled", defaults.uplink().enabled()),
+                                        settings.text("uplink.device", defaults.uplink().device()),
+                                        settings.number("uplink.mtu", mtu)));
+        final Policy policy =
+                new Policy(
+                        settings.choice("policy.default", defaults.policy().defaultVerdict()),
+                        settings.value(
+                                "policy.cidrMatch",
+                                defaults.policy().cidrMatches(),
+                                SluiceConfig::cidrMatches));
+        final ConntrackConfig conntrack =
+                build(
+                        settings,
+                        defaults.conntrack(),
+                        () -> conntrack(settings, defaults.conntrack()));
+        final SluiceConfig config =
+                build(
+                        settings,
+                        defaults,
+                        () ->
+                                new SluiceConfig(
+                                        settings.text("nodeName", defaults.nodeName()),
+                                        settings.text("clusterName", defaults.clusterName()),
+                                        folder(settings, "runFolder", defaults.runFolder()),
+                                        folder(settings, "stateFolder", defaults.stateFolder()),
+                                        mtu,
+                                        pool,
+                                        uplink,
+                                        policy,
+                                        conntrack,
+                                        settings.choice("lane.idle", defaults.idle()),
+                                        settings.number("flows.ring", defaults.flowRing()),
+                                        settings.choice("log.level", defaults.logLevel())));
+        final List<String> problems = settings.problems();
+        if (!problems.isEmpty()) {
+            throw new StartupException(String.join("\n", problems));
+        }
+        return config;
+    }
+
+    private static ConntrackConfig conntrack(
+            final Settings settings, final ConntrackConfig defaults) {
+        return new ConntrackConfig(
+                settings.number("conntrack.flows", defaults.capacityFlows()),
+                seconds(settings, "tcpSyn", defaults.tcpSynTimeoutNs()),
+                seconds(settings, "tcpEstablished", defaults.tcpEstablishedTimeoutNs()),
+                seconds(settings, "tcpFinWait", defaults.tcpFinWaitTimeoutNs()),
+                seconds(settings, "tcpClosing", defaults.tcpClosingTimeoutNs()),
+                seconds(settings, "udpUnreplied", defaults.udpUnrepliedTimeoutNs()),
+                seconds(settings, "udpReplied", defaults.udpRepliedTimeoutNs()),
+                seconds(settings, "icmp", defaults.icmpTimeoutNs()),
+                seconds(settings, "other", defaults.otherTimeoutNs()),
+                settings.flag("conntrack.tcpLoose", defaults.tcpLoose()));
+    }
+
+    private static long seconds(final Settings settings, final String name, final long defaultNs) {
+        final int seconds =
+                settings.number(
+                        "conntrack.timeoutSeconds." + name,
+                        (int) TimeUnit.NANOSECONDS.toSeconds(defaultNs));
+        return TimeUnit.SECONDS.toNanos(seconds);
+    }
+
+    /** A part of the configuration; what its constructor refuses becomes a problem of the file. */
+    private static <T> T build(
+            final Settings settings, final T fallback, final Supplier<T> constructor) {
+        try {
+            return constructor.get();
+        } catch (final IllegalArgumentException e) {
+            final String[] keyAndRest = String.valueOf(e.getMessage()).split(": ", 2);
+            settings.wrong(keyAndRest[0], keyAndRest[keyAndRest.length - 1]);
+            return fallback;
+        }
+    }
+
+    private static Optional<AddressPool> pool(
+            final Settings settings, final String key, final Optional<AddressPool> fallback) {
+        return settings.value(
+                key,
+                fallback,
+                text -> text.equals("none") ? Optional.empty() : Optional.of(pool(text)));
+    }
+
+    private static AddressPool pool(final String text) {
+        return new AddressPool(
+                Cidr.parse(text)
+                        .filter(prefix -> !Cidr.hasHostBits(text))
+                        .orElseThrow(
+                                () ->
+                                        new IllegalArgumentException(
+                                                "\"%s\": a prefix such as 10.244.0.0/24, or none"
+                                                        .formatted(text))));
+    }
+
+    private static Path folder(final Settings settings, final String key, final Path fallback) {
+        return settings.value(
+                key,
+                fallback,
+                text -> {
+                    final Path folder = Path.of(text);
+                    if (!folder.isAbsolute()) {
+                        throw new IllegalArgumentException(
+                                "\"%s\": an absolute path".formatted(text));
+                    }
+                    return folder;
+                });
+    }
+
+    private static Set<CidrMatch> cidrMatches(final String text) {
+        final Set<CidrMatch> matches = new TreeSet<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            switch (word.strip()) {
+                case "pods" -> matches.add(CidrMatch.PODS);
+                case "nodes" -> matches.add(CidrMatch.NODES);
+                case "none", "" -> {}
+                default ->
+                        throw new IllegalArgumentException(
+                                "\"%s\": none, or a list of pods and nodes".formatted(word));
+            }
+        }
+        return matches;
+    }
+
+    /** The same with another run folder, as {@code --run-folder} says. */
+    public SluiceConfig withRunFolder(final Path folder) {
+        return new SluiceConfig(
+                nodeName,
+                clusterName,
+                folder,
+                stateFolder,
+                mtuBytes,
+                pool,
+                uplink,
+                policy,
+                conntrack,
+                idle,
+                flowRing,
+                logLevel);
+    }
+}

@@ -1,0 +1,404 @@
+package io.sluice.control.agent;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.LoggerContext;
+import io.sluice.conntrack.Conntrack;
+import io.sluice.conntrack.FragmentTable;
+import io.sluice.control.agent.PortFactory.AttachException;
+import io.sluice.control.policy.Problem;
+import io.sluice.dataplane.ForwardingLoop;
+import io.sluice.dataplane.Gateway;
+import io.sluice.dataplane.Lane;
+import io.sluice.dataplane.LaneCounters;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The daemon: everything is made here, in the order of its dependencies, and closed in reverse.
+ * Read this file first to see what the switch consists of.
+ *
+ * <pre>
+ *   configuration, run folder
+ *   conntrack, counters, flow ring  -&gt;  forwarding loop, lane
+ *   objects, address book, folders  -&gt;  endpoints, uplink, publisher, reconciler on the control thread
+ *   folder watcher, API
+ * </pre>
+ *
+ * <p>Nothing is open before it is judged: the lane starts with tables that forward nothing, and
+ * gets ports after the first policy is live. A stop removes every device, route and file of the run
+ * folder; a crash leaves devices in place, closed, and the next start takes them over.
+ *
+ * <p>Thread: {@link #run} the caller's, until the daemon ends.
+ */
+public final class SluiceMain implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(SluiceMain.class);
+
+    /** Exit code of a daemon that was asked to stop. */
+    public static final int EXIT_STOPPED = 0;
+
+    /** Exit code of a daemon that could not start, or failed. */
+    public static final int EXIT_FAILED = 1;
+
+    /** How long a signal waits for the orderly stop, in seconds. */
+    private static final long STOP_SECONDS = 30;
+
+    private static final Path TUN_DEVICE = Path.of("/dev/net/tun");
+
+    /** Bits of the effective capabilities (include/uapi/linux/capability.h). */
+    private static final long CAP_NET_ADMIN = 1L << 12;
+
+    private static final long CAP_SYS_ADMIN = 1L << 21;
+
+    /** What was made, the latest first. */
+    private final Deque<AutoCloseable> made = new ArrayDeque<>();
+
+    private final CountDownLatch stop = new CountDownLatch(1);
+    private final AtomicBoolean failed = new AtomicBoolean();
+    private final SluiceConfig config;
+    private final AtomicReference<Optional<ControlPlane>> control =
+            new AtomicReference<>(Optional.empty());
+
+    private SluiceMain(final SluiceConfig config) {
+        this.config = config;
+    }
+
+    /**
+     * Runs the daemon until it is told to stop by a signal or the API.
+     *
+     * @param errors where a failed start says why, one line per problem
+     * @return exit code
+     */
+    public static int run(
+            final RunOptions options, final ControlServer server, final PrintStream errors) {
+        try {
+            final SluiceConfig config = configuration(options);
+            setLogLevel(config.logLevel());
+            requirePrivileges();
+            try (SluiceMain daemon = start(config, options.manifests(), new TapPorts(), server)) {
+                return daemon.awaitStop();
+            }
+        } catch (final StartupException e) {
+            String.valueOf(e.getMessage())
+                    .lines()
+                    .forEach(line -> errors.println("sluice: " + line));
+            return EXIT_FAILED;
+        }
+    }
+
+    static SluiceConfig configuration(final RunOptions options) throws StartupException {
+        final SluiceConfig defaults = SluiceConfig.defaults(NodeAddresses.hostName());
+        Settings settings = Settings.none();
+        if (options.configFile().isPresent()) {
+            final Path file = options.configFile().get();
+            try {
+                settings = Settings.parse(file.toString(), Files.readString(file));
+            } catch (final IOException e) {
+                throw new StartupException(
+                        "%s: the configuration cannot be read: %s".formatted(file, e), e);
+            }
+        }
+        final SluiceConfig config = SluiceConfig.from(settings, defaults);
+        return options.runFolder()
+                .map(Path::toAbsolutePath)
+                .map(config::withRunFolder)
+                .orElse(config);
+    }
+
+    private static void setLogLevel(final SluiceConfig.LogLevel level) {
+        if (LoggerFactory.getILoggerFactory() instanceof final LoggerContext logback) {
+            logback.getLogger(Logger.ROOT_LOGGER_NAME)
+                    .setLevel(
+                            switch (level) {
+                                case ERROR -> Level.ERROR;
+                                case WARN -> Level.WARN;
+                                case INFO -> Level.INFO;
+                                case DEBUG -> Level.DEBUG;
+                            });
+        }
+    }
+
+    /** Fails early and in one line, where the first system call would fail late and in its own. */
+    private static void requirePrivileges() throws StartupException {
+        if (!Files.exists(TUN_DEVICE)) {
+            throw new StartupException(
+                    "%s is not there: modprobe tun; in a container, pass the device: --device %s"
+                            .formatted(TUN_DEVICE, TUN_DEVICE));
+        }
+        try {
+            final long effective =
+                    Files.readAllLines(Path.of("/proc/self/status")).stream()
+                            .filter(line -> line.startsWith("CapEff:"))
+                            .mapToLong(
+                                    line ->
+                                            Long.parseUnsignedLong(
+                                                    line.substring("CapEff:".length()).strip(), 16))
+                            .findFirst()
+                            .orElse(0);
+            if ((effective & CAP_NET_ADMIN) == 0 || (effective & CAP_SYS_ADMIN) == 0) {
+                throw new StartupException(
+                        "the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to make devices"
+                                + " in namespaces: run as root");
+            }
+        } catch (final IOException e) {
+            throw new StartupException("/proc/self/status: %s".formatted(e), e);
+        }
+    }
+
+    /**
+     * Makes the daemon.
+     *
+     * @param ports makes devices; in production {@link TapPorts}
+     * @throws StartupException when it cannot start; nothing is left behind
+     */
+    static SluiceMain start(
+            final SluiceConfig config,
+            final List<Path> manifests,
+            final PortFactory ports,
+            final ControlServer server)
+            throws StartupException {
+        final SluiceMain daemon = new SluiceMain(config);
+        try {
+            daemon.make(manifests, ports, server);
+            return daemon;
+        } catch (final StartupException e) {
+            daemon.close();
+            throw e;
+        } catch (final IOException e) {
+            daemon.close();
+            throw new StartupException(String.valueOf(e.getMessage()), e);
+        } catch (final RequestException e) {
+            daemon.close();
+            throw new StartupException(String.valueOf(e.getMessage()), e);
+        } catch (final RuntimeException e) {
+            daemon.close();
+            throw e;
+        }
+    }
+
+    private void make(
+            final List<Path> manifests, final PortFactory ports, final ControlServer server)
+            throws StartupException, IOException {
+        // What people wrote is read first: a mistake in it must not touch a running network.
+        final ManifestFolders folders = readManifests(manifests);
+        final RunFolder runFolder = keep(RunFolder.open(config.runFolder()));
+        final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
+        store.setFolderContent(folders.objects(), folders.problems());
+        final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
+
+        // The lane and what it owns.
+        final SecureRandom dice = new SecureRandom();
+        final LaneCounterFile counterFile =
+                keep(LaneCounterFile.create(runFolder.folder().resolve("counters")));
+        final LaneCounters laneCounters = new LaneCounters(counterFile.manager());
+        final Conntrack conntrack = keep(Conntrack.open(config.conntrack(), dice.nextLong()));
+        final FragmentTable fragments = keep(FragmentTable.open(dice.nextLong()));
+        final FlowStore flows = new FlowStore(config.flowRing());
+        final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
+        final FlowRecorder recorder =
+                keep(
+                        new FlowRecorder(
+                                config.nodeName(),
+                                flows,
+                                revision -> publisherOfEvents.get().ofRevision(revision),
+                                System::nanoTime));
+        final ControlThread controlThread = new ControlThread();
+        final AtomicReference<Reconciler> reconcilerOfPorts = new AtomicReference<>();
+        final ForwardingLoop loop =
+                keep(
+                        new ForwardingLoop(
+                                Gateway.DEFAULT,
+                                conntrack,
+                                fragments,
+                                laneCounters,
+                                recorder,
+                                index ->
+                                        controlThread.post(
+                                                () -> reconcilerOfPorts.get().portGone(index))));
+        final Lane lane =
+                keep(
+                        new Lane(
+                                "sluice-lane-0",
+                                loop,
+                                System::nanoTime,
+                                switch (config.idle()) {
+                                    case BUSY -> Lane.IdleMode.BUSY;
+                                    case ADAPTIVE -> Lane.IdleMode.ADAPTIVE;
+                                },
+                                (thread, error) -> laneFailed(error)));
+        keep(controlThread);
+
+        // Control and what it owns.
+        final LaneMailbox mailbox =
+                new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !failed.get());
+        final PolicyPublisher publisher = new PolicyPublisher(mailbox);
+        publisherOfEvents.set(publisher);
+        final Endpoints endpoints =
+                new Endpoints(
+                        ports,
+                        mailbox,
+                        config.uplink().enabled()
+                                ? Optional.of(config.uplink().device())
+                                : Optional.empty());
+        final Uplink uplink = new Uplink(config, ports, mailbox);
+        final Reconciler reconciler =
+                new Reconciler(config, store, book, endpoints, uplink, publisher);
+        reconcilerOfPorts.set(reconciler);
+
+        lane.start();
+        keep(() -> controlThread.call(() -> removeAll(reconciler)));
+        controlThread.call(
+                () -> {
+                    createUplink(uplink);
+                    reconciler.reconcile();
+                    return reconciler;
+                });
+        controlThread.everySecond(reconciler::tick);
+        keep(
+                new FolderWatcher(
+                        folders, () -> foldersChanged(folders, controlThread, store, reconciler)));
+
+        // The outside.
+        final ControlAgent agent =
+                new ControlAgent(
+                        new ControlAgent.Parts(
+                                config,
+                                manifests.stream().map(Path::toString).toList(),
+                                controlThread,
+                                store,
+                                reconciler,
+                                publisher,
+                                conntrack,
+                                laneCounters,
+                                counterFile,
+                                flows,
+                                recorder,
+                                System::nanoTime,
+                                stop::countDown));
+        control.set(Optional.of(agent));
+        keep(server.start(runFolder.socket(), agent));
+        LOG.info(
+                "sluice runs on node {}, socket {}, policy revision {}",
+                config.nodeName(),
+                runFolder.socket(),
+                publisher.live().revision());
+    }
+
+    private static void createUplink(final Uplink uplink) {
+        try {
+            uplink.create();
+        } catch (final AttachException e) {
+            throw new RequestException(
+                    RequestException.Reason.UNAVAILABLE, String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static Reconciler removeAll(final Reconciler reconciler) {
+        reconciler.removeAll();
+        return reconciler;
+    }
+
+    private <T extends AutoCloseable> T keep(final T part) {
+        made.push(part);
+        return part;
+    }
+
+    private static ManifestFolders readManifests(final List<Path> manifests)
+            throws StartupException {
+        final ManifestFolders folders = new ManifestFolders(manifests);
+        folders.scan();
+        final List<String> errors =
+                folders.problems().stream()
+                        .filter(Problem::isError)
+                        .map(Problem::toString)
+                        .toList();
+        if (!errors.isEmpty()) {
+            throw new StartupException(String.join("\n", errors));
+        }
+        return folders;
+    }
+
+    private static void foldersChanged(
+            final ManifestFolders folders,
+            final ControlThread control,
+            final ObjectStore store,
+            final Reconciler reconciler) {
+        final var objects = folders.objects();
+        final var problems = folders.problems();
+        problems.stream().filter(Problem::isError).forEach(problem -> LOG.warn("{}", problem));
+        control.post(
+                () -> {
+                    store.setFolderContent(objects, problems);
+                    reconciler.reconcile();
+                });
+    }
+
+    private void laneFailed(final Throwable error) {
+        LOG.error("the lane has failed; no packet passes any more, sluice stops", error);
+        failed.set(true);
+        stop.countDown();
+    }
+
+    /** The running daemon's control plane. */
+    ControlPlane control() {
+        return control.get().orElseThrow();
+    }
+
+    /** Waits for a signal, the API's shutdown, or the end of the lane. */
+    private int awaitStop() {
+        final CountDownLatch closed = new CountDownLatch(1);
+        final Thread hook =
+                Thread.ofPlatform()
+                        .name("sluice-signal")
+                        .unstarted(
+                                () -> {
+                                    stop.countDown();
+                                    try {
+                                        if (!closed.await(STOP_SECONDS, TimeUnit.SECONDS)) {
+                                            LOG.error("the stop took too long and is cut short");
+                                        }
+                                    } catch (final InterruptedException e) {
+                                        Thread.currentThread().interrupt();
+                                    }
+                                });
+        Runtime.getRuntime().addShutdownHook(hook);
+        try {
+            stop.await();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        close();
+        closed.countDown();
+        return failed.get() ? EXIT_FAILED : EXIT_STOPPED;
+    }
+
+    /** Closes everything in reverse; a part that fails to close does not keep others open. */
+    @Override
+    public void close() {
+        if (made.isEmpty()) {
+            return;
+        }
+        LOG.info("sluice stops");
+        while (!made.isEmpty()) {
+            final AutoCloseable part = made.pop();
+            try {
+                part.close();
+            } catch (final Exception e) {
+                LOG.error("{} did not close", part, e);
+            }
+        }
+        LOG.info("sluice has stopped");
+    }
+}

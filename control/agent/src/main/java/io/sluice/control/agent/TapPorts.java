@@ -1,0 +1,242 @@
+package io.sluice.control.agent;
+
+import io.sluice.control.agent.PortFactory.AttachException.Cause;
+import io.sluice.control.policy.IpAddress;
+import io.sluice.dataplane.linux.IpCommand;
+import io.sluice.dataplane.linux.LinuxException;
+import io.sluice.dataplane.linux.NetworkNamespace;
+import io.sluice.dataplane.port.PodInterface;
+import io.sluice.dataplane.port.Port;
+import io.sluice.dataplane.port.TapOptions;
+import io.sluice.dataplane.port.TapOptions.Lifetime;
+import io.sluice.dataplane.port.TapPort;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * TAP devices of the kernel.
+ *
+ * <p>Devices outlive a crash of the daemon (they would otherwise vanish from running pods), and are
+ * found again by the next one; an orderly stop removes them.
+ *
+ * <p>Thread: control.
+ */
+final class TapPorts implements PortFactory {
+    private static final Logger LOG = LoggerFactory.getLogger(TapPorts.class);
+
+    /** Where {@code ip netns} keeps its names (iproute2, NETNS_RUN_DIR). */
+    private static final List<Path> NAMED_NAMESPACES =
+            List.of(Path.of("/run/netns"), Path.of("/var/run/netns"));
+
+    private static final String PID_PREFIX = "pid:";
+
+    /** The switch as pods see it (see {@link io.sluice.dataplane.Gateway#DEFAULT}). */
+    private static final String IPV4_GATEWAY = "169.254.1.1";
+
+    private static final String IPV6_GATEWAY = "fe80::1";
+
+    /** MAC of the node's side of the uplink: locally administered, beside the gateway's. */
+    static final long UPLINK_MAC = 0x0253_4c00_0002L;
+
+    private record TapDevice(TapPort tap, Optional<EndpointSpec> spec, NetworkNamespace namespace)
+            implements Device {
+        @Override
+        public Port port() {
+            return tap;
+        }
+
+        @Override
+        public boolean isReplaced() {
+            if (spec.isEmpty() || namespace.isPresent()) {
+                return false;
+            }
+            try {
+                return !resolve(spec.get()).isSameAs(namespace);
+            } catch (final AttachException | LinuxException e) {
+                // Gone and nothing in its place: the device, if it is gone too, tells the lane.
+                return false;
+            }
+        }
+
+        @Override
+        public void remove() {
+            tap.release();
+        }
+    }
+
+    @Override
+    public Device attach(final EndpointSpec spec) throws AttachException {
+        try {
+            final NetworkNamespace namespace = resolve(spec);
+            if (namespace.isSameAs(NetworkNamespace.current())) {
+                throw new AttachException(
+                        Cause.REFUSED,
+                        "network namespace %s is the switch's own: a pod needs one of its own"
+                                .formatted(spec.networkNamespace()));
+            }
+            final TapPort tap =
+                    TapPort.open(
+                            new TapOptions(
+                                    spec.device(),
+                                    namespace,
+                                    spec.mac(),
+                                    spec.mtuBytes(),
+                                    Lifetime.NAMESPACE));
+            try {
+                new PodInterface(
+                                spec.device(),
+                                address(spec, true),
+                                address(spec, false),
+                                IPV4_GATEWAY,
+                                IPV6_GATEWAY)
+                        .apply(namespace);
+            } catch (final LinuxException e) {
+                tap.release();
+                throw e;
+            }
+            return new TapDevice(tap, Optional.of(spec), namespace);
+        } catch (final LinuxException e) {
+            throw new AttachException(Cause.REFUSED, String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static @Nullable String address(final EndpointSpec spec, final boolean isIpv4) {
+        return spec.addresses().stream()
+                .filter(address -> address.isIpv4() == isIpv4)
+                .map(IpAddress::toString)
+                .findFirst()
+                .orElse(null);
+    }
+
+    /** The namespace, if it is there now. */
+    private static NetworkNamespace resolve(final EndpointSpec spec) throws AttachException {
+        final String given = spec.networkNamespace();
+        if (given.startsWith(PID_PREFIX)) {
+            final long pid = Long.parseLong(given.substring(PID_PREFIX.length()));
+            if (!Files.exists(Path.of("/proc/" + pid))) {
+                throw new AttachException(
+                        Cause.NAMESPACE_MISSING, "no process has the number %d".formatted(pid));
+            }
+            return NetworkNamespace.ofProcess(pid);
+        }
+        if (given.startsWith("/")) {
+            if (!Files.exists(Path.of(given))) {
+                throw new AttachException(
+                        Cause.NAMESPACE_MISSING,
+                        "network namespace %s: no such file".formatted(given));
+            }
+            return NetworkNamespace.atPath(Path.of(given));
+        }
+        if (NAMED_NAMESPACES.stream().noneMatch(folder -> Files.exists(folder.resolve(given)))) {
+            throw new AttachException(
+                    Cause.NAMESPACE_MISSING,
+                    "network namespace %s is not there yet: ip netns add %s"
+                            .formatted(given, given));
+        }
+        return NetworkNamespace.named(given);
+    }
+
+    @Override
+    public Device uplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses)
+            throws AttachException {
+        try {
+            final TapPort tap =
+                    TapPort.open(
+                            new TapOptions(
+                                    uplink.device(),
+                                    null,
+                                    UPLINK_MAC,
+                                    uplink.mtuBytes(),
+                                    Lifetime.NAMESPACE));
+            try {
+                configureUplink(uplink.device(), addresses);
+            } catch (final LinuxException e) {
+                tap.release();
+                throw e;
+            }
+            return new TapDevice(tap, Optional.empty(), NetworkNamespace.current());
+        } catch (final LinuxException e) {
+            throw new AttachException(Cause.REFUSED, String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static void configureUplink(final String device, final List<IpAddress> addresses) {
+        // The node must not configure itself from, or ask, a switch that is no router for it.
+        setIpv6(device, "accept_ra", "0");
+        setIpv6(device, "router_solicitations", "0");
+        setIpv6(device, "accept_dad", "0");
+        final List<String> lines = new ArrayList<>();
+        // Down and up again: a device found again has routes to endpoints that may be gone.
+        lines.add("link set dev " + device + " down");
+        lines.add("addr flush dev " + device);
+        for (final IpAddress address : addresses) {
+            lines.add(
+                    "addr replace %s/%d dev %s%s"
+                            .formatted(
+                                    address,
+                                    address.familyBits(),
+                                    device,
+                                    address.isIpv4() ? "" : " nodad"));
+        }
+        lines.add("link set dev " + device + " up");
+        IpCommand.here().batch(lines);
+    }
+
+    private static void setIpv6(final String device, final String name, final String value) {
+        final Path file = Path.of("/proc/sys/net/ipv6/conf", device, name);
+        if (!Files.exists(file)) {
+            // A node without IPv6 has nothing to set.
+            return;
+        }
+        try {
+            Files.writeString(file, value);
+        } catch (final IOException e) {
+            throw new LinuxException("write " + value + " to " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    @Override
+    public void addRoutes(final String uplinkDevice, final List<IpAddress> addresses)
+            throws AttachException {
+        try {
+            IpCommand.here()
+                    .batch(
+                            addresses.stream()
+                                    .map(
+                                            address ->
+                                                    "route replace %s dev %s"
+                                                            .formatted(
+                                                                    prefix(address), uplinkDevice))
+                                    .toList());
+        } catch (final LinuxException e) {
+            throw new AttachException(Cause.REFUSED, String.valueOf(e.getMessage()));
+        }
+    }
+
+    @Override
+    public void removeRoutes(final String uplinkDevice, final List<IpAddress> addresses) {
+        for (final IpAddress address : addresses) {
+            try {
+                IpCommand.here()
+                        .batch(
+                                List.of(
+                                        "route del %s dev %s"
+                                                .formatted(prefix(address), uplinkDevice)));
+            } catch (final LinuxException e) {
+                // Someone removed it before us.
+                LOG.debug("{}", e.getMessage());
+            }
+        }
+    }
+
+    private static String prefix(final IpAddress address) {
+        return address + "/" + address.familyBits();
+    }
+}

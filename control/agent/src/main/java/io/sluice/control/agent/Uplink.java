@@ -1,0 +1,111 @@
+package io.sluice.control.agent;
+
+import io.sluice.control.agent.PortFactory.AttachException;
+import io.sluice.control.agent.PortFactory.Device;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The port that joins the node: pods reach the node through it, and the world where the node routes
+ * or masquerades. A device that was deleted under us is made again within a second.
+ *
+ * <p>Thread: control.
+ */
+final class Uplink {
+    private static final Logger LOG = LoggerFactory.getLogger(Uplink.class);
+
+    /** Index of its port. */
+    static final int ID = 0;
+
+    private final SluiceConfig config;
+    private final PortFactory ports;
+    private final LaneControl lane;
+    private @Nullable Device device;
+    private boolean open;
+    private String problem = "";
+
+    Uplink(final SluiceConfig config, final PortFactory ports, final LaneControl lane) {
+        this.config = config;
+        this.ports = ports;
+        this.lane = lane;
+    }
+
+    boolean isEnabled() {
+        return config.uplink().enabled();
+    }
+
+    /** Why it is not there, empty when it is or need not be. */
+    String problem() {
+        return problem;
+    }
+
+    /**
+     * Makes the device; frames wait in it until {@link #open}.
+     *
+     * @throws AttachException when it cannot be made
+     */
+    void create() throws AttachException {
+        if (isEnabled() && device == null) {
+            device =
+                    ports.uplink(
+                            config.uplink(),
+                            config.pool().all().stream().map(AddressPool::nodeAddress).toList());
+        }
+    }
+
+    /** Gives the lane the port, once a policy is live. */
+    void open() {
+        if (device != null && !open) {
+            lane.open(ID, new CountedPort(device.port()));
+            open = true;
+            problem = "";
+        }
+    }
+
+    /** The lane has let go of the port, because the device is gone. */
+    void portGone() {
+        if (open) {
+            open = false;
+            removeDevice();
+            problem = "device %s is gone".formatted(config.uplink().device());
+            LOG.warn("uplink: {}", problem);
+        }
+    }
+
+    /**
+     * Makes a device that has gone again.
+     *
+     * @return whether it did: routes into it are to be set again
+     */
+    boolean tick() {
+        if (!isEnabled() || device != null) {
+            return false;
+        }
+        try {
+            create();
+            open();
+            LOG.info("uplink: device {} made again", config.uplink().device());
+            return true;
+        } catch (final AttachException e) {
+            problem = String.valueOf(e.getMessage());
+            return false;
+        }
+    }
+
+    /** Takes the port from the lane and the device away. */
+    void remove() {
+        if (open) {
+            lane.close(ID);
+            open = false;
+        }
+        removeDevice();
+    }
+
+    private void removeDevice() {
+        if (device != null) {
+            device.remove();
+            device = null;
+        }
+    }
+}

@@ -1,0 +1,22 @@
+package io.sluice.control.agent;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+
+/**
+ * The daemon without the API, as a process of its own: the test starts it inside the namespace that
+ * plays the node. Arguments: configuration file, then manifests.
+ */
+public final class DaemonProcess {
+    private DaemonProcess() {}
+
+    public static void main(final String[] args) {
+        final RunOptions options =
+                new RunOptions(
+                        Arrays.stream(args).skip(1).map(Path::of).toList(),
+                        Optional.of(Path.of(args[0])),
+                        Optional.empty());
+        System.exit(SluiceMain.run(options, (socket, control) -> () -> {}, System.err));
+    }
+}

@@ -1,0 +1,94 @@
+package io.sluice.control.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class FlowStoreTest {
+    private static final Duration NO_WAIT = Duration.ZERO;
+
+    private final FlowStore store = new FlowStore(4);
+
+    @Test
+    void theLastFlowsComeOldestFirst() {
+        append(3);
+
+        assertThat(store.last(flow -> true, 2)).extracting(Flow::sequence).containsExactly(1L, 2L);
+        assertThat(store.size()).isEqualTo(3);
+    }
+
+    @Test
+    void onlyMatchingFlowsCountTowardsTheLast() {
+        append(4);
+
+        assertThat(store.last(flow -> flow.sequence() % 2 == 0, 2))
+                .extracting(Flow::sequence)
+                .containsExactly(0L, 2L);
+    }
+
+    @Test
+    void aFullRingForgetsItsOldestFlow() {
+        append(6);
+
+        assertThat(store.last(flow -> true, 10))
+                .extracting(Flow::sequence)
+                .containsExactly(2L, 3L, 4L, 5L);
+        assertThat(store.size()).isEqualTo(4);
+    }
+
+    @Test
+    void aCursorBeginsWithRecentFlowsAndGoesOnWithoutGap() throws InterruptedException {
+        append(2);
+        try (FlowCursor cursor = store.follow(flow -> true, 1)) {
+            append(1);
+
+            assertThat(sequences(cursor)).containsExactly(1L);
+            assertThat(sequences(cursor)).containsExactly(2L);
+            assertThat(sequences(cursor)).isEmpty();
+            assertThat(cursor.lost()).isZero();
+        }
+    }
+
+    @Test
+    void aCursorThatIsOvertakenKnowsExactlyHowManyItMissed() throws InterruptedException {
+        try (FlowCursor cursor = store.follow(flow -> true, 0)) {
+            append(7);
+
+            assertThat(sequences(cursor)).containsExactly(3L, 4L, 5L, 6L);
+            assertThat(cursor.lost()).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void aCursorReadsWhatIsThereBeforeItEndsWithTheStore() throws InterruptedException {
+        final FlowCursor cursor = store.follow(flow -> true, 0);
+        append(1);
+        store.close();
+
+        assertThat(cursor.ended()).isFalse();
+        assertThat(sequences(cursor)).containsExactly(0L);
+        assertThat(cursor.ended()).isTrue();
+        assertThat(cursor.next(Duration.ofDays(1))).isEmpty();
+    }
+
+    @Test
+    void aWaitingCursorIsWokenByAFlow() throws Exception {
+        final FlowCursor cursor = store.follow(flow -> true, 0);
+        final Thread writer = Thread.ofVirtual().start(() -> append(1));
+
+        assertThat(cursor.next(Duration.ofDays(1))).hasSize(1);
+        writer.join();
+    }
+
+    private static List<Long> sequences(final FlowCursor cursor) throws InterruptedException {
+        return cursor.next(NO_WAIT).stream().map(Flow::sequence).toList();
+    }
+
+    private void append(final int count) {
+        for (int i = 0; i < count; i++) {
+            store.append(Flows.withSequence(store.nextSequence()));
+        }
+    }
+}
