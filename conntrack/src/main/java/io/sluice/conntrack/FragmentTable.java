@@ -28,7 +28,8 @@ import java.util.concurrent.TimeUnit;
  * to strangers. The first fragment of the next datagram replaces an entry of the same key.
  *
  * <p>Fragments that overlap the transport header of the first (RFC 1858, RFC 3128) are not seen
- * here: the parser drops TCP fragments at offset 8.
+ * here: the parser drops IPv4 TCP fragments at offset 8, and IPv6 receivers drop any datagram whose
+ * fragments overlap (RFC 5722).
  *
  * <p>Nothing is allocated after {@link #open}. Thread: owned by one lane.
  */

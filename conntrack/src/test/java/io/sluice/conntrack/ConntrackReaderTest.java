@@ -16,17 +16,21 @@ import org.junit.jupiter.api.Test;
 
 /** Listings from another thread while the lane works. */
 final class ConntrackReaderTest {
-    private static final int STEADY_FLOWS = 100;
-    private static final int CHANGING_TUPLES = 40;
-    private static final int WALKS = 3_000;
+    /** Few flows, so that reader and lane are in the same slot often. */
+    private static final int STEADY_FLOWS = 3;
+
+    private static final int CHANGING_FLOWS = 2;
+
+    /** Enough for a walk to meet a torn flow if the sequence were not checked. */
+    private static final int WALKS = 300_000;
 
     @Test
     void aReaderSeesWholeFlowsAndEverySteadyOneOnceWhileTheLaneChangesTheTable()
             throws ExecutionException, InterruptedException, TimeoutException {
-        try (Conntrack table = Conntrack.open(ConntrackLimitsTest.capacity(256), 21)) {
+        try (Conntrack table = Conntrack.open(ConntrackLimitsTest.capacity(64), 21)) {
             for (int i = 0; i < STEADY_FLOWS; i++) {
                 table.create(tuple(UDP, 1, i, 1, 2, i, 2), 0, START_NS);
-                consistent(table.entry(), 0);
+                record(table.entry(), 0);
             }
             final AtomicBoolean done = new AtomicBoolean();
             final FutureTask<Long> reader =
@@ -62,21 +66,21 @@ final class ConntrackReaderTest {
      */
     private static void write(final Conntrack table, final Random random, final long round) {
         final int family = 3 + 2 * random.nextInt(3);
-        final int i = random.nextInt(CHANGING_TUPLES);
+        final int i = random.nextInt(CHANGING_FLOWS);
         final Tuple changing = tuple(UDP, family, i, family, family + 1, i, family + 1);
         if (table.lookup(changing, 0, START_NS) == ConntrackState.NEW) {
             table.create(changing, 0, START_NS);
-            consistent(table.entry(), round);
+            record(table.entry(), round);
         } else {
             table.close(table.entry());
         }
         final long k = round % STEADY_FLOWS;
         final ConntrackState steady = table.lookup(tuple(UDP, 1, k, 1, 2, k, 2), 0, START_NS);
         table.advance(steady, 0, 1000, 1, START_NS);
-        consistent(table.entry(), round);
+        record(table.entry(), round);
     }
 
-    private static void consistent(final FlowEntry entry, final long round) {
+    private static void record(final FlowEntry entry, final long round) {
         final int number = (int) (round & 0x7fff);
         entry.recordSides(number, number, number, number);
         entry.recordVerdict(FlowVerdict.REDIRECT, number + 1, 0, number + 1L);
@@ -91,32 +95,39 @@ final class ConntrackReaderTest {
                     START_NS,
                     flow -> {
                         seen[0]++;
-                        check(flow);
+                        if (!isWhole(flow)) {
+                            throw new AssertionError("parts of two moments: " + flow);
+                        }
                         if (flow.initiatorHigh() == 1) {
                             shown[(int) flow.initiatorLow()]++;
                         }
                     });
-            assertThat(shown).containsOnly(1);
+            for (final int times : shown) {
+                if (times != 1) {
+                    throw new AssertionError("walk " + walk + " shows a steady flow " + times);
+                }
+            }
         }
         return seen[0];
     }
 
-    private static void check(final FlowSnapshot flow) {
-        // All parts are of one family, that of the initiator's address.
-        assertThat(flow.responderHigh()).isEqualTo(flow.initiatorHigh() + 1);
-        assertThat(flow.initiatorTransportPort()).isEqualTo((int) flow.initiatorHigh());
-        assertThat(flow.responderTransportPort()).isEqualTo((int) flow.responderHigh());
-        assertThat(flow.responderLow()).isEqualTo(flow.initiatorLow());
-        assertThat(flow.initiatorBytes()).isEqualTo(flow.initiatorPackets() * 1000);
-        if (flow.initiatorPort() != FlowEntry.NO_PORT) {
-            assertThat(flow.responderPort()).isEqualTo(flow.initiatorPort());
-            assertThat(flow.initiatorIdentity()).isEqualTo(flow.initiatorPort());
-            assertThat(flow.responderIdentity()).isEqualTo(flow.initiatorPort());
-        }
-        if (flow.verdict() == FlowVerdict.REDIRECT) {
-            assertThat(flow.policyRevision()).isEqualTo(flow.proxyPort());
-        } else {
-            assertThat(flow.policyRevision()).isEqualTo(FlowEntry.NO_REVISION);
-        }
+    private static boolean isWhole(final FlowSnapshot flow) {
+        final long family = flow.initiatorHigh();
+        final boolean sides =
+                flow.initiatorPort() == FlowEntry.NO_PORT
+                        || (flow.initiatorIdentity() == flow.initiatorPort()
+                                && flow.responderPort() == flow.initiatorPort()
+                                && flow.responderIdentity() == flow.initiatorPort());
+        final boolean verdict =
+                flow.verdict() == FlowVerdict.REDIRECT
+                        ? flow.policyRevision() == flow.proxyPort()
+                        : flow.policyRevision() == FlowEntry.NO_REVISION;
+        return flow.responderHigh() == family + 1
+                && flow.initiatorTransportPort() == family
+                && flow.responderTransportPort() == family + 1
+                && flow.responderLow() == flow.initiatorLow()
+                && flow.initiatorBytes() == flow.initiatorPackets() * 1000
+                && sides
+                && verdict;
     }
 }

@@ -180,7 +180,7 @@ final class CiliumPolicyTranslator {
         // A policy that does not isolate only observes: Cilium adds a rule that allows the rest.
         return restriction == Restriction.NONE || !defaultDeny
                 ? PolicyEntry.allow(author)
-                : PolicyEntry.deny(PolicyEntry.Reason.L7_NOT_ENFORCED, author);
+                : PolicyEntry.deny(PolicyEntry.Reason.L7_NOT_ENFORCEABLE, author);
     }
 
     /** What becomes of the packets of a rule, by what it asks beyond ports. */

@@ -30,18 +30,21 @@ public final class Fields {
     private final Node node;
     private final Map<String, Node> entries;
     private final Map<String, Object> plain;
+    private final boolean faulty;
     private final TreeSet<String> asked = new TreeSet<>();
 
     private Fields(
             final YamlText text,
             final String path,
             final MappingNode node,
-            final Map<String, Object> plain) {
+            final Map<String, Object> plain,
+            final boolean faulty) {
         this.text = text;
         this.path = path;
         this.node = node;
         this.entries = text.entries(node, path);
         this.plain = plain;
+        this.faulty = faulty;
     }
 
     /**
@@ -55,7 +58,8 @@ public final class Fields {
         final YamlText text = new YamlText(file, problems);
         final List<Fields> documents = new ArrayList<>();
         for (final YamlText.Document document : text.documents(content)) {
-            documents.add(new Fields(text, "", document.root(), document.plain()));
+            documents.add(
+                    new Fields(text, "", document.root(), document.plain(), document.faulty()));
         }
         return documents;
     }
@@ -84,6 +88,11 @@ public final class Fields {
     /** The object as plain values; only known for a document and for items of a List. */
     Map<String, Object> plain() {
         return plain;
+    }
+
+    /** Whether the document has problems of form, such as a key that is set twice. */
+    boolean isFaulty() {
+        return faulty;
     }
 
     /** Whether the field is written, and not null. */
@@ -148,7 +157,7 @@ public final class Fields {
     public Optional<Fields> object(final String field) {
         final Optional<Node> value = value(field);
         if (value.isPresent() && value.get() instanceof final MappingNode mapping) {
-            return Optional.of(new Fields(text, path(field), mapping, Map.of()));
+            return Optional.of(new Fields(text, path(field), mapping, Map.of(), faulty));
         }
         value.ifPresent(other -> wrongType(field, other, "an object"));
         return Optional.empty();
@@ -160,7 +169,8 @@ public final class Fields {
                 field,
                 (itemField, item) -> {
                     if (item instanceof final MappingNode mapping) {
-                        return Optional.of(new Fields(text, path(itemField), mapping, Map.of()));
+                        return Optional.of(
+                                new Fields(text, path(itemField), mapping, Map.of(), faulty));
                     }
                     wrongType(itemField, item, "an object");
                     return Optional.empty();
@@ -177,7 +187,11 @@ public final class Fields {
             final int position = Integer.parseInt(index.substring(0, index.length() - 1));
             documents.add(
                     new Fields(
-                            text, "", (MappingNode) item.node, objectOf(plainList.get(position))));
+                            text,
+                            "",
+                            (MappingNode) item.node,
+                            objectOf(plainList.get(position)),
+                            faulty));
         }
         return documents;
     }

@@ -2,6 +2,7 @@ package io.sluice.control.policy;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -145,6 +146,9 @@ public final class ManifestReader {
         for (final Fields document : Fields.documents(file, text, problems)) {
             readDocument(document, objects, problems);
         }
+        problems.sort(
+                Comparator.comparingInt((Problem problem) -> problem.where().line())
+                        .thenComparingInt(problem -> problem.where().column()));
         return new ReadResult(List.copyOf(objects), List.copyOf(problems));
     }
 
@@ -170,7 +174,9 @@ public final class ManifestReader {
         final int before = problems.size();
         final ObjectMeta meta = readMeta(document, apiVersion, known.get());
         final KubeObject object = known.get().reader.apply(meta, document);
-        if (problems.subList(before, problems.size()).stream().noneMatch(Problem::isError)) {
+        final boolean right =
+                problems.subList(before, problems.size()).stream().noneMatch(Problem::isError);
+        if (right && !document.isFaulty()) {
             objects.add(object);
         }
     }

@@ -36,9 +36,17 @@ record PeerFacts(
         WORLD
     }
 
-    /** Labels as {@code source:key=value}; the value is left out if empty. */
+    PeerFacts {
+        // Immutable hash maps: selectors look labels up some million times per compile.
+        labels = Map.copyOf(labels);
+        ports = Set.copyOf(ports);
+        prefixes = Set.copyOf(prefixes);
+    }
+
+    /** Labels as {@code source:key=value}, sorted; the value is left out if empty. */
     List<String> labelTexts() {
         return labels.entrySet().stream()
+                .sorted(Map.Entry.comparingByKey())
                 .map(
                         label ->
                                 label.getValue().isEmpty()

@@ -24,8 +24,8 @@ public record PolicyEntry(Verdict verdict, Reason reason, Author by) {
         POLICY_DENY(181),
         /** A rule allows the packet to authenticated peers only. */
         AUTH_REQUIRED(189),
-        /** A rule allows some requests only, and the proxy that would tell them apart is absent. */
-        L7_NOT_ENFORCED(300);
+        /** A rule allows some requests only, and nothing is there that could tell them apart. */
+        L7_NOT_ENFORCEABLE(303);
 
         private final int number;
 

@@ -36,8 +36,8 @@ public final class PolicyMap {
     }
 
     /**
-     * The program for an identity. A number that the policy set does not know gets a program
-     * without any allow rule: it is denied if the endpoint is isolated.
+     * The program for an identity. For a number that the policy set does not know only the rules
+     * about everyone hold, so it is denied more than it should be, never less.
      */
     public VerdictProgram program(final int identity) {
         return programs.getOrDefault(identity, unknown);

@@ -30,7 +30,7 @@ record PolicyRule(PeerMatch peers, List<PortMatch> ports, PolicyEntry entry) {
             case POLICY_DENY -> 0;
             case AUTH_REQUIRED -> 1;
             case NONE, POLICY_DENIED -> 2;
-            case L7_NOT_ENFORCED -> 3;
+            case L7_NOT_ENFORCEABLE -> 3;
         };
     }
 }

@@ -55,6 +55,7 @@ final class YamlText {
     private final Map<MappingNode, Map<String, Node>> entries = new HashMap<>();
     private final Set<MappingNode> reported = new HashSet<>();
     private int nodeCount;
+    private boolean limitReported;
 
     YamlText(final String file, final List<Problem> problems) {
         this.file = file;
@@ -85,8 +86,8 @@ final class YamlText {
         return documents;
     }
 
-    /** A document whose every node is within limits. */
-    record Document(MappingNode root, Map<String, Object> plain) {}
+    /** A document whose every node is within limits; faulty ones are read for more problems. */
+    record Document(MappingNode root, Map<String, Object> plain, boolean faulty) {}
 
     private Optional<Document> document(final Node root) {
         if (!(root instanceof final MappingNode mapping)) {
@@ -98,11 +99,11 @@ final class YamlText {
                                     + typeName(root)));
             return Optional.empty();
         }
-        final int errorsBefore = problems.size();
+        final int before = problems.size();
         final Object plain = plain(mapping, "", 0);
-        return problems.size() > errorsBefore
+        return nodeCount > NODE_COUNT_MAX
                 ? Optional.empty()
-                : Optional.of(new Document(mapping, asObject(plain)));
+                : Optional.of(new Document(mapping, asObject(plain), problems.size() > before));
     }
 
     // The tree was built by plain(), whose maps have no other type.
@@ -114,7 +115,8 @@ final class YamlText {
     private Object plain(final Node node, final String path, final int depth) {
         nodeCount++;
         if (depth > DEPTH_MAX || nodeCount > NODE_COUNT_MAX) {
-            if (nodeCount != Integer.MAX_VALUE) {
+            if (!limitReported) {
+                limitReported = true;
                 problems.add(
                         Problem.error(
                                 location(node),
@@ -122,8 +124,8 @@ final class YamlText {
                                 depth > DEPTH_MAX
                                         ? "nested deeper than " + DEPTH_MAX + " levels"
                                         : "more than " + NODE_COUNT_MAX + " values in one text"));
-                nodeCount = Integer.MAX_VALUE - 1;
             }
+            nodeCount = NODE_COUNT_MAX + 1;
             return "";
         }
         return switch (node) {

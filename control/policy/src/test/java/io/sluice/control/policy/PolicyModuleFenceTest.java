@@ -1,0 +1,56 @@
+package io.sluice.control.policy;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import org.junit.jupiter.api.Test;
+
+final class PolicyModuleFenceTest {
+    private static final JavaClasses CLASSES =
+            new ClassFileImporter()
+                    .withImportOption(new ImportOption.DoNotIncludeTests())
+                    .importPackages("io.sluice.control.policy");
+
+    @Test
+    void policyKnowsNoOtherModuleAndNoOtherLibraryThanTheYamlReader() {
+        classes()
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage(
+                        "io.sluice.control.policy..",
+                        "java..",
+                        "org.jspecify..",
+                        "org.snakeyaml.engine..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void onlyTheReaderOfTextKnowsTheYamlLibrary() {
+        noClasses()
+                .that()
+                .haveNameNotMatching(".*\\.(YamlText|Fields)(\\$.*)?")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("org.snakeyaml.engine..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void policyDoesNoInputOutputAndStartsNoThreads() {
+        noClasses()
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(
+                        "java.io..",
+                        "java.nio.file..",
+                        "java.nio.channels..",
+                        "java.util.concurrent..")
+                .orShould()
+                .dependOnClassesThat()
+                .areAssignableTo(Thread.class)
+                .check(CLASSES);
+    }
+}
