@@ -11,10 +11,10 @@ import java.nio.ByteOrder;
  * not complemented, so that sums of several ranges add up; {@link #finish} makes the field's value
  * of it. Every range but the last must have an even length.
  *
- * <p>The sum is taken over little-endian 64-bit words and its two bytes are exchanged once at the
- * end: the sum does not depend on byte order otherwise (RFC 1071 section 2(B)), and a plain load is
- * what the compiler vectorises. The accumulator cannot overflow: 65,535 bytes are 8,192 words of
- * less than 2^33 each.
+ * <p>The sum is taken over little-endian words as wide as loads get, and its two bytes are
+ * exchanged once at the end instead of in every word: the sum does not depend on byte order
+ * otherwise (RFC 1071 section 2(B)). The accumulator cannot overflow: 65,535 bytes are 8,192 words
+ * of less than 2^33 each.
  *
  * <p>Any thread that owns the segment.
  */
@@ -60,6 +60,18 @@ public final class Checksum {
         if (i < lengthBytes) {
             sum += Byte.toUnsignedLong(frame.get(ValueLayout.JAVA_BYTE, offset + i));
         }
+        return Short.toUnsignedInt(Short.reverseBytes((short) fold(sum)));
+    }
+
+    /**
+     * The same for 20 bytes, an IPv4 header without options, which nearly every packet has: three
+     * loads and no loop.
+     */
+    static int sumOf20(final MemorySegment frame, final long offset) {
+        final long sum =
+                halves(frame.get(WORD_64, offset))
+                        + halves(frame.get(WORD_64, offset + 8))
+                        + Integer.toUnsignedLong(frame.get(WORD_32, offset + 16));
         return Short.toUnsignedInt(Short.reverseBytes((short) fold(sum)));
     }
 

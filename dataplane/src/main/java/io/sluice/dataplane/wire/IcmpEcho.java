@@ -8,8 +8,7 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>Checksums are updated for what changes rather than computed anew, so a request damaged on its
  * way becomes a reply that is as damaged, and the asker sees it. Only a partial checksum is
- * completed first. The same arithmetic holds for the first fragment of a large request, whose
- * checksum covers fragments not seen here; the later ones need only {@link #turnLaterFragmentIpv4}.
+ * completed first.
  *
  * <p>The request must have been sent to one station: the reply's addresses are the request's.
  *
@@ -36,13 +35,11 @@ public final class IcmpEcho {
             return fault;
         }
         Icmp.setType(frame, l4, Icmp.ECHO_REPLY);
-        turnLaterFragmentIpv4(frame, vnet, l3);
+        turnAroundIpv4(frame, vnet, l3);
         return WireFault.NONE;
     }
 
-    /** Sends a fragment that is not the first back the way it came. */
-    public static void turnLaterFragmentIpv4(
-            final MemorySegment frame, final long vnet, final long l3) {
+    private static void turnAroundIpv4(final MemorySegment frame, final long vnet, final long l3) {
         Ipv4.swapAddresses(frame, l3);
         Ipv4.setTtl(frame, l3, TTL);
         Ethernet.swapAddresses(frame, vnet + VnetHeader.BYTES);
@@ -64,13 +61,11 @@ public final class IcmpEcho {
             return fault;
         }
         Icmp.setType(frame, l4, Icmp6.ECHO_REPLY);
-        turnLaterFragmentIpv6(frame, vnet, l3);
+        turnAroundIpv6(frame, vnet, l3);
         return WireFault.NONE;
     }
 
-    /** Sends a fragment that is not the first back the way it came. */
-    public static void turnLaterFragmentIpv6(
-            final MemorySegment frame, final long vnet, final long l3) {
+    private static void turnAroundIpv6(final MemorySegment frame, final long vnet, final long l3) {
         Ipv6.swapAddresses(frame, l3);
         Ipv6.setHopLimit(frame, l3, TTL);
         Ethernet.swapAddresses(frame, vnet + VnetHeader.BYTES);

@@ -187,7 +187,11 @@ public final class Ipv4 {
     }
 
     public static boolean isChecksumValid(final MemorySegment frame, final long l3) {
-        return Checksum.isValid(Checksum.sum(frame, l3, headerLength(frame, l3)));
+        final int headerLength = headerLength(frame, l3);
+        return Checksum.isValid(
+                headerLength == BYTES_MIN
+                        ? Checksum.sumOf20(frame, l3)
+                        : Checksum.sum(frame, l3, headerLength));
     }
 
     public static int source(final MemorySegment frame, final long l3) {

@@ -32,6 +32,8 @@ final class ChecksumTest {
                 assertThat(Checksum.sum(MemorySegment.ofArray(bytes), offset, length))
                         .as("offset %d, length %d", offset, length)
                         .isEqualTo(wordByWord(bytes, offset, length));
+                assertThat(Checksum.sumOf20(MemorySegment.ofArray(bytes), offset))
+                        .isEqualTo(wordByWord(bytes, offset, 20));
             }
         }
     }

@@ -105,9 +105,12 @@ final class Ipv4Test {
     @Test
     void aFragmentThatIsNotTheLastHasWholeUnits() {
         final MemorySegment frame = Samples.frame(Samples.UDP4_LAST_FRAGMENT);
-        BigEndian.put8(frame, L3 + 6, 0x20);
-
-        assertThat(Ipv4.check(frame, L3, 33)).isEqualTo(WireFault.BAD_FRAGMENT);
+        for (int payloadBytes = 1; payloadBytes <= 13; payloadBytes++) {
+            Ipv4.setFragment(frame, L3, 20, 20 + payloadBytes, 72, true);
+            assertThat(Ipv4.check(frame, L3, 33))
+                    .as("%d bytes", payloadBytes)
+                    .isEqualTo(payloadBytes == 8 ? WireFault.NONE : WireFault.BAD_FRAGMENT);
+        }
     }
 
     @Test
