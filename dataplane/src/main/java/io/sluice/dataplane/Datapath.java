@@ -137,7 +137,8 @@ final class Datapath {
 
     /**
      * An ICMP error is about the flow of the packet it quotes, if it goes to that packet's sender.
-     * An echo reply never opens a flow.
+     * ICMP messages that stand alone have no flow: their tuple, without an identifier, could be
+     * mistaken for that of an echo.
      */
     private ConntrackState track(final long nowNs) {
         if (packet.quotesPacket) {
@@ -145,10 +146,10 @@ final class Datapath {
                     ? conntrack.lookupRelated(packet.quoted, nowNs)
                     : ConntrackState.INVALID;
         }
-        final ConntrackState state = conntrack.lookup(packet.tuple, packet.tcpFlags, nowNs);
-        return state == ConntrackState.NEW && packet.tuple.echoReply
-                ? ConntrackState.INVALID
-                : state;
+        if (packet.standsAlone) {
+            return ConntrackState.NEW;
+        }
+        return conntrack.lookup(packet.tuple, packet.tcpFlags, nowNs);
     }
 
     private DropReason openFlow(final Endpoint sender, final Tables tables, final long nowNs) {
@@ -167,7 +168,7 @@ final class Datapath {
             return denied;
         }
 
-        if (!packet.opensFlow) {
+        if (packet.standsAlone) {
             return forwarder.forward(packet, sender, receiver, nowNs);
         }
         final @Nullable FlowEntry flow = conntrack.create(packet.tuple, packet.tcpFlags, nowNs);

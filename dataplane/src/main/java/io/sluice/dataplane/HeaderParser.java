@@ -251,7 +251,7 @@ final class HeaderParser {
         packet.isEchoRequest =
                 type == (protocol == IpProtocol.ICMP ? Icmp.ECHO_REQUEST : Icmp6.ECHO_REQUEST);
         packet.tuple.echoReply = isEchoReply(protocol, type);
-        packet.opensFlow = packet.isEchoRequest;
+        packet.standsAlone = !packet.isEchoRequest && !packet.tuple.echoReply;
     }
 
     private static boolean isEchoReply(final int protocol, final int type) {

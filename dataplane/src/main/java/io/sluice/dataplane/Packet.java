@@ -94,10 +94,10 @@ public final class Packet {
     public int icmpTypeCode;
 
     /**
-     * Whether the conntrack table tracks what this packet begins: everything but the ICMP messages
-     * that stand alone (redirects, router messages, timestamps).
+     * Whether this is an ICMP message that opens no flow: not an echo. One that quotes no packet
+     * either (router messages, timestamps) is judged for itself.
      */
-    public boolean opensFlow;
+    public boolean standsAlone;
 
     public boolean isEchoRequest;
 
@@ -137,7 +137,7 @@ public final class Packet {
         fragment = Fragment.NONE;
         tcpFlags = 0;
         icmpTypeCode = 0;
-        opensFlow = true;
+        standsAlone = false;
         isEchoRequest = false;
         tuple.echoReply = false;
         quotesPacket = false;

@@ -317,6 +317,15 @@ class DatapathTest {
     }
 
     @Test
+    void judgesAnIcmpMessageThatStandsAloneThoughAnEchoWithIdentifierZeroIsOpen() {
+        sluice.ingressOfBAllowsFromA(ICMP, 8 << 8);
+        sluice.fromA(Frames.echoRequest(A, B, 0, 64), Frames.timestampRequest(A, B));
+
+        assertThat(sluice.sentTo(sluice.b)).hasSize(1);
+        assertThat(sluice.drops(DropReason.POLICY_DENIED)).isEqualTo(1);
+    }
+
+    @Test
     void letsAnIcmpErrorPassIfItIsAboutAFlowAndGoesToTheRightSide() {
         final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
         final PolicyMap none = PolicyMap.always(PolicyEntry.deny(TestSwitch.POLICY_DENIED, 1));

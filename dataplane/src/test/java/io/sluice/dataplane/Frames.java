@@ -90,6 +90,10 @@ final class Frames {
         return echo(from, to, from.isIpv4() ? 0 : 129, id, 64);
     }
 
+    static byte[] timestampRequest(final Host from, final Host to) {
+        return echo(from, to, 13, 0, 64);
+    }
+
     private static byte[] echo(
             final Host from, final Host to, final int type, final int id, final int ttl) {
         final ByteBuffer icmp = ByteBuffer.allocate(64);
