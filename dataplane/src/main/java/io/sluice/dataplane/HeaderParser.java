@@ -20,6 +20,7 @@ import io.sluice.dataplane.wire.Ipv6Extensions;
 import io.sluice.dataplane.wire.Sctp;
 import io.sluice.dataplane.wire.Tcp;
 import io.sluice.dataplane.wire.Udp;
+import io.sluice.dataplane.wire.VnetHeader;
 import io.sluice.dataplane.wire.WireFault;
 import java.lang.foreign.MemorySegment;
 
@@ -50,12 +51,20 @@ final class HeaderParser {
         packet.knownUpTo = Packet.Known.ETHERNET;
 
         return switch (packet.etherType) {
-            case Ethernet.IPV4 -> parseIpv4(packet, frame);
-            case Ethernet.IPV6 -> parseIpv6(packet, frame);
+            case Ethernet.IPV4 -> wholeIfSuper(packet, parseIpv4(packet, frame));
+            case Ethernet.IPV6 -> wholeIfSuper(packet, parseIpv6(packet, frame));
             case Ethernet.ARP -> NONE;
             case Ethernet.VLAN, Ethernet.VLAN_AD -> UNSUPPORTED_L2_PROTOCOL;
             default -> UNSUPPORTED_L3_PROTOCOL;
         };
+    }
+
+    /** A super-frame stands for whole packets; no kernel makes one of a fragment. */
+    private static DropReason wholeIfSuper(final Packet packet, final DropReason parsed) {
+        return packet.fragment != Packet.Fragment.NONE
+                        && VnetHeader.isSuperFrame(packet.memory(), packet.start)
+                ? FRAGMENT_MALFORMED
+                : parsed;
     }
 
     private DropReason parseIpv4(final Packet packet, final MemorySegment frame) {

@@ -13,6 +13,7 @@ import static io.sluice.dataplane.TestSwitch.OUTSIDER;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.sluice.dataplane.Frames.Host;
+import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.table.PolicyEntry;
 import io.sluice.dataplane.table.PolicyMap;
 import java.util.Arrays;
@@ -283,6 +284,18 @@ class DatapathTest {
             assertThat(sluice.sentTo(sluice.b)).as("denied port, ipv4=" + ipv4).isEmpty();
         }
         assertThat(sluice.drops(DropReason.POLICY_DENIED)).isEqualTo(4);
+    }
+
+    @Test
+    void dropsASuperFrameThatClaimsToBeAFragment() {
+        final byte[] fragment = Frames.udpFragment(A, B, 9000, 5, 0, true, 1400);
+        final byte[] superFrame = new byte[PacketBatch.VNET_HEADER_BYTES + fragment.length];
+        System.arraycopy(fragment, 0, superFrame, PacketBatch.VNET_HEADER_BYTES, fragment.length);
+        superFrame[1] = 1;
+        sluice.a.injectWithHeader(superFrame);
+        sluice.run();
+
+        assertThat(sluice.drops(DropReason.FRAGMENT_MALFORMED)).isEqualTo(1);
     }
 
     @Test
