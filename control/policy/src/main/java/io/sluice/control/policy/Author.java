@@ -33,7 +33,7 @@ public record Author(
         RULE,
         /** Policies isolate the endpoint and no rule of theirs matched. */
         END_OF_TIER,
-        /** No policy selects the endpoint in this direction. */
+        /** No policy isolates the endpoint in this direction, and no rule decided. */
         DEFAULT,
         /** Traffic from the endpoint's own node, which is always let in. */
         OWN_NODE,
@@ -91,7 +91,7 @@ public record Author(
         return switch (origin) {
             case RULE -> policy() + " " + list + "[" + rule + "]" + place();
             case END_OF_TIER -> "end of tier " + tier + ": isolated by " + policy() + place();
-            case DEFAULT -> "default: no policy selects the endpoint";
+            case DEFAULT -> "default: no policy isolates the endpoint";
             case OWN_NODE -> "traffic from the endpoint's own node";
             case SELF -> "a pod to itself";
             case NOT_AN_ENDPOINT -> "not an endpoint: nothing to enforce";

@@ -48,6 +48,8 @@ final class YamlText {
                     .setSchema(new CoreSchema())
                     .setAllowDuplicateKeys(true)
                     .setCodePointLimit(CODE_POINT_COUNT_MAX)
+                    // Growth by aliases is bounded below, by what they grow to.
+                    .setMaxAliasesForCollections(Integer.MAX_VALUE)
                     .build();
 
     private final String file;
