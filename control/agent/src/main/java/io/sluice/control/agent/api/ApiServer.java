@@ -1,0 +1,265 @@
+package io.sluice.control.agent.api;
+
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.DefaultHttpContent;
+import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.FullHttpRequest;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaderValues;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpResponse;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.flow.FlowControlHandler;
+import io.netty.handler.timeout.ReadTimeoutException;
+import io.netty.handler.timeout.ReadTimeoutHandler;
+import io.sluice.control.agent.ControlPlane;
+import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The control API: HTTP/1.1 with JSON over a Unix socket.
+ *
+ * <p>Theory of operation. One event loop accepts and parses; every request is then handled on a
+ * virtual thread of its own, because the control plane may keep it waiting (a change is answered
+ * when it is live). {@link ApiRoutes} decides what is answered; this file only carries it. A
+ * streaming answer ({@code /v1/flows?follow=true}) is pulled from its source line by line, and each
+ * write is awaited: a slow client holds up its own thread only, and loses flows in the ring, which
+ * the stream then tells it.
+ *
+ * <p>Access is the file's: mode 0660, owner and group of the daemon. There is no other
+ * authentication. Who can write to the socket can change policy.
+ *
+ * <p>Limits: see {@link ApiLimits}.
+ *
+ * <p>Thread: {@link #start} and {@link #close} by whoever composes the daemon; the rest is its own.
+ */
+// Netty's close and shutdown answer with a future that says nothing we could act on: the connection
+// is given up either way.
+@SuppressWarnings("FutureReturnValueIgnored")
+public final class ApiServer implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(ApiServer.class);
+
+    private static final String IDLE = "idle";
+
+    private final Path socket;
+    private final ApiRoutes routes;
+    private final EventLoopGroup loop;
+    private final ExecutorService requests;
+    private final AtomicInteger connections = new AtomicInteger();
+    private final Channel listener;
+
+    private ApiServer(final Path socket, final ControlPlane control) throws IOException {
+        this.socket = socket;
+        this.routes = new ApiRoutes(control);
+        this.loop =
+                new MultiThreadIoEventLoopGroup(
+                        1,
+                        Thread.ofPlatform().name("sluice-api").daemon().factory(),
+                        NioIoHandler.newFactory());
+        this.requests =
+                Executors.newThreadPerTaskExecutor(
+                        Thread.ofVirtual().name("sluice-api-", 0).factory());
+        try {
+            this.listener = listen();
+        } catch (final IOException e) {
+            loop.shutdownGracefully(0, 0, TimeUnit.SECONDS);
+            requests.shutdownNow();
+            throw e;
+        }
+    }
+
+    /**
+     * Listens on the socket. A file left there by a daemon that was killed is replaced: the run
+     * folder's lock, which the caller holds, says that none is alive.
+     *
+     * @throws IOException when the socket cannot be made, with its path in the message
+     */
+    public static ApiServer start(final Path socket, final ControlPlane control)
+            throws IOException {
+        return new ApiServer(socket, control);
+    }
+
+    private Channel listen() throws IOException {
+        Files.deleteIfExists(socket);
+        final ChannelFuture bound =
+                new ServerBootstrap()
+                        .group(loop)
+                        .channel(NioServerDomainSocketChannel.class)
+                        .childHandler(
+                                new ChannelInitializer<>() {
+                                    @Override
+                                    protected void initChannel(final Channel channel) {
+                                        accept(channel);
+                                    }
+                                })
+                        .bind(UnixDomainSocketAddress.of(socket))
+                        .awaitUninterruptibly();
+        if (!bound.isSuccess()) {
+            throw new IOException(
+                    socket + ": cannot listen on this socket: " + bound.cause().getMessage(),
+                    bound.cause());
+        }
+        // Between bind and this line the mode is that of the umask; the run folder's own mode
+        // (0750) covers the gap.
+        Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw----"));
+        return bound.channel();
+    }
+
+    private void accept(final Channel channel) {
+        if (connections.incrementAndGet() > ApiLimits.CONNECTIONS_MAX) {
+            connections.decrementAndGet();
+            LOG.warn("API: more than {} connections, one refused", ApiLimits.CONNECTIONS_MAX);
+            channel.close();
+            return;
+        }
+        channel.closeFuture().addListener(closed -> connections.decrementAndGet());
+        channel.pipeline()
+                .addLast(IDLE, new ReadTimeoutHandler(ApiLimits.IDLE_SECONDS))
+                .addLast(new HttpServerCodec())
+                .addLast(new HttpObjectAggregator(ApiLimits.BODY_BYTES_MAX))
+                .addLast(new FlowControlHandler())
+                .addLast(new RequestHandler());
+    }
+
+    /** Stops listening, ends the streams, and removes the socket. */
+    @Override
+    public void close() {
+        listener.close().awaitUninterruptibly();
+        requests.shutdownNow();
+        loop.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
+        try {
+            Files.deleteIfExists(socket);
+        } catch (final IOException e) {
+            LOG.warn("API: {}: the socket stays behind: {}", socket, e.getMessage());
+        }
+    }
+
+    /** Thread: the event loop; {@code answer} and below a request's own virtual thread. */
+    private final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
+        /** Set once the connection carries a stream, which is its last answer. */
+        private volatile boolean streams;
+
+        @Override
+        protected void channelRead0(
+                final ChannelHandlerContext context, final FullHttpRequest request) {
+            if (streams) {
+                return;
+            }
+            // One request at a time, so that answers leave in the order of the requests (RFC 9112
+            // section 9.3.2): the next one is held back until this one is answered.
+            context.channel().config().setAutoRead(false);
+            final boolean keepAlive = HttpUtil.isKeepAlive(request);
+            // An answer may take longer than an idle client is given.
+            context.pipeline().remove(IDLE);
+            final ApiRequest asked =
+                    ApiRequest.of(
+                            request.method().name(),
+                            request.uri(),
+                            request.content().toString(StandardCharsets.UTF_8));
+            requests.execute(() -> answer(context, asked, keepAlive));
+        }
+
+        private void answer(
+                final ChannelHandlerContext context,
+                final ApiRequest request,
+                final boolean keepAlive) {
+            switch (routes.answer(request)) {
+                case ApiReply.Page page -> send(context, page, keepAlive);
+                case ApiReply.Lines lines -> stream(context, lines.source());
+            }
+        }
+
+        private void send(
+                final ChannelHandlerContext context,
+                final ApiReply.Page page,
+                final boolean keepAlive) {
+            final byte[] body = page.body().getBytes(StandardCharsets.UTF_8);
+            final DefaultFullHttpResponse response =
+                    new DefaultFullHttpResponse(
+                            HttpVersion.HTTP_1_1,
+                            HttpResponseStatus.valueOf(page.status()),
+                            Unpooled.wrappedBuffer(body));
+            response.headers().set(HttpHeaderNames.CONTENT_TYPE, page.contentType());
+            response.headers().setInt(HttpHeaderNames.CONTENT_LENGTH, body.length);
+            HttpUtil.setKeepAlive(response, keepAlive);
+            final ChannelFuture written = context.writeAndFlush(response);
+            if (keepAlive) {
+                written.addListener(sent -> next(context));
+            } else {
+                written.addListener(ChannelFutureListener.CLOSE);
+            }
+        }
+
+        /** Thread: the event loop. */
+        private void next(final ChannelHandlerContext context) {
+            context.pipeline().addFirst(IDLE, new ReadTimeoutHandler(ApiLimits.IDLE_SECONDS));
+            context.channel().config().setAutoRead(true);
+        }
+
+        private void stream(final ChannelHandlerContext context, final ApiReply.LineSource source) {
+            try (source) {
+                final HttpResponse head =
+                        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK);
+                head.headers().set(HttpHeaderNames.CONTENT_TYPE, ApiRoutes.JSON_LINES);
+                head.headers().set(HttpHeaderNames.TRANSFER_ENCODING, HttpHeaderValues.CHUNKED);
+                head.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+                context.writeAndFlush(head).await();
+                // Only a channel that reads notices that its other end is gone.
+                streams = true;
+                context.channel().config().setAutoRead(true);
+
+                String lines = source.next();
+                while (lines != null && context.channel().isActive()) {
+                    if (!lines.isEmpty()) {
+                        context.writeAndFlush(
+                                        new DefaultHttpContent(
+                                                Unpooled.copiedBuffer(
+                                                        lines, StandardCharsets.UTF_8)))
+                                .await();
+                    }
+                    lines = source.next();
+                }
+                context.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT)
+                        .addListener(ChannelFutureListener.CLOSE);
+            } catch (final InterruptedException e) {
+                // The daemon stops. The client sees the connection end.
+                Thread.currentThread().interrupt();
+                context.close();
+            }
+        }
+
+        @Override
+        public void exceptionCaught(final ChannelHandlerContext context, final Throwable cause) {
+            if (!(cause instanceof ReadTimeoutException) && !(cause instanceof IOException)) {
+                LOG.warn("API: a connection failed: {}", cause.toString());
+            }
+            context.close();
+        }
+    }
+}

@@ -1,0 +1,252 @@
+package io.sluice.control.agent.api;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sluice.control.agent.Flow;
+import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.PolicyAuthor;
+import java.time.Instant;
+import java.util.List;
+
+/**
+ * A flow in the JSON form of Hubble's {@code GetFlowsResponse} (api/v1/flow/flow.proto as protojson
+ * prints it with the field names of the .proto), so that programs made for {@code hubble observe -o
+ * json} read it.
+ *
+ * <p>Policies in {@code egress_allowed_by} and its siblings carry what Hubble has (kind, namespace,
+ * name, revision) and what Sluice knows besides: tier, rule, file, line.
+ */
+public final class FlowJson {
+    private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
+
+    private static final int ICMP = 1;
+    private static final int TCP = 6;
+    private static final int UDP = 17;
+    private static final int ICMPV6 = 58;
+    private static final int SCTP = 132;
+
+    /** RFC 9293 section 3.1 and RFC 3168, from the lowest bit. */
+    private static final String[] TCP_FLAGS = {
+        "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"
+    };
+
+    /** Hubble's numbers of policy_match_type (pkg/monitor/api PolicyMatchType). */
+    private static final int MATCH_NONE = 0;
+
+    private static final int MATCH_L3_L4 = 2;
+    private static final int MATCH_ALL = 4;
+
+    private FlowJson() {}
+
+    /** One GetFlowsResponse. */
+    public static ObjectNode response(final Flow flow) {
+        final ObjectNode response = JSON.objectNode();
+        response.set("flow", flow(flow));
+        response.put("node_name", flow.nodeName());
+        response.put("time", flow.time().toString());
+        return response;
+    }
+
+    /** What a follower gets for flows that it was too slow for. */
+    static ObjectNode lost(final long count, final String nodeName, final Instant time) {
+        final ObjectNode response = JSON.objectNode();
+        response.putObject("lost_events")
+                .put("source", "HUBBLE_RING_BUFFER")
+                // protojson writes 64-bit integers as strings.
+                .put("num_events_lost", Long.toString(count));
+        response.put("node_name", nodeName);
+        response.put("time", time.toString());
+        return response;
+    }
+
+    private static ObjectNode flow(final Flow flow) {
+        final ObjectNode json = JSON.objectNode();
+        json.put("time", flow.time().toString());
+        json.put("uuid", flow.uuid());
+        json.put("verdict", flow.verdict().name());
+        if (flow.dropReason() != 0) {
+            json.put("drop_reason", flow.dropReason());
+            json.put("drop_reason_desc", flow.dropReasonName());
+        }
+        json.putObject("ethernet")
+                .put("source", flow.source().mac())
+                .put("destination", flow.destination().mac());
+        if (flow.ipVersion() != 0) {
+            json.putObject("IP")
+                    .put("source", flow.source().address())
+                    .put("destination", flow.destination().address())
+                    .put("ipVersion", flow.ipVersion() == 4 ? "IPv4" : "IPv6");
+        }
+        final ObjectNode l4 = l4(flow);
+        if (!l4.isEmpty()) {
+            json.set("l4", l4);
+        }
+        json.set("source", peer(flow.source()));
+        json.set("destination", peer(flow.destination()));
+        json.put("Type", "L3_L4");
+        json.put("node_name", flow.nodeName());
+        json.set("event_type", eventType(flow));
+        json.put(
+                "traffic_direction",
+                flow.direction() == Flow.Direction.UNKNOWN
+                        ? "TRAFFIC_DIRECTION_UNKNOWN"
+                        : flow.direction().name());
+        if (flow.kind() == Flow.Kind.POLICY_VERDICT) {
+            json.put("policy_match_type", matchType(flow));
+        }
+        if (flow.kind() == Flow.Kind.TRACE) {
+            json.put("trace_observation_point", TracePoint.of(flow).name());
+        }
+        json.put("is_reply", flow.reply());
+        json.put("Summary", summary(flow));
+        policies(json, "egress" + outcome(flow, Flow.Direction.EGRESS), flow.egressBy(), flow);
+        policies(json, "ingress" + outcome(flow, Flow.Direction.INGRESS), flow.ingressBy(), flow);
+        return json;
+    }
+
+    private static ObjectNode l4(final Flow flow) {
+        final ObjectNode l4 = JSON.objectNode();
+        switch (flow.protocol()) {
+            case TCP -> {
+                final ObjectNode flags = ports(l4, "TCP", flow).putObject("flags");
+                for (int bit = 0; bit < TCP_FLAGS.length; bit++) {
+                    if ((flow.tcpFlags() >> bit & 1) != 0) {
+                        flags.put(TCP_FLAGS[bit], true);
+                    }
+                }
+            }
+            case UDP -> ports(l4, "UDP", flow);
+            case SCTP -> ports(l4, "SCTP", flow);
+            case ICMP ->
+                    l4.putObject("ICMPv4")
+                            .put("type", flow.icmpType())
+                            .put("code", flow.icmpCode());
+            case ICMPV6 ->
+                    l4.putObject("ICMPv6")
+                            .put("type", flow.icmpType())
+                            .put("code", flow.icmpCode());
+            default -> {
+                // Hubble knows no other protocol; the flow then has no l4.
+            }
+        }
+        return l4;
+    }
+
+    private static ObjectNode ports(final ObjectNode l4, final String protocol, final Flow flow) {
+        return l4.putObject(protocol)
+                .put("source_port", flow.source().port())
+                .put("destination_port", flow.destination().port());
+    }
+
+    private static ObjectNode peer(final FlowPeer peer) {
+        final ObjectNode json = JSON.objectNode();
+        if (peer.endpointId() != 0) {
+            json.put("ID", peer.endpointId());
+        }
+        json.put("identity", peer.identity());
+        if (!peer.namespace().isEmpty()) {
+            json.put("namespace", peer.namespace());
+        }
+        final ArrayNode labels = json.putArray("labels");
+        peer.labels().forEach(labels::add);
+        if (!peer.podName().isEmpty()) {
+            json.put("pod_name", peer.podName());
+        }
+        return json;
+    }
+
+    private static ObjectNode eventType(final Flow flow) {
+        final ObjectNode type = JSON.objectNode().put("type", flow.kind().number());
+        switch (flow.kind()) {
+            case DROP -> type.put("sub_type", flow.dropReason());
+            case TRACE -> type.put("sub_type", TracePoint.of(flow).subType());
+            case POLICY_VERDICT -> {
+                // Hubble leaves it out here.
+            }
+        }
+        return type;
+    }
+
+    /**
+     * Cilium says how specific the entry was that decided. A Sluice entry stands for an interval of
+     * ports of one identity, so a rule is always L3-L4; what matters to readers is kept: "none" is
+     * a drop because nothing allowed it, "all" an endpoint without any policy.
+     */
+    private static int matchType(final Flow flow) {
+        final List<PolicyAuthor> authors =
+                flow.direction() == Flow.Direction.EGRESS ? flow.egressBy() : flow.ingressBy();
+        for (final PolicyAuthor author : authors) {
+            if (!author.kind().isEmpty()) {
+                return MATCH_L3_L4;
+            }
+        }
+        return flow.verdict() == Flow.Verdict.DROPPED ? MATCH_NONE : MATCH_ALL;
+    }
+
+    private static String summary(final Flow flow) {
+        return switch (flow.protocol()) {
+            case TCP -> "TCP Flags: " + flags(flow.tcpFlags());
+            case UDP -> "UDP";
+            case SCTP -> "SCTP";
+            case ICMP -> "ICMPv4 " + icmp(flow, 8, 0);
+            case ICMPV6 -> "ICMPv6 " + icmp(flow, 128, 129);
+            default -> flow.ipVersion() == 0 ? "" : "IP protocol " + flow.protocol();
+        };
+    }
+
+    private static String icmp(final Flow flow, final int echoRequest, final int echoReply) {
+        if (flow.icmpType() == echoRequest) {
+            return "EchoRequest";
+        }
+        return flow.icmpType() == echoReply
+                ? "EchoReply"
+                : "type " + flow.icmpType() + " code " + flow.icmpCode();
+    }
+
+    /** Hubble's order: SYN before ACK before the rest. */
+    private static String flags(final int flags) {
+        final StringBuilder text = new StringBuilder();
+        for (final int bit : new int[] {1, 4, 0, 2, 3, 5, 6, 7}) {
+            if ((flags >> bit & 1) != 0) {
+                text.append(text.isEmpty() ? "" : ", ").append(TCP_FLAGS[bit]);
+            }
+        }
+        return text.toString();
+    }
+
+    /** A packet dropped by the receiver's ingress was allowed by the sender's egress before. */
+    private static String outcome(final Flow flow, final Flow.Direction asked) {
+        return flow.verdict() == Flow.Verdict.DROPPED && flow.direction() == asked
+                ? "_denied_by"
+                : "_allowed_by";
+    }
+
+    private static void policies(
+            final ObjectNode json,
+            final String field,
+            final List<PolicyAuthor> authors,
+            final Flow flow) {
+        if (authors.isEmpty()) {
+            return;
+        }
+        final ArrayNode policies = json.putArray(field);
+        for (final PolicyAuthor author : authors) {
+            final ObjectNode policy = policies.addObject();
+            policy.put("name", author.kind().isEmpty() ? author.sentence() : author.name());
+            if (!author.namespace().isEmpty()) {
+                policy.put("namespace", author.namespace());
+            }
+            policy.put("revision", Long.toString(flow.policyRevision()));
+            policy.put("kind", author.kind());
+            policy.put("tier", author.tier());
+            if (author.rule() >= 0) {
+                policy.put("rule", author.rule());
+            }
+            if (!author.file().isEmpty()) {
+                policy.put("file", author.file());
+                policy.put("line", author.line());
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.control.agent.api;
+
+import org.jspecify.annotations.NullMarked;

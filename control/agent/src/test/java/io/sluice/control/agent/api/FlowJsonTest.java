@@ -1,0 +1,130 @@
+package io.sluice.control.agent.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.sluice.control.agent.Flow;
+import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.PolicyAuthor;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** Field names and values of Hubble's flow.proto in its JSON form. */
+final class FlowJsonTest {
+    private static final PolicyAuthor EGRESS_RULE =
+            new PolicyAuthor("default", "NetworkPolicy", "shop", "out", 1, "a.yaml", 12, "");
+    private static final PolicyAuthor TIER_END =
+            new PolicyAuthor("default", "", "", "", -1, "", 0, "end of tier default");
+
+    private static Flow denied() {
+        return new Flow(
+                9,
+                Instant.parse("2026-03-01T11:58:20.123456789Z"),
+                "11111111-2222-3333-4444-555555555555",
+                "node1",
+                Flow.Kind.POLICY_VERDICT,
+                Flow.Verdict.DROPPED,
+                133,
+                "POLICY_DENIED",
+                4,
+                6,
+                0x12,
+                -1,
+                -1,
+                new FlowPeer(
+                        3,
+                        256,
+                        "shop",
+                        "web",
+                        List.of("k8s:app=web"),
+                        "10.0.0.1",
+                        40000,
+                        "02:00:00:00:00:01"),
+                new FlowPeer(
+                        0,
+                        2,
+                        "",
+                        "",
+                        List.of("reserved:world"),
+                        "192.0.2.1",
+                        443,
+                        "02:00:00:00:00:02"),
+                Flow.Direction.INGRESS,
+                false,
+                7,
+                List.of(EGRESS_RULE),
+                List.of(TIER_END),
+                60);
+    }
+
+    @Test
+    void aFlowHasHubblesFieldsInHubblesForm() {
+        assertThat(FlowJson.response(denied()).toString())
+                .isEqualTo(
+                        """
+                        {"flow":{"time":"2026-03-01T11:58:20.123456789Z",\
+                        "uuid":"11111111-2222-3333-4444-555555555555","verdict":"DROPPED",\
+                        "drop_reason":133,"drop_reason_desc":"POLICY_DENIED",\
+                        "ethernet":{"source":"02:00:00:00:00:01","destination":"02:00:00:00:00:02"},\
+                        "IP":{"source":"10.0.0.1","destination":"192.0.2.1","ipVersion":"IPv4"},\
+                        "l4":{"TCP":{"source_port":40000,"destination_port":443,\
+                        "flags":{"SYN":true,"ACK":true}}},\
+                        "source":{"ID":3,"identity":256,"namespace":"shop",\
+                        "labels":["k8s:app=web"],"pod_name":"web"},\
+                        "destination":{"identity":2,"labels":["reserved:world"]},\
+                        "Type":"L3_L4","node_name":"node1","event_type":{"type":5},\
+                        "traffic_direction":"INGRESS","policy_match_type":0,"is_reply":false,\
+                        "Summary":"TCP Flags: SYN, ACK",\
+                        "egress_allowed_by":[{"name":"out","namespace":"shop","revision":"7",\
+                        "kind":"NetworkPolicy","tier":"default","rule":1,"file":"a.yaml","line":12}],\
+                        "ingress_denied_by":[{"name":"end of tier default","revision":"7",\
+                        "kind":"","tier":"default"}]},\
+                        "node_name":"node1","time":"2026-03-01T11:58:20.123456789Z"}""");
+    }
+
+    @Test
+    void aFilterOfEachSideLooksAtThatSideOnly() {
+        assertThat(matches("from-pod", "shop/we")).isTrue();
+        assertThat(matches("to-pod", "shop/we")).isFalse();
+        assertThat(matches("pod", "shop/we")).isTrue();
+        assertThat(matches("pod", "we")).isFalse();
+        assertThat(matches("label", "app=web")).isTrue();
+        assertThat(matches("to-label", "reserved:world")).isTrue();
+        assertThat(matches("label", "app=we")).isFalse();
+        assertThat(matches("from-port", "443")).isFalse();
+        assertThat(matches("to-port", "443")).isTrue();
+    }
+
+    @Test
+    void everyFilterNameIsUnderstood() {
+        for (final String name : FlowFilter.names()) {
+            final String value =
+                    switch (name) {
+                        case "verdict" -> "DROPPED";
+                        case "type" -> "drop";
+                        case "protocol" -> "tcp";
+                        case "traffic-direction" -> "ingress";
+                        case "since", "until" -> "2026-03-01T11:58:20Z";
+                        default -> "1";
+                    };
+            assertThat(FlowFilter.of(Map.of(name, List.of(value)))).isNotNull();
+        }
+    }
+
+    private static boolean matches(final String filter, final String value) {
+        return FlowFilter.of(Map.of(filter, List.of(value))).test(denied());
+    }
+
+    @Test
+    void lostEventsAreCountedAsHubbleCountsThem() {
+        final JsonNode lost = FlowJson.lost(5, "node1", Instant.EPOCH);
+
+        assertThat(lost.toString())
+                .isEqualTo(
+                        "{\"lost_events\":{\"source\":\"HUBBLE_RING_BUFFER\","
+                                + "\"num_events_lost\":\"5\"},\"node_name\":\"node1\","
+                                + "\"time\":\"1970-01-01T00:00:00Z\"}");
+    }
+}
