@@ -1,0 +1,121 @@
+package io.sluice.control.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.MalformedInputException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+import picocli.CommandLine.Option;
+
+/**
+ * The option {@code -f}: texts of files, of every {@code .yaml}, {@code .yml} and {@code .json}
+ * file in and below folders (in the order of their paths, hidden ones left out), and of standard
+ * input.
+ */
+final class Manifests {
+    @Option(
+            names = {"-f", "--filename"},
+            paramLabel = "PATH",
+            arity = "1..*",
+            description =
+                    "Manifests: files, folders (with the folders in them), or - for standard"
+                            + " input. May be given several times.")
+    private List<String> paths = new ArrayList<>();
+
+    Manifests() {}
+
+    /**
+     * One text.
+     *
+     * @param name as the user gave it, for messages
+     */
+    record Text(String name, String content) {}
+
+    boolean isGiven() {
+        return !paths.isEmpty();
+    }
+
+    List<String> paths() {
+        return List.copyOf(paths);
+    }
+
+    List<Text> read(final Console console) {
+        if (paths.isEmpty()) {
+            throw CommandError.usage("-f: missing: files, folders, or - for standard input");
+        }
+        final List<Text> texts = new ArrayList<>();
+        for (final String path : paths) {
+            if (path.equals("-")) {
+                texts.add(new Text("-", standardInput(console)));
+            } else {
+                for (final Path file : files(Path.of(path))) {
+                    texts.add(new Text(file.toString(), content(file)));
+                }
+            }
+        }
+        return texts;
+    }
+
+    static String standardInput(final Console console) {
+        try {
+            return new String(console.in().readAllBytes(), StandardCharsets.UTF_8);
+        } catch (final IOException e) {
+            throw CommandError.usage("-: cannot be read: " + e.getMessage());
+        }
+    }
+
+    static String content(final Path file) {
+        try {
+            return Files.readString(file);
+        } catch (final MalformedInputException e) {
+            throw CommandError.usage(file + ": not text in UTF-8");
+        } catch (final NoSuchFileException e) {
+            throw CommandError.usage(file + ": no such file or folder");
+        } catch (final IOException e) {
+            throw CommandError.usage(file + ": cannot be read: " + e.getMessage());
+        }
+    }
+
+    private static List<Path> files(final Path path) {
+        if (!Files.isDirectory(path)) {
+            return List.of(path);
+        }
+        final Predicate<Path> isManifest =
+                file -> {
+                    final String name = file.getFileName().toString();
+                    return name.endsWith(".yaml")
+                            || name.endsWith(".yml")
+                            || name.endsWith(".json");
+                };
+        final List<Path> found;
+        try (Stream<Path> below = Files.walk(path)) {
+            found =
+                    below.filter(Files::isRegularFile)
+                            .filter(file -> !isHidden(path.relativize(file)))
+                            .filter(isManifest)
+                            .sorted()
+                            .toList();
+        } catch (final IOException | UncheckedIOException e) {
+            throw CommandError.usage(path + ": cannot be read: " + e.getMessage());
+        }
+        if (found.isEmpty()) {
+            throw CommandError.usage(path + ": no .yaml, .yml or .json file in this folder");
+        }
+        return found;
+    }
+
+    private static boolean isHidden(final Path relative) {
+        for (final Path part : relative) {
+            if (part.toString().startsWith(".")) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

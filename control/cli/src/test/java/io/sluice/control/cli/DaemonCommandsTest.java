@@ -1,0 +1,346 @@
+package io.sluice.control.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sluice.control.agent.PolicySnapshot;
+import io.sluice.control.agent.api.ApiServer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Every command that talks to a daemon, over a real socket, with golden output. */
+final class DaemonCommandsTest {
+    private static final Path SHOP = Path.of("src/test/resources/shop");
+
+    @TempDir private Path folder = Path.of("");
+
+    private final Path socket;
+    private final MemoryControlPlane control = new MemoryControlPlane(shop());
+    private final ApiServer server;
+
+    DaemonCommandsTest() throws IOException {
+        final Path first = Files.createTempDirectory("sluice");
+        this.socket = first.resolve("api.sock");
+        this.server = ApiServer.start(socket, control);
+    }
+
+    @AfterEach
+    void stop() throws IOException {
+        server.close();
+        Files.delete(socket.getParent());
+    }
+
+    private static PolicySnapshot shop() {
+        final OfflinePolicy policy =
+                OfflinePolicy.of(List.of(text("pods.yaml"), text("policies.yaml")));
+        return new PolicySnapshot(7, policy.world(), policy.evaluator());
+    }
+
+    private static Manifests.Text text(final String name) {
+        return new Manifests.Text(name, Manifests.content(SHOP.resolve(name)));
+    }
+
+    private CommandLineRun run(final String... arguments) {
+        return CommandLineRun.with(Map.of("SLUICE_SOCKET", socket.toString()), "", arguments);
+    }
+
+    private void isGolden(final String name, final String... arguments) {
+        final CommandLineRun run = run(arguments);
+        assertThat(run.err()).isEmpty();
+        assertThat(run.code()).isZero();
+        Golden.assertMatches(name, run.out());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "status.txt, status",
+        "status.json, status -o json",
+        "endpoint-list.txt, endpoint list",
+        "endpoint-list-wide.txt, endpoint list -o wide -l app=frontend",
+        "endpoint-list.json, endpoint list -o json",
+        "endpoint-get.txt, endpoint get frontend -n shop",
+        "endpoint-get.yaml, endpoint get 1 -o yaml",
+        "identity-list.txt, identity list",
+        "identity-list.jsonl, identity list -o jsonl",
+        "ipcache-list.txt, ipcache list",
+        "ct-list.txt, ct list",
+        "drops.txt, drops",
+        "drops.json, drops -o json",
+        "metrics.txt, metrics",
+        "get.txt, get -n shop",
+        "get-wide.txt, get netpol -A -o wide",
+        "get-labels.txt, get netpol -A -l team=api -o name",
+        "get-list.yaml, get netpol -n shop -o yaml",
+        "get-one.json, get netpol backend -n shop -o json",
+        "describe.txt, describe netpol/backend -n shop",
+        "observe.compact, observe",
+        "observe-names.compact, observe --print-policy-names --print-node-name -t policy-verdict",
+        "observe.json, observe -o json",
+        "observe.dict, observe -o dict --verdict DROPPED --protocol icmpv6 --verdict FORWARDED",
+        "observe.table, observe -o table",
+        "matrix.txt, policy matrix --live --port 8080/TCP",
+    })
+    void printsItsGoldenForm(final String golden, final String command) {
+        isGolden(golden, command.split(" ", -1));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--verdict dropped, 1",
+        "--type drop, 1",
+        "--type trace:to-endpoint, 1",
+        "--from-pod shop/front, 2",
+        "--from-pod front, 0",
+        "--pod shop/back, 3",
+        "--to-port 8080, 1",
+        "--port 8080, 3",
+        "--protocol tcp, 3",
+        "--protocol icmp, 1",
+        "-n shop, 4",
+        "-n shop --to-ip 2001:db8::1, 1",
+        "--label app=backend --verdict FORWARDED, 2",
+        "--to-identity 2, 1",
+        "--drop-reason-desc policy_denied, 1",
+        "--since 98s, 2",
+        "--since 2026-03-01T11:58:23Z, 1",
+        "--until 2026-03-01T11:58:21Z, 2",
+        "--last 3, 3",
+    })
+    void observeFilters(final String filter, final int flows) {
+        final CommandLineRun run = run(("observe -o json " + filter).split(" ", -1));
+
+        assertThat(run.err()).isEmpty();
+        assertThat(run.out().lines()).hasSize(flows);
+    }
+
+    @Test
+    void aFollowerGetsEveryFlowAndIsToldHowManyItMissed() throws InterruptedException {
+        final CommandLineRun run = run("observe", "-f", "--last", "1");
+
+        assertThat(run.code()).isZero();
+        assertThat(run.out().lines())
+                .satisfiesExactly(
+                        line -> assertThat(line).contains("EchoRequest"),
+                        line -> assertThat(line).contains("EVENTS LOST").endsWith(" 3"),
+                        line -> assertThat(line).contains("policy-verdict:L3-L4 INGRESS ALLOWED"));
+        assertThat(control.followerGone.await(10, TimeUnit.SECONDS)).isTrue();
+    }
+
+    @Test
+    void applyPrintsKubectlsWordsAndNamesTheFile() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "kind: x\n");
+
+        final CommandLineRun run = run("apply", "-f", file.toString(), "--dry-run=server");
+
+        assertThat(run.out())
+                .isEqualTo(
+                        """
+                        networkpolicy.networking.k8s.io/backend created (server dry run)
+                        pod/frontend unchanged (server dry run)
+                        """);
+        assertThat(control.told).containsExactly("apply " + file + " DRY_RUN 1 lines");
+    }
+
+    @Test
+    void applyReadsStandardInput() {
+        final CommandLineRun run =
+                CommandLineRun.with(
+                        Map.of(),
+                        "a: 1\nb: 2\n",
+                        "apply",
+                        "-f",
+                        "-",
+                        "--socket",
+                        socket.toString());
+
+        assertThat(run.code()).isZero();
+        assertThat(control.told).containsExactly("apply - CHANGE 2 lines");
+    }
+
+    @Test
+    void aRefusedManifestEndsWithEveryProblemAndStatusTwo() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "spec.ingres");
+
+        final CommandLineRun run = run("apply", "-f", file.toString());
+
+        assertThat(run.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(run.err().lines())
+                .containsExactly(file + ":1:1: first problem", file + ":2:1: second problem");
+    }
+
+    @Test
+    void deleteTakesNamesOrManifests() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "x");
+
+        assertThat(run("delete", "netpol", "one", "two", "-n", "shop").out())
+                .isEqualTo(
+                        """
+                        networkpolicy.networking.k8s.io "one" deleted
+                        networkpolicy.networking.k8s.io "two" deleted
+                        """);
+        assertThat(run("delete", "-f", file.toString()).out())
+                .isEqualTo("pod \"frontend\" deleted\n");
+        assertThat(control.told)
+                .containsExactly(
+                        "delete netpol shop/one CHANGE",
+                        "delete netpol shop/two CHANGE",
+                        "delete " + file + " CHANGE");
+    }
+
+    @Test
+    void aConflictIsStatusOneWithTheDaemonsReason() {
+        final CommandLineRun run = run("delete", "netpol", "owned");
+
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+        assertThat(run.err()).contains("a watched folder owns it");
+    }
+
+    @Test
+    void getSaysWhatIsNotThere() {
+        final CommandLineRun missing = run("get", "netpol", "nobody", "-n", "shop");
+        final CommandLineRun none = run("get", "netpol", "-n", "other", "-l", "team=api");
+
+        assertThat(missing.code()).isEqualTo(ExitCode.NO);
+        assertThat(missing.err()).isEqualTo("netpol \"nobody\" not found in namespace shop\n");
+        assertThat(none.code()).isZero();
+        assertThat(none.err()).isEqualTo("No resources found in namespace other.\n");
+    }
+
+    @Test
+    void endpointAddSendsWhatWasGiven() {
+        final CommandLineRun run =
+                run(
+                        ("endpoint add web -n shop --netns shop-web --ip 10.0.0.1 --ip fd00::1"
+                                        + " -l app=web -l tier=x --mtu 9000 --device net1")
+                                .split(" ", -1));
+
+        assertThat(run.err()).isEmpty();
+        assertThat(run.out())
+                .isEqualTo("endpoint shop/frontend added: READY, 10.244.0.10, fd00:10:244::10\n");
+        assertThat(control.told)
+                .containsExactly(
+                        "EndpointRequest[namespace=shop, name=web, networkNamespace=shop-web, pid=0,"
+                                + " addresses=[10.0.0.1, fd00::1], labels={app=web, tier=x},"
+                                + " device=net1, mtu=9000]");
+    }
+
+    @Test
+    void endpointAddAsksTheContainerRuntimeForTheProcess() throws IOException {
+        final Path runtime =
+                Files.writeString(
+                        folder.resolve("podman"),
+                        "#!/bin/sh\n[ \"$5\" = shop-web-1 ] && echo 4242 || echo no such container\n");
+        Files.setPosixFilePermissions(runtime, PosixFilePermissions.fromString("rwx------"));
+        final Map<String, String> environment =
+                Map.of("SLUICE_SOCKET", socket.toString(), "PATH", folder + ":/nowhere");
+
+        final CommandLineRun found =
+                CommandLineRun.with(
+                        environment, "", "endpoint", "add", "web", "--container", "shop-web-1");
+        final CommandLineRun missing =
+                CommandLineRun.with(
+                        environment, "", "endpoint", "add", "web", "--container", "other");
+
+        assertThat(found.err()).isEmpty();
+        assertThat(control.told).singleElement().asString().contains("pid=4242");
+        assertThat(missing.code()).isEqualTo(ExitCode.NO);
+        assertThat(missing.err())
+                .isEqualTo("--container other: not found: podman: no such container\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "endpoint add web, exactly one of --netns",
+        "endpoint add web --netns a --pid 3, given are 2",
+        "endpoint add web --netns a --port xdp, accepted is tap",
+        "observe --verdict MAYBE, 'verdict: \"MAYBE\": FORWARDED, DROPPED'",
+        "observe --type l7, 'drop, trace, trace:POINT or policy-verdict'",
+        "observe --since yesterday, not a time",
+        "observe -o xml, 'accepted are compact, json, jsonpb, dict, table'",
+        "drops -o csv, 'accepted are text, json, jsonl, yaml'",
+        "get frogs, 'kind frogs: unknown'",
+        "apply, '-f: missing'",
+        "apply -f /nowhere.yaml, '/nowhere.yaml: no such file or folder'",
+        "apply -f /dev/null --dry-run=client, 'accepted are none, server'",
+        "delete netpol, 'which? Give a name'",
+        "nonsense, nonsense",
+        "policy, 'which command?'",
+        "drops --frobnicate, --frobnicate",
+    })
+    void wrongUsageIsStatusTwoAndSaysWhatIsAccepted(final String command, final String message) {
+        final CommandLineRun run = run(command.split(" ", -1));
+
+        assertThat(run.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(run.err()).contains(message);
+        assertThat(run.out()).isEmpty();
+    }
+
+    @Test
+    void anUnknownEndpointIsStatusOne() {
+        final CommandLineRun run = run("endpoint", "get", "nobody");
+
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+        assertThat(run.err()).startsWith("endpoint default/nobody: not found");
+    }
+
+    @Test
+    void withoutADaemonTheLineSaysWhichSocketAndHowToStartOne() {
+        final CommandLineRun run =
+                CommandLineRun.with(Map.of("SLUICE_SOCKET", "/nowhere/api.sock"), "", "status");
+
+        assertThat(run.code()).isEqualTo(ExitCode.UNREACHABLE);
+        assertThat(run.err()).contains("/nowhere/api.sock").contains("sluice run -f DIR");
+        assertThat(run.err().lines()).hasSize(1);
+    }
+
+    @Test
+    void theSocketIsForOwnerAndGroupOnlyAndGoesWithTheServer() throws IOException {
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
+                .isEqualTo("rw-rw----");
+
+        server.close();
+
+        assertThat(socket).doesNotExist();
+    }
+
+    @Test
+    void liveProbesAreJudgedByTheDaemonsPolicy() throws IOException {
+        final String probes =
+                """
+                {"from":"shop/frontend","to":"shop/backend","protocol":"TCP","port":8080}
+                {"from":"shop/frontend","to":"shop/database","protocol":"TCP","port":5432}
+                """;
+        final Path file = Files.writeString(folder.resolve("p.jsonl"), probes);
+
+        final CommandLineRun many = run("policy", "eval", "--live", "--probes", file.toString());
+        final CommandLineRun one =
+                run(
+                        ("policy eval --live --from shop/backend --to shop/frontend --port http"
+                                        + " -o json")
+                                .split(" ", -1));
+
+        assertThat(many.code()).isZero();
+        assertThat(many.out().lines().map(line -> line.contains("\"allowed\":true,\"verdict\"")))
+                .containsExactly(true, false);
+        assertThat(one.code()).isEqualTo(ExitCode.USAGE);
+    }
+
+    @Test
+    void jsonOutputIsJson() throws IOException {
+        for (final String command :
+                List.of("status", "drops", "metrics", "identity list", "ct list", "ipcache list")) {
+            final CommandLineRun run = run((command + " -o json").split(" ", -1));
+            assertThat(new ObjectMapper().readTree(run.out()).isEmpty()).as(command).isFalse();
+        }
+    }
+}

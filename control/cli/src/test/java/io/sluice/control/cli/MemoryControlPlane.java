@@ -1,0 +1,486 @@
+package io.sluice.control.cli;
+
+import io.sluice.control.agent.ChangeMode;
+import io.sluice.control.agent.ConntrackReport;
+import io.sluice.control.agent.ControlPlane;
+import io.sluice.control.agent.CounterReport;
+import io.sluice.control.agent.DropReport;
+import io.sluice.control.agent.EndpointReport;
+import io.sluice.control.agent.EndpointRequest;
+import io.sluice.control.agent.EndpointState;
+import io.sluice.control.agent.Flow;
+import io.sluice.control.agent.FlowCursor;
+import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.IdentityReport;
+import io.sluice.control.agent.IpcacheReport;
+import io.sluice.control.agent.ObjectChange;
+import io.sluice.control.agent.ObjectReport;
+import io.sluice.control.agent.PolicyAuthor;
+import io.sluice.control.agent.PolicySnapshot;
+import io.sluice.control.agent.RequestException;
+import io.sluice.control.agent.StatusReport;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.Predicate;
+
+/**
+ * A daemon without a data plane: fixed answers, and a memory of what it was told. The whole API and
+ * the commands run against it over a real socket.
+ */
+final class MemoryControlPlane implements ControlPlane {
+    static final Instant STARTED = CommandLineRun.NOW.minusSeconds(3725);
+
+    /** What was asked to change, in order: {@code apply pods.yaml CHANGE}. */
+    final ConcurrentLinkedQueue<String> told = new ConcurrentLinkedQueue<>();
+
+    /** Released when a follower's cursor is closed. */
+    final CountDownLatch followerGone = new CountDownLatch(1);
+
+    private final PolicySnapshot policy;
+
+    MemoryControlPlane(final PolicySnapshot policy) {
+        this.policy = policy;
+    }
+
+    @Override
+    public StatusReport status() {
+        final Map<String, Integer> objects = new LinkedHashMap<>();
+        objects.put("Namespace", 1);
+        objects.put("Pod", 3);
+        objects.put("NetworkPolicy", 2);
+        final Map<String, Integer> endpoints = new LinkedHashMap<>();
+        endpoints.put("READY", 1);
+        endpoints.put("WAITING_FOR_NAMESPACE", 1);
+        return new StatusReport(
+                "0.1.0",
+                "node1",
+                4711,
+                STARTED,
+                "/run/sluice",
+                "/var/lib/sluice",
+                List.of("/etc/sluice/shop"),
+                7,
+                CommandLineRun.NOW.minusSeconds(60),
+                12_345_678,
+                objects,
+                endpoints,
+                9,
+                12,
+                3,
+                65_536,
+                5,
+                4095,
+                0,
+                100,
+                80,
+                5,
+                15,
+                "sluice0",
+                List.of("/etc/sluice/shop/bad.yaml:3:1: spec.ingres: unknown field"));
+    }
+
+    @Override
+    public List<EndpointReport> endpoints() {
+        return List.of(frontend(), database());
+    }
+
+    private static EndpointReport frontend() {
+        return new EndpointReport(
+                1,
+                "shop",
+                "frontend",
+                EndpointState.READY,
+                "",
+                256,
+                List.of("k8s:app=frontend", "k8s:io.kubernetes.pod.namespace=shop"),
+                List.of("10.244.0.10", "fd00:10:244::10"),
+                "shop-frontend",
+                "eth0",
+                "02:53:4c:01:00:01",
+                1500,
+                7,
+                false,
+                true,
+                List.of(),
+                List.of("NetworkPolicy/shop/default-deny"),
+                40,
+                30);
+    }
+
+    private static EndpointReport database() {
+        return new EndpointReport(
+                2,
+                "shop",
+                "database",
+                EndpointState.WAITING_FOR_NAMESPACE,
+                "namespace shop-database does not exist",
+                257,
+                List.of("k8s:app=database"),
+                List.of("10.244.0.12"),
+                "shop-database",
+                "eth0",
+                "02:53:4c:01:00:02",
+                1500,
+                0,
+                true,
+                true,
+                List.of(),
+                List.of(),
+                0,
+                0);
+    }
+
+    @Override
+    public EndpointReport endpoint(final String ref) {
+        return switch (ref) {
+            case "1", "shop/frontend" -> frontend();
+            case "2", "shop/database" -> database();
+            default ->
+                    throw new RequestException(
+                            RequestException.Reason.NOT_FOUND,
+                            "endpoint "
+                                    + ref
+                                    + ": not found: there are shop/database,"
+                                    + " shop/frontend");
+        };
+    }
+
+    @Override
+    public EndpointReport addEndpoint(final EndpointRequest request) {
+        told.add(request.toString());
+        return frontend();
+    }
+
+    @Override
+    public void deleteEndpoint(final String ref) {
+        told.add("delete endpoint " + endpoint(ref).name());
+    }
+
+    @Override
+    public List<ObjectChange> apply(final String source, final String text, final ChangeMode mode) {
+        told.add("apply " + source + " " + mode + " " + text.lines().count() + " lines");
+        if (text.contains("spec.ingres")) {
+            throw new RequestException(
+                    RequestException.Reason.INVALID,
+                    List.of(source + ":1:1: first problem", source + ":2:1: second problem"));
+        }
+        return List.of(
+                new ObjectChange(
+                        "networkpolicy.networking.k8s.io",
+                        "shop",
+                        "backend",
+                        ObjectChange.Outcome.CREATED),
+                new ObjectChange("pod", "shop", "frontend", ObjectChange.Outcome.UNCHANGED));
+    }
+
+    @Override
+    public List<ObjectChange> delete(
+            final String source, final String text, final ChangeMode mode) {
+        told.add("delete " + source + " " + mode);
+        return List.of(new ObjectChange("pod", "shop", "frontend", ObjectChange.Outcome.DELETED));
+    }
+
+    @Override
+    public ObjectChange delete(
+            final String kind, final String namespace, final String name, final ChangeMode mode) {
+        told.add("delete " + kind + " " + namespace + "/" + name + " " + mode);
+        if (name.equals("owned")) {
+            throw new RequestException(
+                    RequestException.Reason.CONFLICT,
+                    "networkpolicy owned: a watched folder owns it: delete it in /etc/x.yaml");
+        }
+        return new ObjectChange(
+                "networkpolicy.networking.k8s.io", namespace, name, ObjectChange.Outcome.DELETED);
+    }
+
+    @Override
+    public List<ObjectReport> objects(final List<String> kinds) {
+        if (kinds.contains("frogs")) {
+            throw new RequestException(
+                    RequestException.Reason.INVALID, "kind frogs: unknown: netpol, pods, ...");
+        }
+        final List<ObjectReport> all =
+                List.of(
+                        object("Namespace", "", "shop", Map.of(), 1),
+                        object("NetworkPolicy", "shop", "backend", Map.of("team", "api"), 7),
+                        object("NetworkPolicy", "other", "lonely", Map.of(), 9));
+        return kinds.isEmpty() ? all : all.subList(1, 3);
+    }
+
+    private static ObjectReport object(
+            final String kind,
+            final String namespace,
+            final String name,
+            final Map<String, String> labels,
+            final int line) {
+        final Map<String, Object> metadata = new LinkedHashMap<>();
+        metadata.put("name", name);
+        if (!namespace.isEmpty()) {
+            metadata.put("namespace", namespace);
+        }
+        final Map<String, Object> manifest = new LinkedHashMap<>();
+        manifest.put("apiVersion", "v1");
+        manifest.put("kind", kind);
+        manifest.put("metadata", metadata);
+        if (kind.equals("NetworkPolicy")) {
+            manifest.put("spec", Map.of("podSelector", Map.of()));
+        }
+        return new ObjectReport(
+                "v1",
+                kind,
+                namespace,
+                name,
+                labels,
+                ObjectReport.Origin.FOLDER,
+                "shop.yaml",
+                line,
+                manifest);
+    }
+
+    @Override
+    public PolicySnapshot policy() {
+        return policy;
+    }
+
+    @Override
+    public List<IdentityReport> identities() {
+        return List.of(
+                new IdentityReport(1, List.of("reserved:host"), 0),
+                new IdentityReport(256, List.of("k8s:app=frontend", "k8s:tier=web"), 1));
+    }
+
+    @Override
+    public List<IpcacheReport> ipcache() {
+        return List.of(
+                new IpcacheReport("0.0.0.0/0", 2, ""),
+                new IpcacheReport("10.244.0.10/32", 256, "shop/frontend"));
+    }
+
+    @Override
+    public List<ConntrackReport> conntrack() {
+        return List.of(
+                new ConntrackReport(
+                        6,
+                        "10.244.0.10",
+                        40000,
+                        "10.244.0.11",
+                        8080,
+                        "ESTABLISHED",
+                        "ALLOW",
+                        256,
+                        258,
+                        7,
+                        10,
+                        1000,
+                        8,
+                        9000,
+                        86_400),
+                new ConntrackReport(
+                        58,
+                        "fd00::1",
+                        77,
+                        "fd00::2",
+                        77,
+                        "ESTABLISHED",
+                        "DENY",
+                        256,
+                        2,
+                        7,
+                        1,
+                        104,
+                        0,
+                        0,
+                        30));
+    }
+
+    @Override
+    public List<DropReport> drops() {
+        return List.of(
+                new DropReport(
+                        133, "POLICY_DENIED", "No rule allows the packet.", "ingress", 14, 840),
+                new DropReport(
+                        132, "INVALID_SOURCE_IP", "The source is not the endpoint's.", "", 1, 60));
+    }
+
+    @Override
+    public List<CounterReport> counters() {
+        return List.of(
+                new CounterReport(
+                        "sluice_packets_in_total",
+                        "Packets in.",
+                        CounterReport.Type.COUNTER,
+                        Map.of(),
+                        100),
+                new CounterReport(
+                        "cilium_drop_count_total",
+                        "Drops.",
+                        CounterReport.Type.COUNTER,
+                        Map.of("reason", "Policy \"denied\"", "direction", "INGRESS"),
+                        14),
+                new CounterReport(
+                        "cilium_drop_count_total",
+                        "Drops.",
+                        CounterReport.Type.COUNTER,
+                        Map.of("reason", "Invalid source ip", "direction", ""),
+                        1),
+                new CounterReport(
+                        "sluice_load", "Load.", CounterReport.Type.GAUGE, Map.of(), 0.25));
+    }
+
+    /** A denied connection, an allowed one, its reply, and an echo from outside. */
+    static List<Flow> recorded() {
+        final FlowPeer frontend =
+                peer(1, 256, "frontend", "k8s:app=frontend", "10.244.0.10", 40000);
+        final FlowPeer backend = peer(3, 258, "backend", "k8s:app=backend", "10.244.0.11", 8080);
+        final FlowPeer world =
+                new FlowPeer(
+                        0,
+                        2,
+                        "",
+                        "",
+                        List.of("reserved:world"),
+                        "2001:db8::1",
+                        0,
+                        "02:53:4c:00:00:01");
+        final PolicyAuthor rule =
+                new PolicyAuthor(
+                        "default",
+                        "NetworkPolicy",
+                        "shop",
+                        "backend",
+                        0,
+                        "policies.yaml",
+                        11,
+                        "NetworkPolicy shop/backend ingress rule 0");
+        final PolicyAuthor end =
+                new PolicyAuthor("default", "", "", "", -1, "", 0, "end of tier default");
+        return List.of(
+                flow(
+                        0,
+                        Flow.Kind.DROP,
+                        Flow.Verdict.DROPPED,
+                        2,
+                        backend,
+                        frontend,
+                        6,
+                        List.of(end)),
+                flow(
+                        1,
+                        Flow.Kind.POLICY_VERDICT,
+                        Flow.Verdict.FORWARDED,
+                        2,
+                        frontend,
+                        backend,
+                        6,
+                        List.of(rule)),
+                flow(
+                        2,
+                        Flow.Kind.TRACE,
+                        Flow.Verdict.FORWARDED,
+                        18,
+                        backend,
+                        frontend,
+                        6,
+                        List.of()),
+                flow(
+                        3,
+                        Flow.Kind.TRACE,
+                        Flow.Verdict.FORWARDED,
+                        0,
+                        frontend,
+                        world,
+                        58,
+                        List.of()));
+    }
+
+    private static FlowPeer peer(
+            final int id,
+            final int identity,
+            final String pod,
+            final String label,
+            final String address,
+            final int port) {
+        return new FlowPeer(
+                id, identity, "shop", pod, List.of(label), address, port, "02:53:4c:01:00:0" + id);
+    }
+
+    private static Flow flow(
+            final int sequence,
+            final Flow.Kind kind,
+            final Flow.Verdict verdict,
+            final int tcpFlags,
+            final FlowPeer source,
+            final FlowPeer destination,
+            final int protocol,
+            final List<PolicyAuthor> ingressBy) {
+        final boolean dropped = verdict == Flow.Verdict.DROPPED;
+        return new Flow(
+                sequence,
+                CommandLineRun.NOW.minusSeconds(100 - sequence),
+                "00000000-0000-4000-8000-00000000000" + sequence,
+                "node1",
+                kind,
+                verdict,
+                dropped ? 133 : 0,
+                dropped ? "POLICY_DENIED" : "",
+                protocol == 6 ? 4 : 6,
+                protocol,
+                tcpFlags,
+                protocol == 58 ? 128 : -1,
+                protocol == 58 ? 0 : -1,
+                source,
+                destination,
+                Flow.Direction.INGRESS,
+                tcpFlags == 18,
+                7,
+                List.of(),
+                ingressBy,
+                60);
+    }
+
+    @Override
+    public List<Flow> flows(final Predicate<Flow> filter, final int last) {
+        final List<Flow> matching = recorded().stream().filter(filter).toList();
+        return matching.subList(Math.max(0, matching.size() - last), matching.size());
+    }
+
+    @Override
+    public FlowCursor follow(final Predicate<Flow> filter, final int last) {
+        final List<Flow> first = new ArrayList<>(flows(filter, last));
+        return new FlowCursor() {
+            private int calls;
+
+            @Override
+            public List<Flow> next(final Duration wait) {
+                calls++;
+                return calls == 1 ? first : calls == 2 ? recorded().subList(1, 2) : List.of();
+            }
+
+            @Override
+            public long lost() {
+                return calls >= 2 ? 3 : 0;
+            }
+
+            @Override
+            public boolean ended() {
+                return calls >= 3;
+            }
+
+            @Override
+            public void close() {
+                followerGone.countDown();
+            }
+        };
+    }
+
+    @Override
+    public void shutdown() {
+        told.add("shutdown");
+    }
+}

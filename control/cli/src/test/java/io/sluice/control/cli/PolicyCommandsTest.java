@@ -1,0 +1,190 @@
+package io.sluice.control.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The offline engine: files in, verdicts out, no daemon anywhere. */
+final class PolicyCommandsTest {
+    private static final String SHOP = "src/test/resources/shop";
+
+    private static final String ALLOWED =
+            "{\"from\":\"shop/frontend\",\"to\":\"shop/backend\",\"protocol\":\"TCP\",\"port\":8080}";
+
+    @TempDir private Path folder = Path.of("");
+
+    private static CommandLineRun run(final String command) {
+        return CommandLineRun.of(command.split(" ", -1));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "eval-allowed.txt, 0, eval --from shop/frontend --to shop/backend --port 8080/TCP",
+        "eval-denied.txt, 1, eval --from shop/database --to shop/backend --port 8080",
+        "eval-allowed.json, 0, eval --from shop/frontend --to shop/backend --port http -o json",
+        "eval-denied.jsonl, 1, eval --from 192.0.2.9 --to shop/database --port 5432 -o jsonl",
+        "eval-icmp.txt, 1, eval --from shop/frontend --to shop/backend --port ICMP --icmp-type 3/1",
+        "matrix.txt, 0, matrix --port 8080/TCP",
+        "matrix.json, 0, matrix --port 8080/TCP -o json",
+        "matrix.csv, 0, matrix --port 8080/TCP -o csv",
+        "matrix.dot, 0, matrix --port 8080/TCP -o dot",
+        "matrix.md, 0, matrix --port 5432/TCP -o md",
+        "validate.txt, 0, validate",
+    })
+    void printsItsGoldenForm(final String golden, final int code, final String command) {
+        final CommandLineRun run = run("policy " + command + " -f " + SHOP);
+
+        assertThat(run.err()).isEmpty();
+        assertThat(run.code()).isEqualTo(code);
+        Golden.assertMatches(golden, run.out());
+    }
+
+    @Test
+    void explainAddsTheChainToTheVerdict() {
+        final CommandLineRun run =
+                run(
+                        "policy eval --from shop/frontend --to shop/backend --port 8080 --explain -f "
+                                + SHOP);
+
+        assertThat(run.code()).isZero();
+        assertThat(run.out().lines().count()).isGreaterThan(3);
+        assertThat(run.out()).contains("NetworkPolicy shop/backend");
+    }
+
+    @Test
+    void probesAreAnsweredInOrderAndOneThatMakesNoSenseIsStatusTwo() throws IOException {
+        final Path probes =
+                Files.writeString(
+                        folder.resolve("probes.jsonl"),
+                        ALLOWED
+                                + "\n\n{\"from\":\"shop/nobody\",\"to\":\"shop/backend\","
+                                + "\"protocol\":\"TCP\",\"port\":80}\n"
+                                + ALLOWED.replace("8080", "9090")
+                                + "\n");
+
+        final CommandLineRun run = run("policy eval -f " + SHOP + " --probes " + probes);
+
+        assertThat(run.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(run.out().lines())
+                .satisfiesExactly(
+                        line -> assertThat(line).startsWith("{\"allowed\":true,"),
+                        line -> assertThat(line).startsWith("{\"error\":").contains("shop/nobody"),
+                        line ->
+                                assertThat(line)
+                                        .startsWith(
+                                                "{\"allowed\":false,\"verdict\":\"DROPPED\","
+                                                        + "\"reason\":\"POLICY_DENIED\","));
+    }
+
+    @Test
+    void probesComeFromStandardInputToo() {
+        final CommandLineRun run =
+                CommandLineRun.with(
+                        Map.of(),
+                        ALLOWED,
+                        "policy",
+                        "eval",
+                        "-f",
+                        SHOP,
+                        "--probes",
+                        "-",
+                        "-o",
+                        "jsonl");
+
+        assertThat(run.err()).isEmpty();
+        assertThat(run.code()).isZero();
+        assertThat(run.out().lines()).hasSize(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{\"from\":\"a\"} | to: missing",
+                "{\"from\":\"a\",\"to\":\"b\",\"protocol\":\"TCP\",\"prot\":1} | prot: unknown field",
+                "{\"from\":\"a\",\"to\":\"b\",\"protocol\":\"TCP\",\"port\":[1]} | port: [1]",
+                "{\"from\":\"a\",\"to\":\"b\",\"protocol\":\"ICMP\",\"icmp\":{\"type\":256}} |"
+                        + " type: 256: a number from 0 to 255",
+                "{\"from\":\"a\",\"from\":\"b\"} | Duplicate field",
+                "not json | line 1, column",
+                "[] | a list: an object",
+            })
+    void aProbeLineIsReadStrictly(final String probe, final String error) {
+        final CommandLineRun run =
+                CommandLineRun.with(Map.of(), probe, "policy", "eval", "-f", SHOP, "--probes", "-");
+
+        assertThat(run.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(run.out()).startsWith("{\"error\":").contains(error);
+    }
+
+    @Test
+    void validateNamesFileLineColumnAndField() throws IOException {
+        final Path file =
+                Files.writeString(
+                        folder.resolve("bad.yaml"),
+                        """
+                        apiVersion: networking.k8s.io/v1
+                        kind: NetworkPolicy
+                        metadata: {name: p}
+                        spec:
+                          podSelector: {}
+                          ingres: []
+                        """);
+
+        final CommandLineRun text = run("policy validate -f " + file);
+        final CommandLineRun json = run("policy validate -o json -f " + file);
+        final CommandLineRun eval = run("policy eval --from a --to b --port 1 -f " + file);
+
+        assertThat(text.code()).isEqualTo(ExitCode.NO);
+        assertThat(text.err()).startsWith(file + ":6:11: ").contains("ingres");
+        assertThat(text.out()).isEmpty();
+        assertThat(json.code()).isEqualTo(ExitCode.NO);
+        assertThat(json.out()).contains("\"line\": 6").contains("\"severity\": \"error\"");
+        // Not 1: nobody must take it for "denied".
+        assertThat(eval.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(eval.err()).startsWith(file + ":6:11: ");
+    }
+
+    @Test
+    void foldersAreReadWithTheFoldersInThemButNotHiddenOnes() throws IOException {
+        Files.createDirectories(folder.resolve("deep/.git"));
+        Files.writeString(folder.resolve("deep/.git/no.yaml"), "broken: [");
+        Files.writeString(folder.resolve(".swap.yaml"), "broken: [");
+        Files.writeString(folder.resolve("notes.txt"), "broken: [");
+        Files.writeString(
+                folder.resolve("deep/ns.json"),
+                "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"a\"}}");
+
+        assertThat(run("policy validate -f " + folder).out())
+                .isEqualTo("valid: 1 object, 0 policies\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "eval --from a --to b --port 80, either -f PATH or --live",
+        "eval -f x --live, either -f PATH or --live",
+        "eval -f x --from a --to b, '--from, --to and --port are needed'",
+        "eval -f x --probes p --explain, --probes stands alone",
+        "eval -f - --probes -, both -f and --probes",
+        "eval -f x --from a --to b --port 80/FOO, 'PORT, PORT/TCP'",
+        "eval -f x --from a --to b --port 80 --icmp-type 8, only with --port ICMP",
+        "eval -f x --from a --to b --port ICMP --icmp-type 300, 'TYPE or TYPE/CODE'",
+        "matrix -f x, --port",
+        "matrix -f x --port 80 -o xml, 'accepted are text, json'",
+        "validate -f /nowhere, '/nowhere: no such file or folder'",
+    })
+    void wrongUsageIsStatusTwoAndSaysWhatIsAccepted(final String command, final String message) {
+        final CommandLineRun run = run("policy " + command);
+
+        assertThat(run.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(run.err()).contains(message);
+        assertThat(run.out()).isEmpty();
+    }
+}
