@@ -54,6 +54,10 @@ final class Datapath {
     /** The tuple of a flow as its initiator sees it, while the flow is judged again. */
     private final Tuple initiatorTuple = new Tuple();
 
+    // Written by identify.
+    private int initiatorPort;
+    private int responderPort;
+
     Datapath(
             final Gateway gateway,
             final Conntrack conntrack,
@@ -153,11 +157,8 @@ final class Datapath {
     }
 
     private DropReason openFlow(final Endpoint sender, final Tables tables, final long nowNs) {
-        final long destination =
-                tables.ipcache().lookup(packet.tuple.destinationHigh, packet.tuple.destinationLow);
-        packet.destinationIdentity = Ipcache.identity(destination);
-        packet.outPort = Ipcache.port(destination);
-        packet.knownUpTo = Packet.Known.SIDES;
+        identify(packet.tuple, tables.ipcache());
+        packet.outPort = responderPort;
         if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
             return STALE_OR_UNROUTABLE_IP;
         }
@@ -214,31 +215,32 @@ final class Datapath {
     /** Both sides as the tables know them now; the flow's verdict is what policy says now. */
     private void judgeAgain(final FlowEntry flow, final Tables tables, final long nowNs) {
         flow.initiatorTuple(initiatorTuple);
-        final long initiator =
-                tables.ipcache().lookup(initiatorTuple.sourceHigh, initiatorTuple.sourceLow);
-        final long responder =
-                tables.ipcache()
-                        .lookup(initiatorTuple.destinationHigh, initiatorTuple.destinationLow);
-        packet.sourceIdentity = Ipcache.identity(initiator);
-        packet.destinationIdentity = Ipcache.identity(responder);
-        packet.knownUpTo = Packet.Known.SIDES;
+        identify(initiatorTuple, tables.ipcache());
         flow.recordSides(
-                Ipcache.port(initiator),
-                packet.sourceIdentity,
-                Ipcache.port(responder),
-                packet.destinationIdentity);
+                initiatorPort, packet.sourceIdentity, responderPort, packet.destinationIdentity);
 
         final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
         final DropReason denied =
                 judge(
                         initiatorTuple,
                         HeaderParser.policyPortOfFlow(initiatorTuple),
-                        tables.endpoint(flow.initiatorPort()),
-                        tables.endpoint(flow.responderPort()));
+                        tables.endpoint(initiatorPort),
+                        tables.endpoint(responderPort));
         recordVerdict(flow, denied);
         if (wasDenied && denied == NONE) {
             events.opened(packet, nowNs);
         }
+    }
+
+    /** Who the two sides are, and which ports lead to them: the longest prefixes say. */
+    private void identify(final Tuple tuple, final Ipcache ipcache) {
+        final long initiator = ipcache.lookup(tuple.sourceHigh, tuple.sourceLow);
+        final long responder = ipcache.lookup(tuple.destinationHigh, tuple.destinationLow);
+        packet.sourceIdentity = Ipcache.identity(initiator);
+        packet.destinationIdentity = Ipcache.identity(responder);
+        packet.knownUpTo = Packet.Known.SIDES;
+        initiatorPort = Ipcache.port(initiator);
+        responderPort = Ipcache.port(responder);
     }
 
     /** Both ends have a say: the sender's egress map first, then the receiver's ingress map. */

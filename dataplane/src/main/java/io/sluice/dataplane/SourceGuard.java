@@ -20,7 +20,7 @@ import io.sluice.dataplane.wire.Ethernet;
  * <p>Thread: the lane's; no state.
  */
 final class SourceGuard {
-    /** Sets the packet's source identity. */
+    /** NONE if the source is what it says. */
     DropReason verify(final Packet packet, final Endpoint sender, final Ipcache ipcache) {
         return switch (sender.kind()) {
             case NONE -> EP_NOT_READY;
@@ -39,7 +39,6 @@ final class SourceGuard {
         if (!sender.hasAddress(packet.tuple.sourceHigh, packet.tuple.sourceLow)) {
             return INVALID_SOURCE_IP;
         }
-        packet.sourceIdentity = sender.identity();
         return NONE;
     }
 
@@ -55,7 +54,6 @@ final class SourceGuard {
         if (port != packet.inPort && port != Ipcache.NO_PORT) {
             return INVALID_SOURCE_IP;
         }
-        packet.sourceIdentity = Ipcache.identity(source);
         return NONE;
     }
 

@@ -157,10 +157,8 @@ final class TestSwitch implements AutoCloseable {
         final List<Endpoint> endpoints =
                 List.of(
                         Endpoint.uplink(NODE.mac(), 1500),
-                        Endpoint.workload(
-                                A_IDENTITY, A.mac(), 65_521, addresses(A, A6), aEgress, aIngress),
-                        Endpoint.workload(
-                                B_IDENTITY, B.mac(), bMtu, addresses(B, B6), bEgress, bIngress));
+                        Endpoint.workload(A.mac(), 65_521, addresses(A, A6), aEgress, aIngress),
+                        Endpoint.workload(B.mac(), bMtu, addresses(B, B6), bEgress, bIngress));
         final Ipcache.Builder ipcache = new Ipcache.Builder();
         host(ipcache, A, A_IDENTITY, A_PORT);
         host(ipcache, A6, A_IDENTITY, A_PORT);

@@ -82,8 +82,8 @@ public class PipelineBenchmark {
         final List<Endpoint> endpoints =
                 List.of(
                         Endpoint.NONE,
-                        Endpoint.workload(256, SENDER_MAC, 1500, List.of(SENDER), open, open),
-                        Endpoint.workload(257, RECEIVER_MAC, 1500, List.of(RECEIVER), open, open));
+                        Endpoint.workload(SENDER_MAC, 1500, List.of(SENDER), open, open),
+                        Endpoint.workload(RECEIVER_MAC, 1500, List.of(RECEIVER), open, open));
         final Ipcache ipcache =
                 new Ipcache.Builder()
                         .add(SENDER.high(), SENDER.low(), 128, 256, SENDER_PORT)

@@ -4,10 +4,13 @@ import io.sluice.dataplane.wire.IpAddress;
 import java.util.List;
 
 /**
- * What the lane knows of the workload behind a port: its addresses, identity and two policy maps.
+ * What the lane knows of the workload behind a port: its addresses and its two policy maps.
  *
- * <p>The uplink is an endpoint too: it stands for the node and everything behind it, its maps allow
- * all, and the identity of a packet from there comes from the ipcache. Immutable; any thread.
+ * <p>Identities are not here: they belong to addresses, and stand in the {@link Ipcache}. A policy
+ * prefix may hold one address of a workload and not the other.
+ *
+ * <p>The uplink is an endpoint too: it stands for the node and everything behind it, and its maps
+ * allow all. Immutable; any thread.
  */
 public final class Endpoint {
     /** What is behind the port. */
@@ -26,13 +29,11 @@ public final class Endpoint {
                     Kind.NONE,
                     0,
                     0,
-                    0,
                     List.of(),
                     PolicyMap.always(PolicyEntry.deny(203, 0)),
                     PolicyMap.always(PolicyEntry.deny(203, 0)));
 
     private final Kind kind;
-    private final int identity;
     private final long mac;
     private final int mtu;
     private final long[] addressHighs;
@@ -42,14 +43,12 @@ public final class Endpoint {
 
     private Endpoint(
             final Kind kind,
-            final int identity,
             final long mac,
             final int mtu,
             final List<IpAddress> addresses,
             final PolicyMap egress,
             final PolicyMap ingress) {
         this.kind = kind;
-        this.identity = identity;
         this.mac = mac;
         this.mtu = mtu;
         this.addressHighs = addresses.stream().mapToLong(IpAddress::high).toArray();
@@ -66,13 +65,12 @@ public final class Endpoint {
      * @param addresses the addresses it may send from
      */
     public static Endpoint workload(
-            final int identity,
             final long mac,
             final int mtu,
             final List<IpAddress> addresses,
             final PolicyMap egress,
             final PolicyMap ingress) {
-        return new Endpoint(Kind.WORKLOAD, identity, mac, mtu, addresses, egress, ingress);
+        return new Endpoint(Kind.WORKLOAD, mac, mtu, addresses, egress, ingress);
     }
 
     /**
@@ -82,18 +80,11 @@ public final class Endpoint {
      */
     public static Endpoint uplink(final long mac, final int mtu) {
         final PolicyMap allowAll = PolicyMap.always(PolicyEntry.allow(0));
-        return new Endpoint(Kind.UPLINK, 0, mac, mtu, List.of(), allowAll, allowAll);
+        return new Endpoint(Kind.UPLINK, mac, mtu, List.of(), allowAll, allowAll);
     }
 
     public Kind kind() {
         return kind;
-    }
-
-    /**
-     * Identity of a workload; 0 for the uplink, whose packets carry the identity of their source.
-     */
-    public int identity() {
-        return identity;
     }
 
     /** MAC of the device on the workload's side. */

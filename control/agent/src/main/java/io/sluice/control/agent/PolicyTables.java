@@ -139,7 +139,6 @@ final class PolicyTables {
     private Endpoint workload(final EndpointSpec spec) {
         final ObjectRef pod = ObjectRef.pod(spec.namespace(), spec.name());
         return Endpoint.workload(
-                policies.identityOf(pod).map(Identity::number).orElse(Identity.UNKNOWN),
                 spec.mac(),
                 spec.mtuBytes(),
                 spec.addresses().stream()
