@@ -15,9 +15,8 @@ import org.slf4j.LoggerFactory;
  * mailbox.
  *
  * <p>Everything that changes the switch runs here, one after the other; a request's thread waits
- * for its answer. The mailbox is bounded: when it is full the request is refused as UNAVAILABLE,
- * and an internal event is left out, because every internal event ("the folder changed", "a second
- * has passed") comes again.
+ * for its answer. The mailbox is bounded: when it is full a request is refused as UNAVAILABLE, and
+ * whoever posts an event is told, and keeps it.
  *
  * <p>Thread: {@link #call}, {@link #post} and {@link #close} any but this one.
  */
@@ -70,11 +69,13 @@ final class ControlThread implements AutoCloseable {
         }
     }
 
-    /** Runs a task later; an event that finds the mailbox full is left out. */
-    void post(final Runnable task) {
-        if (!running || !mailbox.offer(task)) {
-            LOG.debug("control mailbox full or closed: an event was left out");
-        }
+    /**
+     * Runs a task later.
+     *
+     * @return whether it will be run: not when the mailbox is full, or after {@link #close}
+     */
+    boolean post(final Runnable task) {
+        return running && mailbox.offer(task);
     }
 
     /**

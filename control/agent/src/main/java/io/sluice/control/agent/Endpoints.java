@@ -5,7 +5,6 @@ import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.PortFactory.Device;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.ForwardingLoop;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -197,24 +196,46 @@ final class Endpoints {
      * Gives the lane the ports of all endpoints whose device is there; a live policy knows them.
      */
     void open() {
-        for (final Live live : byPath.values()) {
-            if (live.state == EndpointState.CREATING && live.port != null) {
-                try {
+        final List<Live> ready =
+                byPath.values().stream()
+                        .filter(live -> live.state == EndpointState.CREATING)
+                        .toList();
+        final boolean routed = routeTogether(ready);
+        for (final Live live : ready) {
+            try {
+                if (!routed) {
                     uplinkRoutes(live.spec.addresses());
-                    lane.open(live.id, live.port);
-                    live.open = true;
-                    moveTo(live, EndpointState.READY, "");
-                } catch (final AttachException e) {
-                    detach(live);
-                    live.ticksSinceRefused = 0;
-                    moveTo(live, EndpointState.FAILED, String.valueOf(e.getMessage()));
                 }
+                openPort(live);
+            } catch (final AttachException e) {
+                detach(live);
+                live.ticksSinceRefused = 0;
+                moveTo(live, EndpointState.FAILED, String.valueOf(e.getMessage()));
             }
         }
     }
 
+    /** All routes at once, as each call is a process; on an error each endpoint finds its own. */
+    private boolean routeTogether(final List<Live> ready) {
+        try {
+            uplinkRoutes(ready.stream().flatMap(live -> live.spec.addresses().stream()).toList());
+            return true;
+        } catch (final AttachException e) {
+            LOG.debug("routes: {}", e.getMessage());
+            return false;
+        }
+    }
+
+    private void openPort(final Live live) {
+        if (live.port != null) {
+            lane.open(live.id, live.port);
+            live.open = true;
+            moveTo(live, EndpointState.READY, "");
+        }
+    }
+
     private void uplinkRoutes(final List<IpAddress> addresses) throws AttachException {
-        if (uplinkDevice.isPresent()) {
+        if (uplinkDevice.isPresent() && !addresses.isEmpty()) {
             ports.addRoutes(uplinkDevice.get(), addresses);
         }
     }
@@ -225,11 +246,8 @@ final class Endpoints {
             return;
         }
         byId.remove(live.id);
-        final boolean hadRoutes = live.open;
         detach(live);
-        if (hadRoutes) {
-            uplinkDevice.ifPresent(device -> ports.removeRoutes(device, live.spec.addresses()));
-        }
+        uplinkDevice.ifPresent(device -> ports.removeRoutes(device, live.spec.addresses()));
         LOG.info("endpoint {} removed", path);
     }
 
@@ -300,10 +318,10 @@ final class Endpoints {
         }
     }
 
-    /** Removes every endpoint, as for a stop. */
+    /** Removes every endpoint, as for a stop; their routes go with the uplink. */
     void removeAll() {
-        for (final String path : new ArrayList<>(byPath.keySet())) {
-            remove(path);
-        }
+        byPath.values().forEach(this::detach);
+        byPath.clear();
+        byId.clear();
     }
 }

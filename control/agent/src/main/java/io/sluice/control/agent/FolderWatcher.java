@@ -16,6 +16,7 @@ import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,16 +40,17 @@ final class FolderWatcher implements AutoCloseable {
     private static final long QUIET_MS_MAX = 400;
 
     private final ManifestFolders folders;
-    private final Runnable changed;
+    private final BooleanSupplier changed;
     private final WatchService events;
     private final Map<Path, WatchKey> watched = new HashMap<>();
     private final Thread thread;
 
     /**
      * @param folders already scanned once; owned by this watcher's thread from now on
-     * @param changed called after every scan that found a change, on the watcher's thread
+     * @param changed called on the watcher's thread after a scan that found a change, and again
+     *     after the next scan until it answers that the change was taken
      */
-    FolderWatcher(final ManifestFolders folders, final Runnable changed) throws IOException {
+    FolderWatcher(final ManifestFolders folders, final BooleanSupplier changed) throws IOException {
         this.folders = folders;
         this.changed = changed;
         this.events = FileSystems.getDefault().newWatchService();
@@ -58,6 +60,7 @@ final class FolderWatcher implements AutoCloseable {
     }
 
     private void run() {
+        boolean pending = false;
         try {
             while (true) {
                 final WatchKey first = events.poll(RESCAN_MS, TimeUnit.MILLISECONDS);
@@ -65,12 +68,13 @@ final class FolderWatcher implements AutoCloseable {
                     waitForQuiet(first);
                 }
                 watchFolders();
-                if (folders.scan()) {
-                    changed.run();
+                pending |= folders.scan();
+                if (pending) {
+                    pending = !changed.getAsBoolean();
                 }
             }
         } catch (final InterruptedException | ClosedWatchServiceException e) {
-            LOG.debug("the folder watcher ends", e);
+            LOG.debug("the folder watcher ends: {}", e.toString());
         }
     }
 

@@ -13,12 +13,17 @@ import java.util.TreeSet;
 final class NodeAddresses {
     private NodeAddresses() {}
 
-    /** All addresses of all devices but loopback's; those of the uplink are among them. */
+    /**
+     * All addresses of all devices but those that never leave their link; the uplink's are among
+     * them.
+     */
     static Set<IpAddress> now() throws SocketException {
         final Set<IpAddress> addresses = new TreeSet<>();
         NetworkInterface.networkInterfaces()
                 .flatMap(NetworkInterface::inetAddresses)
-                .filter(address -> !address.isLoopbackAddress())
+                .filter(
+                        address ->
+                                !address.isLoopbackAddress() && !address.isLinkLocalAddress())
                 .forEach(address -> addresses.add(of(address)));
         return addresses;
     }

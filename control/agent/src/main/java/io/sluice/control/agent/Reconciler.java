@@ -4,6 +4,7 @@ import io.sluice.control.agent.EndpointPlan.NodeFacts;
 import io.sluice.control.agent.PolicyTables.NodeSide;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.KubeObject;
+import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.Pod;
 import io.sluice.control.policy.PolicyOptions;
 import io.sluice.control.policy.Problem;
@@ -13,11 +14,14 @@ import io.sluice.dataplane.table.Ipcache;
 import java.io.IOException;
 import java.net.SocketException;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,7 +36,7 @@ import org.slf4j.LoggerFactory;
  * so there is nothing that only a restart would put right. When the compiler fails, the revision
  * before stays live, no new port is opened, and the status says so.
  *
- * <p>Thread: control; {@link #snapshot} any.
+ * <p>Thread: control; {@link #snapshot} any; {@link #portGone} the lane.
  */
 final class Reconciler {
     private static final Logger LOG = LoggerFactory.getLogger(Reconciler.class);
@@ -53,6 +57,8 @@ final class Reconciler {
     private final Endpoints endpoints;
     private final Uplink uplink;
     private final PolicyPublisher publisher;
+    // From the lane to control: ports whose device is gone.
+    private final ConcurrentLinkedQueue<Integer> gone = new ConcurrentLinkedQueue<>();
     private Set<IpAddress> nodeAddresses = Set.of();
     private String compileProblem = "";
     private int ticks;
@@ -71,7 +77,6 @@ final class Reconciler {
         this.endpoints = endpoints;
         this.uplink = uplink;
         this.publisher = publisher;
-        refreshNodeAddresses();
     }
 
     Snapshot snapshot() {
@@ -80,13 +85,11 @@ final class Reconciler {
 
     /** Everything, from the objects to the open ports. */
     void reconcile() {
+        nodeAddresses = listNodeAddresses();
         final List<KubeObject> objects = store.objects();
         final EndpointPlan plan =
                 EndpointPlan.of(
-                        objects.stream()
-                                .filter(Pod.class::isInstance)
-                                .map(Pod.class::cast)
-                                .toList(),
+                        List.copyOf(firstPods(objects).values()),
                         endpoints.specs(),
                         book,
                         new NodeFacts(
@@ -109,10 +112,27 @@ final class Reconciler {
         }
     }
 
+    /** Of two Pods with one name the first counts, as in the world. */
+    private static Map<ObjectRef, Pod> firstPods(final List<KubeObject> objects) {
+        final Map<ObjectRef, Pod> pods = new LinkedHashMap<>();
+        for (final KubeObject object : objects) {
+            if (object instanceof final Pod pod) {
+                pods.putIfAbsent(pod.ref(), pod);
+            }
+        }
+        return pods;
+    }
+
     /** The objects, with the Pods as they really are. */
-    private static World world(final List<KubeObject> objects, final List<Pod> pods) {
-        final List<KubeObject> seen = new ArrayList<>(pods);
-        objects.stream().filter(object -> !(object instanceof Pod)).forEach(seen::add);
+    private static World world(final List<KubeObject> objects, final List<Pod> planned) {
+        final Map<ObjectRef, Pod> real = new HashMap<>();
+        planned.forEach(pod -> real.put(pod.ref(), pod));
+        final List<KubeObject> seen = new ArrayList<>();
+        for (final KubeObject object : objects) {
+            // A second object of the name stays as it is: the world reports it.
+            final Pod pod = real.remove(object.ref());
+            seen.add(pod == null ? object : pod);
+        }
         return World.of(seen);
     }
 
@@ -160,10 +180,11 @@ final class Reconciler {
     /** Once a second: namespaces that came, devices that went, the node's own addresses. */
     void tick() {
         ticks++;
-        if (ticks % ADDRESS_TICKS == 0 && refreshNodeAddresses()) {
+        if (ticks % ADDRESS_TICKS == 0 && !listNodeAddresses().equals(nodeAddresses)) {
             reconcile();
             return;
         }
+        letGo();
         final boolean opens = endpoints.tick();
         if (uplink.tick()) {
             endpoints.restoreRoutes();
@@ -174,14 +195,25 @@ final class Reconciler {
         takeSnapshot();
     }
 
-    /** The lane has let go of a port. */
+    /**
+     * The lane has let go of a port; call {@link #letGo} soon, or wait for the next tick.
+     *
+     * <p>Thread: the lane.
+     */
     void portGone(final int id) {
-        if (id == Uplink.ID) {
-            uplink.portGone();
-        } else {
-            endpoints.portGone(id);
+        gone.add(id);
+    }
+
+    /** Takes away the devices of ports that the lane has let go of. */
+    void letGo() {
+        for (Integer id = gone.poll(); id != null; id = gone.poll()) {
+            if (id == Uplink.ID) {
+                uplink.portGone();
+            } else {
+                endpoints.portGone(id);
+            }
+            takeSnapshot();
         }
-        takeSnapshot();
     }
 
     /** Removes every device and route; the last task of the control thread. */
@@ -191,16 +223,14 @@ final class Reconciler {
         takeSnapshot();
     }
 
-    private boolean refreshNodeAddresses() {
+    private Set<IpAddress> listNodeAddresses() {
         try {
             final Set<IpAddress> now = new TreeSet<>(NodeAddresses.now());
             config.pool().all().forEach(pool -> now.add(pool.nodeAddress()));
-            final boolean changed = !now.equals(nodeAddresses);
-            nodeAddresses = now;
-            return changed;
+            return now;
         } catch (final SocketException e) {
             LOG.warn("the node's addresses cannot be listed; the last known stay in force", e);
-            return false;
+            return nodeAddresses;
         }
     }
 

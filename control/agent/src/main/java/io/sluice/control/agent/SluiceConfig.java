@@ -102,7 +102,7 @@ public record SluiceConfig(
                         "uplink.device: \"%s\": %s"
                                 .formatted(device, EndpointPlan.DEVICE_NAME_ACCEPTED));
             }
-            checkRange("uplink.mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
+            inRange("uplink.mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
         }
     }
 
@@ -121,15 +121,15 @@ public record SluiceConfig(
     public SluiceConfig {
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
-        checkRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
-        checkRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
+        inRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
+        inRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
     }
 
-    private static void checkRange(
-            final String key, final int value, final int min, final int max) {
+    private static int inRange(final String key, final int value, final int min, final int max) {
         if (value < min || value > max) {
             throw new IllegalArgumentException("%s: %d: %d to %d".formatted(key, value, min, max));
         }
+        return value;
     }
 
     private static void checkName(final String key, final String name) {
@@ -168,7 +168,16 @@ public record SluiceConfig(
      */
     static SluiceConfig from(final Settings settings, final SluiceConfig defaults)
             throws StartupException {
-        final int mtu = settings.number("mtu", defaults.mtuBytes());
+        final int mtu =
+                build(
+                        settings,
+                        defaults.mtuBytes(),
+                        () ->
+                                inRange(
+                                        "mtu",
+                                        settings.number("mtu", defaults.mtuBytes()),
+                                        MTU_BYTES_MIN,
+                                        MTU_BYTES_MAX));
         final Pool pool =
                 build(
                         settings,

@@ -65,14 +65,15 @@ public final class SluiceMain implements AutoCloseable {
     /** What was made, the latest first. */
     private final Deque<AutoCloseable> made = new ArrayDeque<>();
 
-    private final CountDownLatch stop = new CountDownLatch(1);
+    private final Stop stop;
     private final AtomicBoolean failed = new AtomicBoolean();
     private final SluiceConfig config;
     private final AtomicReference<Optional<ControlPlane>> control =
             new AtomicReference<>(Optional.empty());
 
-    private SluiceMain(final SluiceConfig config) {
+    private SluiceMain(final SluiceConfig config, final Stop stop) {
         this.config = config;
+        this.stop = stop;
     }
 
     /**
@@ -83,11 +84,14 @@ public final class SluiceMain implements AutoCloseable {
      */
     public static int run(
             final RunOptions options, final ControlServer server, final PrintStream errors) {
+        final Stop stop = new Stop();
+        stop.onSignal();
         try {
             final SluiceConfig config = configuration(options);
             setLogLevel(config.logLevel());
             requirePrivileges();
-            try (SluiceMain daemon = start(config, options.manifests(), new TapPorts(), server)) {
+            try (SluiceMain daemon =
+                    start(config, options.manifests(), new TapPorts(), server, stop)) {
                 return daemon.awaitStop();
             }
         } catch (final StartupException e) {
@@ -95,6 +99,8 @@ public final class SluiceMain implements AutoCloseable {
                     .lines()
                     .forEach(line -> errors.println("sluice: " + line));
             return EXIT_FAILED;
+        } finally {
+            stop.closed.countDown();
         }
     }
 
@@ -167,9 +173,10 @@ public final class SluiceMain implements AutoCloseable {
             final SluiceConfig config,
             final List<Path> manifests,
             final PortFactory ports,
-            final ControlServer server)
+            final ControlServer server,
+            final Stop stop)
             throws StartupException {
-        final SluiceMain daemon = new SluiceMain(config);
+        final SluiceMain daemon = new SluiceMain(config, stop);
         try {
             daemon.make(manifests, ports, server);
             return daemon;
@@ -225,8 +232,7 @@ public final class SluiceMain implements AutoCloseable {
                                 laneCounters,
                                 recorder,
                                 index ->
-                                        controlThread.post(
-                                                () -> reconcilerOfPorts.get().portGone(index))));
+                                        portGone(reconcilerOfPorts.get(), controlThread, index)));
         final Lane lane =
                 keep(
                         new Lane(
@@ -286,7 +292,7 @@ public final class SluiceMain implements AutoCloseable {
                                 flows,
                                 recorder,
                                 System::nanoTime,
-                                stop::countDown));
+                                stop::request));
         control.set(Optional.of(agent));
         keep(server.start(runFolder.socket(), agent));
         LOG.info(
@@ -330,7 +336,14 @@ public final class SluiceMain implements AutoCloseable {
         return folders;
     }
 
-    private static void foldersChanged(
+    /** Thread: the lane. A full mailbox leaves it to the next tick. */
+    private static void portGone(
+            final Reconciler reconciler, final ControlThread control, final int index) {
+        reconciler.portGone(index);
+        control.post(reconciler::letGo);
+    }
+
+    private static boolean foldersChanged(
             final ManifestFolders folders,
             final ControlThread control,
             final ObjectStore store,
@@ -338,7 +351,7 @@ public final class SluiceMain implements AutoCloseable {
         final var objects = folders.objects();
         final var problems = folders.problems();
         problems.stream().filter(Problem::isError).forEach(problem -> LOG.warn("{}", problem));
-        control.post(
+        return control.post(
                 () -> {
                     store.setFolderContent(objects, problems);
                     reconciler.reconcile();
@@ -348,7 +361,7 @@ public final class SluiceMain implements AutoCloseable {
     private void laneFailed(final Throwable error) {
         LOG.error("the lane has failed; no packet passes any more, sluice stops", error);
         failed.set(true);
-        stop.countDown();
+        stop.request();
     }
 
     /** The running daemon's control plane. */
@@ -358,30 +371,45 @@ public final class SluiceMain implements AutoCloseable {
 
     /** Waits for a signal, the API's shutdown, or the end of the lane. */
     private int awaitStop() {
-        final CountDownLatch closed = new CountDownLatch(1);
-        final Thread hook =
-                Thread.ofPlatform()
-                        .name("sluice-signal")
-                        .unstarted(
-                                () -> {
-                                    stop.countDown();
-                                    try {
-                                        if (!closed.await(STOP_SECONDS, TimeUnit.SECONDS)) {
-                                            LOG.error("the stop took too long and is cut short");
-                                        }
-                                    } catch (final InterruptedException e) {
-                                        Thread.currentThread().interrupt();
-                                    }
-                                });
-        Runtime.getRuntime().addShutdownHook(hook);
         try {
-            stop.await();
+            stop.requested.await();
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        close();
-        closed.countDown();
         return failed.get() ? EXIT_FAILED : EXIT_STOPPED;
+    }
+
+    /**
+     * The way to stop the daemon, there before the daemon is: a signal that comes during start-up
+     * waits for it to finish and to be closed again, so that it leaves nothing behind either.
+     */
+    static final class Stop {
+        private final CountDownLatch requested = new CountDownLatch(1);
+        private final CountDownLatch closed = new CountDownLatch(1);
+
+        /** Begins an orderly stop. Thread: any. */
+        void request() {
+            requested.countDown();
+        }
+
+        private void onSignal() {
+            Runtime.getRuntime()
+                    .addShutdownHook(
+                            Thread.ofPlatform()
+                                    .name("sluice-signal")
+                                    .unstarted(this::requestAndWait));
+        }
+
+        private void requestAndWait() {
+            request();
+            try {
+                if (!closed.await(STOP_SECONDS, TimeUnit.SECONDS)) {
+                    LOG.error("the stop took too long and is cut short");
+                }
+            } catch (final InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
     }
 
     /** Closes everything in reverse; a part that fails to close does not keep others open. */

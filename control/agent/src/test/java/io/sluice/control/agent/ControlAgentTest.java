@@ -1,0 +1,261 @@
+package io.sluice.control.agent;
+
+import static io.sluice.control.agent.Manifests.denyAll;
+import static io.sluice.control.agent.Manifests.pod;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.sluice.control.agent.RequestException.Reason;
+import io.sluice.control.policy.Probe;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ControlAgentTest {
+    private static final String A = "10.244.0.2";
+    private static final String B = "10.244.0.3";
+
+    @TempDir private Path folder;
+    private final AtomicInteger stops = new AtomicInteger();
+    private final ControlThread thread = new ControlThread();
+    private SwitchInOneThread sluice;
+    private ControlPlane control;
+
+    @BeforeEach
+    void start() throws Exception {
+        sluice = new SwitchInOneThread(folder);
+        control =
+                new ControlAgent(
+                        new ControlAgent.Parts(
+                                sluice.config,
+                                List.of("manifests"),
+                                thread,
+                                sluice.store,
+                                sluice.reconciler,
+                                sluice.publisher,
+                                sluice.conntrack,
+                                sluice.counters,
+                                sluice.counterFile,
+                                sluice.flows,
+                                sluice.recorder,
+                                () -> sluice.nowNs,
+                                stops::incrementAndGet));
+    }
+
+    @AfterEach
+    void stop() throws Exception {
+        thread.close();
+        sluice.close();
+    }
+
+    @Test
+    void anEndpointAddedByHandIsAPodThatStaysAfterARestart() throws Exception {
+        final EndpointReport added =
+                control.addEndpoint(
+                        new EndpointRequest(
+                                "shop", "web", "web-ns", 0, List.of(), Map.of("app", "web"), "", 0));
+
+        assertThat(added.state()).isEqualTo(EndpointState.READY);
+        assertThat(added.addresses()).containsExactly(A, "fd00:10:244::2");
+        assertThat(added.labels()).contains("k8s:app=web");
+        assertThat(added.device()).isEqualTo("eth0");
+        assertThat(added.networkNamespace()).isEqualTo("web-ns");
+        assertThat(added.policyRevision()).isEqualTo(1);
+        assertThat(ObjectStore.load(folder.resolve("objects")).objects())
+                .singleElement()
+                .hasToString(sluice.store.objects().getFirst().toString());
+    }
+
+    @Test
+    void anEndpointByProcessIdOrWithItsOwnAddressIsWhatItSays() {
+        final EndpointReport added =
+                control.addEndpoint(
+                        new EndpointRequest(
+                                "", "c1", "", 4711, List.of("10.9.9.9"), Map.of(), "net1", 9000));
+
+        assertThat(added.namespace()).isEqualTo("default");
+        assertThat(added.networkNamespace()).isEqualTo("pid:4711");
+        assertThat(added.addresses()).containsExactly("10.9.9.9");
+        assertThat(added.device()).isEqualTo("net1");
+        assertThat(added.mtu()).isEqualTo(9000);
+    }
+
+    @Test
+    void anEndpointIsFoundByPathNameOrNumber() {
+        sluice.folder(pod("a"));
+        control.addEndpoint(
+                new EndpointRequest("", "lone", "n", 0, List.of(), Map.of(), "", 0));
+
+        assertThat(control.endpoint("shop/a").name()).isEqualTo("a");
+        assertThat(control.endpoint("lone").name()).isEqualTo("lone");
+        assertThat(control.endpoint("1").name()).isEqualTo("a");
+        assertThatThrownBy(() -> control.endpoint("a"))
+                .isInstanceOfSatisfying(
+                        RequestException.class,
+                        e -> assertThat(e.reason()).isEqualTo(Reason.NOT_FOUND));
+    }
+
+    @Test
+    void anEndpointThatExistsIsAConflictAndAFoldersPodIsNotDeleted() {
+        sluice.folder(pod("a"));
+
+        assertThatThrownBy(
+                        () ->
+                                control.addEndpoint(
+                                        new EndpointRequest(
+                                                "shop", "a", "n", 0, List.of(), Map.of(), "", 0)))
+                .isInstanceOf(RequestException.class)
+                .hasMessage("pods \"a\" already exists");
+        assertThatThrownBy(() -> control.deleteEndpoint("shop/a"))
+                .isInstanceOfSatisfying(
+                        RequestException.class,
+                        e -> assertThat(e.reason()).isEqualTo(Reason.CONFLICT));
+        assertThat(sluice.ports.hasDevice("a")).isTrue();
+    }
+
+    @Test
+    void aDeletedEndpointIsUnplugged() {
+        control.apply("-", pod("a"), ChangeMode.CHANGE);
+        assertThat(sluice.ports.hasDevice("a")).isTrue();
+
+        control.deleteEndpoint("shop/a");
+
+        assertThat(sluice.ports.hasDevice("a")).isFalse();
+        assertThat(control.endpoints()).isEmpty();
+    }
+
+    @Test
+    void afterApplyReturnsTheNextPacketIsJudgedByTheNewPolicy() {
+        sluice.folder(pod("a"), pod("b"));
+        control.apply("-", denyAll("p"), ChangeMode.CHANGE);
+
+        sluice.send("a", A, B, 80);
+
+        assertThat(sluice.received("b")).isFalse();
+        assertThat(control.drops())
+                .singleElement()
+                .satisfies(
+                        drop -> {
+                            assertThat(drop.reason()).isEqualTo("POLICY_DENIED");
+                            assertThat(drop.code()).isEqualTo(133);
+                            assertThat(drop.direction()).isEqualTo("ingress");
+                            assertThat(drop.packets()).isEqualTo(1);
+                            assertThat(drop.bytes()).isPositive();
+                        });
+        assertThat(control.endpoint("shop/b").ingressEnforced()).isTrue();
+        assertThat(control.endpoint("shop/b").egressEnforced()).isFalse();
+        assertThat(control.endpoint("shop/b").ingressPolicies())
+                .containsExactly("NetworkPolicy/shop/p");
+    }
+
+    @Test
+    void aDryRunChangesNothing() {
+        sluice.folder(pod("a"), pod("b"));
+        assertThat(control.apply("-", denyAll("p"), ChangeMode.DRY_RUN)).hasSize(1);
+
+        assertThat(control.status().policyRevision()).isEqualTo(1);
+        assertThat(control.objects(List.of("netpol"))).isEmpty();
+    }
+
+    @Test
+    void oneObjectIsDeletedByAnyOfItsKindsNames() {
+        for (final String kind : List.of("netpol", "NetworkPolicy", "networkpolicies")) {
+            control.apply("-", denyAll("p"), ChangeMode.CHANGE);
+            assertThat(control.delete(kind, "shop", "p", ChangeMode.CHANGE).outcome())
+                    .isEqualTo(ObjectChange.Outcome.DELETED);
+        }
+        assertThatThrownBy(() -> control.delete("gizmo", "shop", "p", ChangeMode.CHANGE))
+                .isInstanceOf(RequestException.class)
+                .hasMessageStartingWith("the server doesn't have a resource type \"gizmo\"");
+    }
+
+    @Test
+    void theLiveEngineAnswersAsTheDataPlaneDoes() throws Exception {
+        sluice.folder(pod("a"), pod("b"), denyAll("p"));
+
+        assertThat(
+                        control.policy()
+                                .evaluator()
+                                .evaluate(Probe.of("shop/a", B, "TCP", "80"))
+                                .allowed())
+                .isFalse();
+        assertThat(control.policy().revision()).isEqualTo(1);
+    }
+
+    @Test
+    void statusTellsRevisionCountsAndProblems() {
+        sluice.ports.removeNamespace("b");
+        sluice.folder(pod("a"), pod("b"), denyAll("p"));
+        sluice.send("a", A, "8.8.8.8", 80);
+
+        final StatusReport status = control.status();
+
+        assertThat(status.nodeName()).isEqualTo("node-1");
+        assertThat(status.policyRevision()).isEqualTo(1);
+        assertThat(status.objectCounts()).isEqualTo(Map.of("Pod", 2, "NetworkPolicy", 1));
+        assertThat(status.endpointCounts())
+                .isEqualTo(Map.of("READY", 1, "WAITING_FOR_NAMESPACE", 1));
+        assertThat(status.packetsIn()).isEqualTo(1);
+        assertThat(status.packetsOut()).isEqualTo(1);
+        assertThat(status.conntrackCount()).isEqualTo(1);
+        assertThat(status.uplink()).isEqualTo("sluice0");
+        assertThat(status.problems()).containsExactly("endpoint shop/b: no namespace b");
+    }
+
+    @Test
+    void tablesAreListedWithNames() {
+        sluice.folder(pod("a"), pod("b"));
+        sluice.send("a", A, B, 80);
+
+        final int identity = control.endpoint("shop/a").identity();
+        assertThat(control.identities())
+                .anySatisfy(
+                        report -> {
+                            assertThat(report.number()).isEqualTo(identity);
+                            assertThat(report.endpointCount()).isEqualTo(1);
+                        });
+        assertThat(control.ipcache())
+                .contains(new IpcacheReport("10.244.0.2/32", identity, "shop/a"))
+                .anySatisfy(report -> assertThat(report.prefix()).isEqualTo("0.0.0.0/0"));
+        assertThat(control.conntrack())
+                .singleElement()
+                .satisfies(
+                        flow -> {
+                            assertThat(flow.protocol()).isEqualTo(17);
+                            assertThat(flow.initiatorAddress()).isEqualTo(A);
+                            assertThat(flow.responderAddress()).isEqualTo(B);
+                            assertThat(flow.responderPort()).isEqualTo(80);
+                            assertThat(flow.verdict()).isEqualTo("ALLOW");
+                            assertThat(flow.initiatorIdentity()).isEqualTo(identity);
+                            assertThat(flow.packetsForward()).isEqualTo(1);
+                            assertThat(flow.expiresInSeconds()).isEqualTo(30);
+                        });
+    }
+
+    @Test
+    void countersHaveOneNameEachAndCountPackets() {
+        sluice.folder(pod("a"), pod("b"));
+        sluice.send("a", A, B, 80);
+
+        assertThat(control.counters())
+                .anySatisfy(
+                        counter -> {
+                            assertThat(counter.name()).isEqualTo("sluice_packets_in_total");
+                            assertThat(counter.value()).isEqualTo(1);
+                        })
+                .extracting(counter -> counter.name() + counter.labels())
+                .doesNotHaveDuplicates();
+    }
+
+    @Test
+    void shutdownAsksTheDaemonToStop() {
+        control.shutdown();
+
+        assertThat(stops).hasValue(1);
+    }
+}

@@ -1,0 +1,185 @@
+package io.sluice.control.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.reflect.RecordComponent;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class SluiceConfigTest {
+    private static final SluiceConfig DEFAULTS = SluiceConfig.defaults("Node-1");
+
+    /** Every key with a value that is not its default. */
+    private static final Map<String, String> OTHER_VALUES = otherValues();
+
+    private static Map<String, String> otherValues() {
+        final Map<String, String> values = new LinkedHashMap<>();
+        values.put("nodeName", "other");
+        values.put("clusterName", "west");
+        values.put("runFolder", "/run/other");
+        values.put("stateFolder", "/var/lib/other");
+        values.put("mtu", "9000");
+        values.put("pool.ipv4", "10.9.0.0/20");
+        values.put("pool.ipv6", "none");
+        values.put("uplink.enabled", "false");
+        values.put("uplink.device", "up0");
+        values.put("uplink.mtu", "1400");
+        values.put("policy.default", "deny");
+        values.put("policy.cidrMatch", "[pods, nodes]");
+        values.put("conntrack.flows", "4096");
+        values.put("conntrack.timeoutSeconds.tcpSyn", "61");
+        values.put("conntrack.timeoutSeconds.tcpEstablished", "62");
+        values.put("conntrack.timeoutSeconds.tcpFinWait", "63");
+        values.put("conntrack.timeoutSeconds.tcpClosing", "64");
+        values.put("conntrack.timeoutSeconds.udpUnreplied", "65");
+        values.put("conntrack.timeoutSeconds.udpReplied", "66");
+        values.put("conntrack.timeoutSeconds.icmp", "67");
+        values.put("conntrack.timeoutSeconds.other", "68");
+        values.put("conntrack.tcpLoose", "false");
+        values.put("lane.idle", "busy");
+        values.put("flows.ring", "100");
+        values.put("log.level", "debug");
+        return values;
+    }
+
+    @Test
+    void anEmptyFileGivesTheDefaults() throws Exception {
+        assertThat(read("")).isEqualTo(DEFAULTS);
+        assertThat(DEFAULTS.nodeName()).isEqualTo("node-1");
+        assertThat(DEFAULTS.mtuBytes()).isEqualTo(1500);
+        assertThat(DEFAULTS.pool().ipv4().map(pool -> pool.prefix().toString()))
+                .contains("10.244.0.0/24");
+        assertThat(DEFAULTS.pool().ipv6().map(pool -> pool.prefix().toString()))
+                .contains("fd00:10:244::/64");
+        assertThat(DEFAULTS.uplink()).isEqualTo(new SluiceConfig.Uplink(true, "sluice0", 1500));
+        assertThat(DEFAULTS.runFolder()).hasToString("/run/sluice");
+        assertThat(DEFAULTS.stateFolder()).hasToString("/var/lib/sluice");
+        assertThat(DEFAULTS.flowRing()).isEqualTo(4095);
+    }
+
+    @Test
+    void everyKeyChangesItsComponentAndNoComponentIsOutOfReach() throws Exception {
+        final Set<String> changed = new LinkedHashSet<>();
+        for (final Map.Entry<String, String> entry : OTHER_VALUES.entrySet()) {
+            final List<String> differences =
+                    differences("", DEFAULTS, read(nested(entry.getKey(), entry.getValue())));
+            if (entry.getKey().equals("mtu")) {
+                // The uplink follows the endpoints' MTU unless it is told its own.
+                assertThat(differences).containsExactly("mtuBytes", "uplink.mtuBytes");
+            } else {
+                assertThat(differences).as(entry.getKey()).hasSize(1);
+            }
+            changed.addAll(differences);
+        }
+
+        assertThat(changed).containsExactlyInAnyOrderElementsOf(components("", DEFAULTS));
+    }
+
+    @Test
+    void theKeysOfThisTestAreAllThereAre() throws Exception {
+        final Settings settings = Settings.none();
+        assertThat(SluiceConfig.from(settings, DEFAULTS)).isEqualTo(DEFAULTS);
+
+        assertThat(settings.knownKeys()).containsExactlyInAnyOrderElementsOf(OTHER_VALUES.keySet());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "mtu: 67                   | f.yaml:1:6: mtu: 67: 68 to 65521",
+                "mtu: 65522                | f.yaml:1:6: mtu: 65522: 68 to 65521",
+                "mtu: big                  | f.yaml:1:6: mtu: \"big\" is not a whole number",
+                "nodename: a               | f.yaml:1:11: nodename: no such key: did you mean nodeName?",
+                "nodeName: A_B             | f.yaml:1:11: nodeName: \"A_B\": lower-case letters, digits, '-' and '.', at most 253",
+                "runFolder: run            | f.yaml:1:12: runFolder: \"run\": an absolute path",
+                "pool: {ipv4: 10.0.0.1/24} | f.yaml:1:14: pool.ipv4: \"10.0.0.1/24\": a prefix such as 10.244.0.0/24, or none",
+                "pool: {ipv4: fd00::/64}   | f.yaml:1:14: pool.ipv4: fd00::/64: a prefix of the other family",
+                "pool: {ipv4: 10.0.0.0/31} | f.yaml:1:14: pool.ipv4: 10.0.0.0/31: a pool needs at least 4 addresses: a prefix of at most /30",
+                "uplink: {enabled: maybe}  | f.yaml:1:19: uplink.enabled: \"maybe\": true or false",
+                "uplink: {device: a b}     | f.yaml:1:18: uplink.device: \"a b\": 1 to 15 letters, digits, '-', '_' and '.', beginning with a letter",
+                "policy: {default: drop}   | f.yaml:1:19: policy.default: \"drop\": allow or deny",
+                "policy: {cidrMatch: all}  | f.yaml:1:21: policy.cidrMatch: \"all\": none, or a list of pods and nodes",
+                "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
+                "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
+                "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
+                "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
+            })
+    void aWrongValueIsRefusedWithItsPlaceAndWhatIsAccepted(final String text, final String line) {
+        assertThatThrownBy(() -> read(text))
+                .isInstanceOf(StartupException.class)
+                .hasMessage(line);
+    }
+
+    @Test
+    void conntrackTellsWhatItAccepts() {
+        assertThatThrownBy(() -> read("conntrack: {flows: 1}"))
+                .isInstanceOf(StartupException.class)
+                .hasMessageContaining("accepted are 64 to 16777216");
+    }
+
+    @Test
+    void allProblemsAreToldAtOnce() {
+        assertThatThrownBy(() -> read("mtu: 1\nlane: {idle: lazy}\nunknown: 1\nmtu: 2"))
+                .isInstanceOf(StartupException.class)
+                .hasMessageContaining("mtu: 1: 68")
+                .hasMessageContaining("lane.idle")
+                .hasMessageContaining("unknown: no such key")
+                .hasMessageContaining("mtu: set twice, first in line 1");
+    }
+
+    private static SluiceConfig read(final String text) throws StartupException {
+        return SluiceConfig.from(Settings.parse("f.yaml", text), DEFAULTS);
+    }
+
+    private static String nested(final String key, final String value) {
+        final List<String> words = List.of(key.split("\\.", -1));
+        final StringBuilder text = new StringBuilder();
+        for (int i = 0; i < words.size(); i++) {
+            text.append("  ".repeat(i)).append(words.get(i)).append(':');
+            text.append(i < words.size() - 1 ? "\n" : " " + value);
+        }
+        return text.toString();
+    }
+
+    private static List<String> differences(
+            final String path, final Object before, final Object after) throws Exception {
+        if (!before.getClass().isRecord() || path.endsWith("ipv4") || path.endsWith("ipv6")) {
+            return before.equals(after) ? List.of() : List.of(path);
+        }
+        final List<String> differences = new ArrayList<>();
+        for (final RecordComponent component : before.getClass().getRecordComponents()) {
+            differences.addAll(
+                    differences(
+                            path.isEmpty() ? component.getName() : path + "." + component.getName(),
+                            component.getAccessor().invoke(before),
+                            component.getAccessor().invoke(after)));
+        }
+        return differences;
+    }
+
+    private static List<String> components(final String path, final Object value)
+            throws Exception {
+        if (!value.getClass().isRecord() || value instanceof Optional) {
+            return List.of(path);
+        }
+        final List<String> names = new ArrayList<>();
+        for (final RecordComponent component : value.getClass().getRecordComponents()) {
+            names.addAll(
+                    components(
+                            path.isEmpty() ? component.getName() : path + "." + component.getName(),
+                            component.getAccessor().invoke(value)));
+        }
+        return names;
+    }
+}

@@ -1,0 +1,183 @@
+package io.sluice.control.agent;
+
+import io.sluice.conntrack.Conntrack;
+import io.sluice.conntrack.FragmentTable;
+import io.sluice.control.policy.KubeObject;
+import io.sluice.dataplane.ForwardingLoop;
+import io.sluice.dataplane.Gateway;
+import io.sluice.dataplane.LaneCounters;
+import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.port.Port;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The whole switch without devices and without a lane's thread: objects in, frames in, frames out.
+ * Only flow events have a thread of their own, as in production.
+ */
+final class SwitchInOneThread implements AutoCloseable {
+    private static final long SEED = 4711;
+
+    final List<String> journal = new ArrayList<>();
+    final MemoryPorts ports = new MemoryPorts(journal);
+    final SluiceConfig config = SluiceConfig.defaults("node-1");
+    final ObjectStore store;
+    final PolicyPublisher publisher;
+    final Reconciler reconciler;
+    final FlowStore flows = new FlowStore(100);
+    final FlowRecorder recorder;
+    final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);
+    final LaneCounterFile counterFile;
+    final LaneCounters counters;
+    private final FragmentTable fragments = FragmentTable.open(SEED);
+    private final ForwardingLoop loop;
+    long nowNs = 1_000_000_000L;
+
+    SwitchInOneThread(final Path folder) throws Exception {
+        store = ObjectStore.load(folder.resolve("objects"));
+        counterFile = LaneCounterFile.create(folder.resolve("counters"));
+        counters = new LaneCounters(counterFile.manager());
+        final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
+        recorder =
+                new FlowRecorder(
+                        config.nodeName(),
+                        flows,
+                        revision -> publisherOfEvents.get().ofRevision(revision),
+                        () -> nowNs);
+        final AtomicReference<Reconciler> reconcilerOfPorts = new AtomicReference<>();
+        loop =
+                new ForwardingLoop(
+                        Gateway.DEFAULT,
+                        conntrack,
+                        fragments,
+                        counters,
+                        recorder,
+                        id -> reconcilerOfPorts.get().portGone(id));
+        final LaneControl lane = new TurnedLane();
+        publisher = new PolicyPublisher(lane);
+        publisherOfEvents.set(publisher);
+        final Uplink uplink = new Uplink(config, ports, lane);
+        uplink.create();
+        reconciler =
+                new Reconciler(
+                        config,
+                        store,
+                        AddressBook.load(folder.resolve("addresses")),
+                        new Endpoints(
+                                ports, lane, Optional.of(config.uplink().device())),
+                        uplink,
+                        publisher);
+        reconcilerOfPorts.set(reconciler);
+    }
+
+    /** The lane in the caller's thread: a command is carried out by turning it. */
+    private final class TurnedLane implements LaneControl {
+        @Override
+        public void publish(final Tables tables) {
+            journal.add("publish " + tables.policyRevision());
+            await(loop.proxy().publishTables(tables));
+        }
+
+        @Override
+        public void open(final int index, final Port port) {
+            journal.add("open " + port.name());
+            await(loop.proxy().addPort(index, port));
+        }
+
+        @Override
+        public void close(final int index) {
+            journal.add("close " + index);
+            await(loop.proxy().removePort(index));
+        }
+
+        private void await(final CompletableFuture<Void> done) {
+            turn();
+            if (!done.isDone()) {
+                throw new IllegalStateException("the lane left a command in its mailbox");
+            }
+        }
+    }
+
+    /** Makes the folder hold these manifests, and nothing else. */
+    void folder(final String... manifests) {
+        final List<KubeObject> objects = Manifests.read(String.join("\n---\n", manifests));
+        store.setFolderContent(objects, List.of());
+        reconciler.reconcile();
+    }
+
+    void turn() {
+        loop.doWork(nowNs);
+    }
+
+    EndpointState state(final String name) {
+        return view(name).state();
+    }
+
+    Endpoints.View view(final String name) {
+        return reconciler.snapshot().endpoints().stream()
+                .filter(view -> view.spec().name().equals(name))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    /** Sends a UDP datagram from a pod's device and turns the lane. */
+    void send(final String from, final String source, final String destination, final int port) {
+        ports.port(from).inject(udp(mac(from), source, destination, port));
+        turn();
+    }
+
+    private long mac(final String from) {
+        return from.equals(MemoryPorts.UPLINK) ? TapPorts.UPLINK_MAC : view(from).spec().mac();
+    }
+
+    /** Whether the device was sent a frame since the last call. */
+    boolean received(final String name) {
+        final byte @Nullable [] frame = ports.port(name).takeSent();
+        return frame != null;
+    }
+
+    private static byte[] udp(
+            final long mac, final String source, final String destination, final int port) {
+        final ByteBuffer frame = ByteBuffer.allocate(14 + 20 + 8 + 4);
+        frame.putShort((short) (Gateway.DEFAULT.mac() >>> 32)).putInt((int) Gateway.DEFAULT.mac());
+        frame.putShort((short) (mac >>> 32)).putInt((int) mac).putShort((short) 0x0800);
+        final int ip = frame.position();
+        frame.putShort((short) 0x4500).putShort((short) 32).putInt(0);
+        frame.put((byte) 64).put((byte) 17).putShort((short) 0);
+        frame.put(address(source)).put(address(destination));
+        int sum = 0;
+        for (int at = ip; at < ip + 20; at += 2) {
+            sum += frame.getShort(at) & 0xffff;
+        }
+        sum = (sum & 0xffff) + (sum >>> 16);
+        frame.putShort(ip + 10, (short) ~sum);
+        // A UDP checksum of 0 is none (RFC 768).
+        frame.putShort((short) 40000).putShort((short) port).putShort((short) 12).putShort((short) 0);
+        return frame.array();
+    }
+
+    private static byte[] address(final String text) {
+        final ByteBuffer bytes = ByteBuffer.allocate(4);
+        for (final String octet : text.split("\\.", -1)) {
+            bytes.put((byte) Integer.parseInt(octet));
+        }
+        return bytes.array();
+    }
+
+    @Override
+    public void close() throws IOException {
+        reconciler.removeAll();
+        recorder.close();
+        loop.close();
+        conntrack.close();
+        fragments.close();
+        counterFile.close();
+    }
+}
