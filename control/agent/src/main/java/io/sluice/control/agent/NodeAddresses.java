@@ -21,9 +21,7 @@ final class NodeAddresses {
         final Set<IpAddress> addresses = new TreeSet<>();
         NetworkInterface.networkInterfaces()
                 .flatMap(NetworkInterface::inetAddresses)
-                .filter(
-                        address ->
-                                !address.isLoopbackAddress() && !address.isLinkLocalAddress())
+                .filter(address -> !address.isLoopbackAddress() && !address.isLinkLocalAddress())
                 .forEach(address -> addresses.add(of(address)));
         return addresses;
     }

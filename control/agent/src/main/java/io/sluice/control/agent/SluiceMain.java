@@ -231,8 +231,7 @@ public final class SluiceMain implements AutoCloseable {
                                 fragments,
                                 laneCounters,
                                 recorder,
-                                index ->
-                                        portGone(reconcilerOfPorts.get(), controlThread, index)));
+                                index -> portGone(reconcilerOfPorts.get(), controlThread, index)));
         final Lane lane =
                 keep(
                         new Lane(

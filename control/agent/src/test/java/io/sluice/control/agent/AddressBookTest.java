@@ -49,8 +49,7 @@ class AddressBookTest {
     @Test
     void anAddressThatSomethingElseTookIsReplaced() throws Exception {
         final AddressBook book = load();
-        final IpAddress first =
-                book.assign("shop/a", IPV6, Set.of(), Set.of()).orElseThrow();
+        final IpAddress first = book.assign("shop/a", IPV6, Set.of(), Set.of()).orElseThrow();
 
         assertThat(book.assign("shop/a", IPV6, Set.of(first), Set.of()).map(IpAddress::toString))
                 .contains("fd00::3");
@@ -63,7 +62,8 @@ class AddressBookTest {
         assertThatThrownBy(this::load)
                 .isInstanceOf(StartupException.class)
                 .hasMessage(
-                        file() + ":2: \"10.244.0.x\" is not an address: correct or delete the line");
+                        file()
+                                + ":2: \"10.244.0.x\" is not an address: correct or delete the line");
     }
 
     private AddressBook load() throws StartupException {

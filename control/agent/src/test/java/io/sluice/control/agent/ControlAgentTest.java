@@ -58,7 +58,14 @@ class ControlAgentTest {
         final EndpointReport added =
                 control.addEndpoint(
                         new EndpointRequest(
-                                "shop", "web", "web-ns", 0, List.of(), Map.of("app", "web"), "", 0));
+                                "shop",
+                                "web",
+                                "web-ns",
+                                0,
+                                List.of(),
+                                Map.of("app", "web"),
+                                "",
+                                0));
 
         assertThat(added.state()).isEqualTo(EndpointState.READY);
         assertThat(added.addresses()).containsExactly(A, "fd00:10:244::2");
@@ -88,8 +95,7 @@ class ControlAgentTest {
     @Test
     void anEndpointIsFoundByPathNameOrNumber() {
         sluice.folder(pod("a"));
-        control.addEndpoint(
-                new EndpointRequest("", "lone", "n", 0, List.of(), Map.of(), "", 0));
+        control.addEndpoint(new EndpointRequest("", "lone", "n", 0, List.of(), Map.of(), "", 0));
 
         assertThat(control.endpoint("shop/a").name()).isEqualTo("a");
         assertThat(control.endpoint("lone").name()).isEqualTo("lone");

@@ -83,9 +83,7 @@ class EndpointPlanTest {
         final Map<String, EndpointSpec> current = specs(plan(Map.of(), pod("a")));
 
         assertThat(
-                        plan(
-                                        current,
-                                        annotated("a", "sluice.io/netns: a, sluice.io/mtu: \"9000\""))
+                        plan(current, annotated("a", "sluice.io/netns: a, sluice.io/mtu: \"9000\""))
                                 .actions())
                 .containsExactly(
                         new Remove("shop/a"),
@@ -128,8 +126,7 @@ class EndpointPlanTest {
 
         assertThat(plan.actions()).containsExactly(new Add(spec("b", "10.244.0.2", "fd00::2")));
         assertThat(plan.failures())
-                .containsExactly(
-                        Map.entry("shop/a", "address 10.0.0.9 belongs to Pod shop/z"));
+                .containsExactly(Map.entry("shop/a", "address 10.0.0.9 belongs to Pod shop/z"));
         assertThat(plan.pods().getFirst().addresses()).isEmpty();
     }
 
@@ -231,8 +228,7 @@ class EndpointPlanTest {
         assertThat(spec("b", "10.0.0.9").mac()).isNotEqualTo(mac);
     }
 
-    private EndpointPlan plan(
-            final Map<String, EndpointSpec> current, final String... manifests) {
+    private EndpointPlan plan(final Map<String, EndpointSpec> current, final String... manifests) {
         return EndpointPlan.of(pods(manifests), current, book, NODE);
     }
 

@@ -20,7 +20,8 @@ class FencesTest {
                 .resideInAPackage("io.sluice.control.agent")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("io.sluice.control.agent.api..", "io.netty..", "com.fasterxml..")
+                .resideInAnyPackage(
+                        "io.sluice.control.agent.api..", "io.netty..", "com.fasterxml..")
                 .check(AGENT);
     }
 

@@ -28,7 +28,9 @@ class ManifestFoldersTest {
     void allManifestsBelowAFolderCountButNoHiddenOnes() throws IOException {
         write("a.yaml", pod("a"));
         write("deep/er/b.yml", pod("b"));
-        write("c.json", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"c\"}}");
+        write(
+                "c.json",
+                "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"c\"}}");
         write("notes.txt", "no manifest");
         write(".hidden.yaml", pod("h"));
         write(".git/d.yaml", pod("d"));
@@ -120,10 +122,7 @@ class ManifestFoldersTest {
         folders.scan();
 
         write("new", pod("b"));
-        Files.move(
-                folder.resolve("new"),
-                folder.resolve("a.yaml"),
-                StandardCopyOption.ATOMIC_MOVE);
+        Files.move(folder.resolve("new"), folder.resolve("a.yaml"), StandardCopyOption.ATOMIC_MOVE);
         folders.scan();
 
         assertThat(names()).containsExactly("Pod shop/b");

@@ -32,8 +32,7 @@ class ObjectStoreTest {
     void applyCreatesThenConfiguresThenLeavesUnchanged() {
         assertThat(apply(denyAll("p")))
                 .containsExactly(
-                        new ObjectChange(
-                                "networkpolicy.networking.k8s.io", "shop", "p", CREATED));
+                        new ObjectChange("networkpolicy.networking.k8s.io", "shop", "p", CREATED));
         assertThat(apply(denyAll("p")))
                 .extracting(ObjectChange::outcome)
                 .containsExactly(UNCHANGED);
@@ -65,7 +64,11 @@ class ObjectStoreTest {
     @Test
     void oneWrongDocumentStopsAllOfThem() {
         assertThatThrownBy(
-                        () -> apply(denyAll("p") + "\n---\n" + denyAll("q").replace("Ingress", "In")))
+                        () ->
+                                apply(
+                                        denyAll("p")
+                                                + "\n---\n"
+                                                + denyAll("q").replace("Ingress", "In")))
                 .isInstanceOfSatisfying(
                         RequestException.class,
                         e -> {

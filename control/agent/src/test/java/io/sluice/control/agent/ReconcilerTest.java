@@ -205,8 +205,7 @@ class ReconcilerTest {
 
         sluice.reconciler.tick();
 
-        assertThat(sluice.journal)
-                .containsSubsequence("close 1", "remove a", "make a", "open a");
+        assertThat(sluice.journal).containsSubsequence("close 1", "remove a", "make a", "open a");
         assertThat(sluice.state("a")).isEqualTo(READY);
     }
 
@@ -292,10 +291,7 @@ class ReconcilerTest {
 
         assertThat(sluice.journal)
                 .containsExactly(
-                        "make uplink",
-                        "open uplink",
-                        "route 10.244.0.2",
-                        "route fd00:10:244::2");
+                        "make uplink", "open uplink", "route 10.244.0.2", "route fd00:10:244::2");
         assertThat(sluice.reconciler.snapshot().problems()).isEmpty();
     }
 
@@ -316,7 +312,8 @@ class ReconcilerTest {
         sluice.reconciler.removeAll();
 
         assertThat(sluice.journal)
-                .containsExactly("close 1", "remove a", "close 2", "remove b", "close 0", "remove uplink");
+                .containsExactly(
+                        "close 1", "remove a", "close 2", "remove b", "close 0", "remove uplink");
         assertThat(sluice.reconciler.snapshot().endpoints()).isEmpty();
     }
 

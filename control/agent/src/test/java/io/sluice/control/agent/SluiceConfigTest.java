@@ -116,9 +116,7 @@ class SluiceConfigTest {
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })
     void aWrongValueIsRefusedWithItsPlaceAndWhatIsAccepted(final String text, final String line) {
-        assertThatThrownBy(() -> read(text))
-                .isInstanceOf(StartupException.class)
-                .hasMessage(line);
+        assertThatThrownBy(() -> read(text)).isInstanceOf(StartupException.class).hasMessage(line);
     }
 
     @Test
@@ -168,8 +166,7 @@ class SluiceConfigTest {
         return differences;
     }
 
-    private static List<String> components(final String path, final Object value)
-            throws Exception {
+    private static List<String> components(final String path, final Object value) throws Exception {
         if (!value.getClass().isRecord() || value instanceof Optional) {
             return List.of(path);
         }

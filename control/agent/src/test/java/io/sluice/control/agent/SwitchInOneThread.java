@@ -70,8 +70,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         config,
                         store,
                         AddressBook.load(folder.resolve("addresses")),
-                        new Endpoints(
-                                ports, lane, Optional.of(config.uplink().device())),
+                        new Endpoints(ports, lane, Optional.of(config.uplink().device())),
                         uplink,
                         publisher);
         reconcilerOfPorts.set(reconciler);
@@ -159,7 +158,10 @@ final class SwitchInOneThread implements AutoCloseable {
         sum = (sum & 0xffff) + (sum >>> 16);
         frame.putShort(ip + 10, (short) ~sum);
         // A UDP checksum of 0 is none (RFC 768).
-        frame.putShort((short) 40000).putShort((short) port).putShort((short) 12).putShort((short) 0);
+        frame.putShort((short) 40000)
+                .putShort((short) port)
+                .putShort((short) 12)
+                .putShort((short) 0);
         return frame.array();
     }
 
