@@ -141,6 +141,7 @@ public final class Packet {
         isEchoRequest = false;
         tuple.echoReply = false;
         quotesPacket = false;
+        conntrackState = ConntrackState.NEW;
         sourceIdentity = 0;
         destinationIdentity = 0;
         egressEntry = 0;

@@ -81,6 +81,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         boolean icmp;
         int icmpTypeCode;
         int tcpFlags;
+        int inPort;
         int sourceIdentity;
         int destinationIdentity;
         boolean fromInitiator;
@@ -159,6 +160,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
 
     private static void fill(final Slot slot, final Packet packet, final long nowNs) {
         slot.known = packet.knownUpTo;
+        slot.inPort = packet.inPort;
         slot.sourceMac = packet.sourceMac;
         slot.destinationMac = packet.destinationMac;
         slot.sourceHigh = packet.tuple.sourceHigh;
@@ -203,7 +205,10 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         // A flow that is let pass again is told from its initiator's side, whoever sent the packet
         // that brought it up: its identities are that way round.
         final boolean turned = slot.opened && !slot.fromInitiator;
-        final FlowPeer sender =
+        // Until the guard has passed it, a source address is a claim: the sender is who sits behind
+        // the port, whatever the packet says.
+        final boolean believed = slot.known.compareTo(Packet.Known.SIDES) >= 0;
+        final FlowPeer named =
                 peer(
                         policy,
                         addressed,
@@ -214,6 +219,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                                 : 0,
                         slot.sourceIdentity,
                         mac(slot, slot.sourceMac));
+        final FlowPeer sender = believed ? named : behindPort(policy, slot.inPort, named);
         final FlowPeer receiver =
                 peer(
                         policy,
@@ -292,6 +298,32 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                 address.toString(),
                 port,
                 mac);
+    }
+
+    /** The endpoint behind the port, with the addresses that its packet claims. */
+    private static FlowPeer behindPort(
+            final LivePolicy policy, final int port, final FlowPeer claimed) {
+        for (final var endpoint : policy.endpointIds().entrySet()) {
+            final Optional<Pod> pod = policy.world().podAt(endpoint.getKey());
+            if (endpoint.getValue() == port && pod.isPresent()) {
+                final int identity = policy.identityOf(endpoint.getKey());
+                return new FlowPeer(
+                        port,
+                        identity,
+                        pod.get().ref().namespace(),
+                        pod.get().ref().name(),
+                        policy.labels(identity),
+                        claimed.address(),
+                        claimed.port(),
+                        claimed.mac());
+            }
+        }
+        // Behind the uplink sits nobody in particular, and certainly not the pod it may claim to
+        // be.
+        return claimed.endpointId() == 0
+                ? claimed
+                : new FlowPeer(
+                        0, 0, "", "", List.of(), claimed.address(), claimed.port(), claimed.mac());
     }
 
     private static Flow.Direction direction(final Slot slot, final FlowPeer receiver) {
