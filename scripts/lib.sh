@@ -194,14 +194,15 @@ need_free_netns() {
 
 # ------------------------------------------------------------------------------------------------ the daemon
 
-# daemon_start NODE WORK ARGUMENT...: starts `sluice run ARGUMENT...` in the namespace NODE, with its run and state folder
-# in WORK, log in WORK/daemon.log. Sets DAEMON_PID and exports SLUICE_SOCKET, by which every later `sluice` finds it.
+# daemon_start NODE WORK OBJECTS [CONFIGURATION LINE...]: starts `sluice run -f OBJECTS` in the namespace NODE, with its run
+# folder, state folder and log (daemon.log) in WORK. Sets DAEMON_PID and exports SLUICE_SOCKET, by which every later `sluice`
+# finds it.
 daemon_start() {
-    local node=$1 work=$2
-    shift 2
+    local node=$1 work=$2 objects=$3
+    shift 3
     export SLUICE_SOCKET=$work/run/api.sock
-    start_in_netns "$node" "$work/daemon.log" \
-        "$ROOT/scripts/sluice" run --run-folder "$work/run" --state-folder "$work/state" "$@"
+    printf '%s\n' "runFolder: $work/run" "stateFolder: $work/state" "$@" >"$work/sluice.yaml"
+    start_in_netns "$node" "$work/daemon.log" "$ROOT/scripts/sluice" run -f "$objects" --config "$work/sluice.yaml"
     DAEMON_PID=$STARTED_PID
     if ! wait_until 30 daemon_is_up_or_gone || process_is_gone "$DAEMON_PID"; then
         tail -n 20 "$work/daemon.log" >&2
