@@ -1,0 +1,369 @@
+package io.sluice.control.cli.netns;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/**
+ * A node of its own for a test: a namespace in which the daemon runs as it would on a host, one for
+ * each pod, a folder of manifests, and the control socket to ask.
+ *
+ * <p>Nothing of the machine's own network is touched; {@link #close} removes all of it, and so does
+ * the end of the JVM. Names carry the pid of the JVM, so that two test runs do not meet.
+ *
+ * <p>Thread: the test's.
+ */
+final class TestNode implements AutoCloseable {
+    /** Generous, as the machine may be building something else; nothing waits this long for fun. */
+    private static final long PATIENCE_MS = 30_000;
+
+    /** A line of traceroute: number of the hop, address, time. */
+    private static final Pattern HOP = Pattern.compile("(?m)^ *\\d+ +(\\S+)");
+
+    private static final AtomicInteger NUMBER = new AtomicInteger();
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final String prefix =
+            "sluice-t-" + ProcessHandle.current().pid() + "-" + NUMBER.incrementAndGet();
+    private final Deque<AutoCloseable> toClose = new ArrayDeque<>();
+    private final Thread atJvmEnd = new Thread(this::removeAll);
+    private final Path folder;
+    private final Path objects;
+    private final String namespace;
+    private boolean closed;
+
+    /**
+     * @param configuration lines of the daemon's configuration file, beside the folders
+     */
+    TestNode(final String... configuration) {
+        Runtime.getRuntime().addShutdownHook(atJvmEnd);
+        try {
+            folder = Files.createTempDirectory("sluice-t");
+            objects = Files.createDirectory(folder.resolve("objects"));
+            final List<String> lines = new ArrayList<>(List.of(configuration));
+            lines.add("nodeName: test-node");
+            lines.add("runFolder: " + folder.resolve("run"));
+            lines.add("stateFolder: " + folder.resolve("state"));
+            Files.write(folder.resolve("sluice.yaml"), lines);
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        toClose.push(this::deleteFolder);
+        namespace = addNamespace("node");
+    }
+
+    /** The namespace that stands for the host. */
+    String namespace() {
+        return namespace;
+    }
+
+    /** The real name of a namespace of this node. */
+    String namespace(final String name) {
+        return prefix + "-" + name;
+    }
+
+    /** Makes a namespace with loopback up; its real name. */
+    String addNamespace(final String name) {
+        final String real = namespace(name);
+        Command.need("ip", "netns", "add", real);
+        toClose.push(() -> Command.run("ip", "netns", "delete", real));
+        Command.need("ip", "-n", real, "link", "set", "lo", "up");
+        return real;
+    }
+
+    void deleteNamespace(final String name) {
+        Command.need("ip", "netns", "delete", namespace(name));
+    }
+
+    // Manifests
+
+    /** Writes a file of the watched folder the way an editor should: beside it, then renamed. */
+    void save(final String file, final String text) {
+        try {
+            final Path beside = folder.resolve(file + ".new");
+            Files.writeString(beside, text);
+            Files.move(beside, objects.resolve(file), StandardCopyOption.ATOMIC_MOVE);
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    void delete(final String file) {
+        try {
+            Files.delete(objects.resolve(file));
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Makes the namespace of a pod and saves its manifest as NAME.yaml. */
+    void addPod(final String name, final int number) {
+        addNamespace(name);
+        savePod(name, number);
+    }
+
+    void savePod(final String name, final int number) {
+        save(
+                name + ".yaml",
+                """
+                apiVersion: v1
+                kind: Pod
+                metadata:
+                  name: %1$s
+                  namespace: app
+                  labels: { app: %1$s }
+                  annotations: { sluice.io/netns: %2$s }
+                status:
+                  podIP: %3$s
+                  podIPs: [{ ip: %3$s }, { ip: "%4$s" }]
+                """
+                        .formatted(name, namespace(name), ipv4(number), ipv6(number)));
+    }
+
+    static String ipv4(final int number) {
+        return "10.244.0." + number;
+    }
+
+    static String ipv6(final int number) {
+        return "fd00:10:244::" + number;
+    }
+
+    // Programs
+
+    /** Runs a program in a namespace of this node. */
+    Command in(final String name, final String... line) {
+        return Command.run(inside(name, List.of(line)));
+    }
+
+    private List<String> inside(final String name, final List<String> line) {
+        final List<String> command =
+                new ArrayList<>(List.of("ip", "netns", "exec", namespace(name)));
+        command.addAll(line);
+        return command;
+    }
+
+    /** What a client of peer.py says. */
+    String peer(final String name, final String... arguments) {
+        return in(name, peerLine(arguments)).output();
+    }
+
+    /** The hops of a TCP traceroute, a probe each; a hop that does not answer is {@code *}. */
+    List<String> traceroute(final String name, final String port, final String address) {
+        final String output =
+                in(name, "traceroute", "-n", "-T", "-p", port, "-q", "1", "-m", "5", address)
+                        .output();
+        return HOP.matcher(output).results().map(hop -> hop.group(1)).toList();
+    }
+
+    /** Starts the servers of peer.py in a namespace and waits until they listen. */
+    Running serve(final String name, final String... services) {
+        final List<String> arguments = new ArrayList<>(List.of("serve"));
+        arguments.addAll(List.of(services));
+        return start(name, peerLine(arguments.toArray(String[]::new))).await("ready", PATIENCE_MS);
+    }
+
+    /** Starts a client of peer.py that keeps running. */
+    Running startPeer(final String name, final String... arguments) {
+        return start(name, peerLine(arguments));
+    }
+
+    private Running start(final String name, final String... line) {
+        return remember(new Running(inside(name, List.of(line))));
+    }
+
+    private Running remember(final Running running) {
+        toClose.push(running);
+        return running;
+    }
+
+    private static String[] peerLine(final String... arguments) {
+        try {
+            final Path script =
+                    Path.of(Objects.requireNonNull(TestNode.class.getResource("peer.py")).toURI());
+            return Stream.concat(Stream.of("python3", script.toString()), Stream.of(arguments))
+                    .toArray(String[]::new);
+        } catch (final URISyntaxException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** A process with a network namespace of its own and nothing else, as a container has. */
+    Running startContainer() {
+        final Running container =
+                remember(
+                        new Running(
+                                List.of(
+                                        "unshare",
+                                        "--net",
+                                        "sh",
+                                        "-c",
+                                        "echo ready; exec sleep 600")));
+        return container.await("ready", PATIENCE_MS);
+    }
+
+    // The daemon
+
+    /** Starts `sluice run` in the node's namespace, as the launcher would; does not wait for it. */
+    Running launch() {
+        final String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        return remember(
+                new Running(
+                        inside(
+                                "node",
+                                List.of(
+                                        java,
+                                        "@" + root().resolve("scripts/jvm.args"),
+                                        "-cp",
+                                        System.getProperty("java.class.path"),
+                                        "io.sluice.control.cli.SluiceCli",
+                                        "run",
+                                        "-f",
+                                        objects.toString(),
+                                        "--config",
+                                        folder.resolve("sluice.yaml").toString()))));
+    }
+
+    /** Starts the daemon and waits until these endpoints are ready. */
+    Running startDaemon(final String... endpoints) {
+        final Running daemon = launch();
+        await(
+                "the daemon answers",
+                () -> !daemon.isAlive() || Command.run(curl("GET", "/v1/status", "")).exit() == 0);
+        if (!daemon.isAlive()) {
+            throw new IllegalStateException("the daemon ended: " + daemon.output());
+        }
+        awaitState("READY", endpoints);
+        return daemon;
+    }
+
+    void awaitState(final String state, final String... endpoints) {
+        for (final String endpoint : endpoints) {
+            try {
+                await(
+                        endpoint + " is " + state,
+                        () ->
+                                get("/v1/endpoints/app/" + endpoint)
+                                        .path("state")
+                                        .asText()
+                                        .equals(state));
+            } catch (final IllegalStateException e) {
+                throw new IllegalStateException(get("/v1/endpoints").toPrettyString(), e);
+            }
+        }
+    }
+
+    JsonNode status() {
+        return get("/v1/status");
+    }
+
+    long revision() {
+        return status().path("policyRevision").asLong();
+    }
+
+    /** Packets dropped for a reason, since the daemon started. */
+    long dropped(final String reason) {
+        long packets = 0;
+        for (final JsonNode drop : get("/v1/drops")) {
+            if (drop.path("reason").asText().equals(reason)) {
+                packets += drop.path("packets").asLong();
+            }
+        }
+        return packets;
+    }
+
+    JsonNode get(final String path) {
+        return ask("GET", path, "");
+    }
+
+    JsonNode ask(final String method, final String path, final String body) {
+        final Command curl = Command.run(curl(method, path, body));
+        try {
+            return JSON.readTree(curl.output());
+        } catch (final JsonProcessingException e) {
+            throw new IllegalStateException(method + " " + path + ": " + curl, e);
+        }
+    }
+
+    private List<String> curl(final String method, final String path, final String body) {
+        final List<String> line =
+                new ArrayList<>(
+                        List.of("curl", "-s", "-X", method, "--unix-socket", socket().toString()));
+        if (!body.isEmpty()) {
+            line.addAll(List.of("--data-binary", body));
+        }
+        line.add("http://sluice" + path);
+        return line;
+    }
+
+    Path socket() {
+        return folder.resolve("run/api.sock");
+    }
+
+    /** Asks again and again; each question takes a process, so that this is no busy loop. */
+    static void await(final String what, final BooleanSupplier condition) {
+        await(what, PATIENCE_MS, condition);
+    }
+
+    static void await(final String what, final long limitMs, final BooleanSupplier condition) {
+        final long start = System.nanoTime();
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() - start > limitMs * 1_000_000) {
+                throw new IllegalStateException("not within %d ms: %s".formatted(limitMs, what));
+            }
+        }
+    }
+
+    private static Path root() {
+        Path at = Path.of("").toAbsolutePath();
+        while (!Files.exists(at.resolve("scripts/jvm.args"))) {
+            at = Objects.requireNonNull(at.getParent(), "scripts/jvm.args in no folder above");
+        }
+        return at;
+    }
+
+    // The end
+
+    @Override
+    public void close() {
+        Runtime.getRuntime().removeShutdownHook(atJvmEnd);
+        removeAll();
+    }
+
+    private synchronized void removeAll() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        for (final AutoCloseable resource : toClose) {
+            try {
+                resource.close();
+            } catch (final Exception e) {
+                // One that cannot be removed must not keep the others from being removed.
+                System.err.println("left behind: " + e);
+            }
+        }
+    }
+
+    private void deleteFolder() throws IOException {
+        try (Stream<Path> paths = Files.walk(folder)) {
+            for (final Path path : paths.sorted((a, b) -> b.compareTo(a)).toList()) {
+                Files.delete(path);
+            }
+        }
+    }
+}

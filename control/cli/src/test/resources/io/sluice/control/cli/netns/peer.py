@@ -1,0 +1,129 @@
+"""Both ends of the connections that the namespace tests make.
+
+    peer.py serve KIND:PORT...      tcp: echoes lines; udp: echoes datagrams; sum: answers the SHA-256 of all it got
+    peer.py tcp ADDRESS PORT        answered | refused | timed out
+    peer.py udp ADDRESS PORT BYTES  answered | silent
+    peer.py sum ADDRESS PORT BYTES  same | different | timed out
+    peer.py stream ADDRESS PORT     a line "echo" for every echo, one asked for every 20 ms
+"""
+import hashlib
+import os
+import socket
+import sys
+import threading
+import time
+
+TIMEOUT_SECONDS = 1.5
+
+
+def listen(port, kind):
+    opened = socket.socket(socket.AF_INET6, kind)
+    opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind(("::", port))
+    return opened
+
+
+def accept(listener, serve):
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+
+def echo(connection):
+    try:
+        while data := connection.recv(65536):
+            connection.sendall(data)
+    except OSError:
+        pass
+
+
+def digest(connection):
+    total = hashlib.sha256()
+    while data := connection.recv(1 << 20):
+        total.update(data)
+    connection.sendall(total.hexdigest().encode())
+    connection.close()
+
+
+def echo_datagrams(opened):
+    while True:
+        data, sender = opened.recvfrom(65536)
+        opened.sendto(data, sender)
+
+
+def serve(services):
+    threads = []
+    for service in services:
+        kind, port = service.split(":")
+        if kind == "udp":
+            threads.append(threading.Thread(target=echo_datagrams, args=(listen(int(port), socket.SOCK_DGRAM),)))
+        else:
+            listener = listen(int(port), socket.SOCK_STREAM)
+            listener.listen(64)
+            threads.append(threading.Thread(target=accept, args=(listener, echo if kind == "tcp" else digest)))
+    for thread in threads:
+        thread.start()
+    print("ready", flush=True)
+
+
+def connect(address, port):
+    return socket.create_connection((address, int(port)), timeout=TIMEOUT_SECONDS)
+
+
+def tcp(address, port):
+    try:
+        connection = connect(address, port)
+        connection.sendall(b"hello\n")
+        return "answered" if connection.recv(6) == b"hello\n" else "wrong answer"
+    except ConnectionRefusedError:
+        return "refused"
+    except TimeoutError:
+        return "timed out"
+
+
+def udp(address, port, length):
+    opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    opened.settimeout(TIMEOUT_SECONDS)
+    data = os.urandom(int(length))
+    try:
+        opened.sendto(data, (address, int(port)))
+        return "answered" if opened.recv(65536) == data else "wrong answer"
+    except TimeoutError:
+        return "silent"
+
+
+def checksum(address, port, length):
+    try:
+        connection = connect(address, port)
+        connection.settimeout(30)
+        data = os.urandom(int(length))
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").read().decode()
+        return "same" if answer == hashlib.sha256(data).hexdigest() else "different"
+    except TimeoutError:
+        return "timed out"
+
+
+def stream(address, port):
+    connection = connect(address, port)
+    connection.settimeout(None)
+
+    def show():
+        for _ in connection.makefile("rb"):
+            print("echo", flush=True)
+
+    threading.Thread(target=show, daemon=True).start()
+    while True:
+        connection.sendall(b"?\n")
+        time.sleep(0.02)
+
+
+mode, arguments = sys.argv[1], sys.argv[2:]
+if mode == "serve":
+    serve(arguments)
+elif mode == "stream":
+    stream(*arguments)
+else:
+    print({"tcp": tcp, "udp": udp, "sum": checksum}[mode](*arguments))
