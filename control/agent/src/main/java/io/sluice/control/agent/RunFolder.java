@@ -7,11 +7,14 @@ import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +25,9 @@ import org.jspecify.annotations.Nullable;
  * clean up by hand: its files are taken over by the next.
  *
  * <p>The lock file is deleted on close. A newcomer that opened the file just before may then lock a
- * file that no longer has a name; it notices by comparing inodes after locking, and tries again.
+ * file that no longer has a name; it notices by comparing inodes before and after, and tries again.
+ * Nothing here may open the file a second time: closing any descriptor of a file gives up all locks
+ * that the process has on it (fcntl(2)).
  */
 final class RunFolder implements AutoCloseable {
     private static final String LOCK_FILE = "sluice.lock";
@@ -46,33 +51,11 @@ final class RunFolder implements AutoCloseable {
     static RunFolder open(final Path folder) throws StartupException {
         try {
             Files.createDirectories(folder);
-            final Path lockFile = folder.resolve(LOCK_FILE);
             while (true) {
-                final FileChannel channel =
-                        FileChannel.open(
-                                lockFile,
-                                StandardOpenOption.CREATE,
-                                StandardOpenOption.READ,
-                                StandardOpenOption.WRITE);
-                final @Nullable FileLock lock = tryLock(channel);
-                if (lock == null) {
-                    final String holder = firstLine(channel);
-                    channel.close();
-                    throw new StartupException(
-                            "another sluice (pid %s) is running on %s: stop it, or choose another folder with --run-folder"
-                                    .formatted(holder.isEmpty() ? "unknown" : holder, folder));
+                final Optional<RunFolder> locked = tryOpen(folder);
+                if (locked.isPresent()) {
+                    return locked.get();
                 }
-                if (isStillNamed(channel, lockFile)) {
-                    channel.truncate(0);
-                    channel.write(
-                            ByteBuffer.wrap(
-                                    (ProcessHandle.current().pid() + "\n")
-                                            .getBytes(StandardCharsets.US_ASCII)),
-                            0);
-                    Files.deleteIfExists(folder.resolve(SOCKET_FILE));
-                    return new RunFolder(folder, channel, lock);
-                }
-                channel.close();
             }
         } catch (final AccessDeniedException e) {
             throw new StartupException(
@@ -82,6 +65,36 @@ final class RunFolder implements AutoCloseable {
         } catch (final IOException e) {
             throw new StartupException("%s: %s".formatted(folder, e), e);
         }
+    }
+
+    /** One attempt; empty when the lock file was deleted while it was being locked. */
+    private static Optional<RunFolder> tryOpen(final Path folder)
+            throws IOException, StartupException {
+        final Path lockFile = folder.resolve(LOCK_FILE);
+        final Object before = inode(lockFile);
+        final FileChannel channel;
+        try {
+            channel = FileChannel.open(lockFile, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        } catch (final NoSuchFileException e) {
+            return Optional.empty();
+        }
+        final @Nullable FileLock lock = tryLock(channel);
+        if (lock == null) {
+            final String holder = firstLine(channel);
+            channel.close();
+            throw new StartupException(
+                    "another sluice (pid %s) is running on %s: stop it, or choose another folder with --run-folder"
+                            .formatted(holder.isEmpty() ? "unknown" : holder, folder));
+        }
+        if (!before.equals(inode(lockFile))) {
+            channel.close();
+            return Optional.empty();
+        }
+        final String pid = ProcessHandle.current().pid() + "\n";
+        channel.truncate(0);
+        channel.write(ByteBuffer.wrap(pid.getBytes(StandardCharsets.US_ASCII)), 0);
+        Files.deleteIfExists(folder.resolve(SOCKET_FILE));
+        return Optional.of(new RunFolder(folder, channel, lock));
     }
 
     Path folder() {
@@ -120,17 +133,25 @@ final class RunFolder implements AutoCloseable {
         return StandardCharsets.US_ASCII.decode(buffer).toString().strip();
     }
 
-    private static boolean isStillNamed(final FileChannel channel, final Path lockFile)
-            throws IOException {
-        if (!Files.exists(lockFile)) {
-            return false;
+    /** Device and inode number of the file, which is made if it is not there. */
+    private static Object inode(final Path lockFile) throws IOException {
+        while (true) {
+            try {
+                final Object key =
+                        Files.readAttributes(lockFile, BasicFileAttributes.class).fileKey();
+                return Objects.requireNonNull(key, "a file system without inodes");
+            } catch (final NoSuchFileException e) {
+                create(lockFile);
+            }
         }
-        // The channel's own inode is not to be had from Java; a mark written through the channel
-        // and read through the name proves that both are one file.
-        final byte[] mark = Long.toHexString(System.nanoTime()).getBytes(StandardCharsets.US_ASCII);
-        channel.truncate(0);
-        channel.write(ByteBuffer.wrap(mark), 0);
-        return Objects.deepEquals(Files.readAllBytes(lockFile), mark)
-                && Files.readAttributes(lockFile, BasicFileAttributes.class).isRegularFile();
+    }
+
+    private static void create(final Path lockFile) throws IOException {
+        try {
+            Files.createFile(lockFile);
+        } catch (final FileAlreadyExistsException e) {
+            // Another one was quicker; both now race for the lock.
+            return;
+        }
     }
 }

@@ -1,12 +1,13 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.api.ApiServer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
 
 /**
- * The daemon without the API, as a process of its own: the test starts it inside the namespace that
- * plays the node. Arguments: configuration file, then manifests.
+ * The daemon as a process of its own: a test starts it inside the namespace that plays the node.
+ * Arguments: configuration file, then manifests.
  */
 public final class DaemonProcess {
     private DaemonProcess() {}
@@ -17,6 +18,6 @@ public final class DaemonProcess {
                         Arrays.stream(args).skip(1).map(Path::of).toList(),
                         Optional.of(Path.of(args[0])),
                         Optional.empty());
-        System.exit(SluiceMain.run(options, (socket, control) -> () -> {}, System.err));
+        System.exit(SluiceMain.run(options, ApiServer::start, System.err));
     }
 }

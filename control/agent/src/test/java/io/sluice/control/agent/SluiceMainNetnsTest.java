@@ -1,0 +1,161 @@
+package io.sluice.control.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.sluice.control.agent.Node.Daemon;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The daemon's life, with the kernel's devices in namespaces of this test's own. */
+@Tag("netns")
+@Timeout(300)
+class SluiceMainNetnsTest {
+    private static final String A = "10.244.0.2";
+    private static final String B = "10.244.0.3";
+    private static final String B6 = "fd00:10:244::3";
+
+    @TempDir private Path folder;
+    private Node node;
+
+    @BeforeEach
+    void makeNamespaces() throws Exception {
+        node = new Node(folder);
+        node.addNamespace("a");
+        node.addNamespace("b");
+        node.writePod("a", "");
+        node.writePod("b", "");
+    }
+
+    @AfterEach
+    void removeNamespaces() throws Exception {
+        node.close();
+    }
+
+    @Test
+    void podsReachEachOtherTheGatewayAndTheNodeAndAStopLeavesNothing() throws Exception {
+        final Daemon daemon = node.start();
+
+        assertThat(node.pings("a", B)).isTrue();
+        assertThat(node.pings("a", B6)).isTrue();
+        assertThat(node.pings("a", "169.254.1.1")).isTrue();
+        assertThat(node.pings("a", "fe80::1%eth0")).isTrue();
+        assertThat(node.pings("a", "10.244.0.1")).isTrue();
+        assertThat(node.pings("node", A)).isTrue();
+        assertThat(node.pings("node", B6)).isTrue();
+        assertThat(
+                        PosixFilePermissions.toString(
+                                Files.getPosixFilePermissions(
+                                        node.runFolder().resolve("api.sock"))))
+                .isEqualTo("rw-rw----");
+
+        daemon.terminate();
+
+        assertThat(daemon.log()).contains("sluice has stopped");
+        assertThat(node.ip("a", "-br", "link")).doesNotContain("eth0");
+        assertThat(node.ip("b", "-br", "link")).doesNotContain("eth0");
+        assertThat(node.ip("node", "-br", "link")).doesNotContain("sluice0");
+        assertThat(node.ip("node", "route", "show")).isBlank();
+        assertThat(node.ip("node", "rule", "show").lines()).hasSize(3);
+        assertThat(node.runFolder()).isEmptyDirectory();
+    }
+
+    @Test
+    void aPolicyIsLiveWhenItsFileIsSavedAndABadFileLeavesTheLastGoodOne() throws Exception {
+        final Daemon daemon = node.start();
+        final Path policy = node.manifests().resolve("policy.yaml");
+        assertThat(node.pings("a", B)).isTrue();
+
+        Files.writeString(policy, Manifests.denyAll("closed"));
+        daemon.awaitLine("policy revision 2 live");
+        assertThat(node.pings("a", B)).isFalse();
+        assertThat(node.pings("a", B6)).isFalse();
+        assertThat(node.pings("node", B)).as("a pod's own node").isTrue();
+
+        Files.writeString(policy, "kind: [");
+        daemon.awaitLine("policy revision 3 live");
+        assertThat(node.pings("a", B)).isFalse();
+        assertThat(daemon.log()).contains("policy.yaml:1:");
+
+        Files.delete(policy);
+        daemon.awaitLine("policy revision 4 live");
+        assertThat(node.pings("a", B)).isTrue();
+    }
+
+    @Test
+    void endpointsComeAndGoWithTheirNamespacesAndTheirFiles() throws Exception {
+        node.removeNamespace("b");
+        final Daemon daemon = node.start();
+        assertThat(daemon.log()).contains("endpoint shop/b WAITING_FOR_NAMESPACE");
+
+        node.addNamespace("b");
+        daemon.awaitLine("endpoint shop/b READY");
+        assertThat(node.pings("a", B)).isTrue();
+
+        node.removeNamespace("b");
+        daemon.awaitLine("endpoint shop/b DISCONNECTED");
+        assertThat(node.pings("a", B)).isFalse();
+
+        node.addNamespace("b");
+        daemon.awaitLine("endpoint shop/b READY");
+        assertThat(node.pings("a", B)).isTrue();
+
+        Files.delete(node.manifests().resolve("b.yaml"));
+        daemon.awaitLine("endpoint shop/b removed");
+        assertThat(node.ip("b", "-br", "link")).doesNotContain("eth0");
+
+        node.writePod("b", "sluice.io/mtu: \"65000\"");
+        daemon.awaitLine("endpoint shop/b READY");
+        assertThat(node.ip("b", "link", "show", "dev", "eth0")).contains("mtu 65000");
+        assertThat(node.pings("b", "169.254.1.1", 60_000)).isTrue();
+        assertThat(node.pings("b", A, 60_000)).as("the other side's MTU is 1500").isFalse();
+    }
+
+    @Test
+    void aDaemonThatWasKilledIsFollowedByOneThatTakesItsDevicesOver() throws Exception {
+        final Daemon killed = node.start();
+        killed.kill();
+        assertThat(node.ip("a", "-br", "link")).contains("eth0");
+        assertThat(node.pings("a", B)).as("nobody forwards").isFalse();
+
+        final Daemon second = node.start();
+        assertThat(node.pings("a", B)).isTrue();
+        assertThat(node.pings("node", A)).isTrue();
+
+        second.terminate();
+        assertThat(node.ip("a", "-br", "link")).doesNotContain("eth0");
+        assertThat(node.ip("node", "-br", "link")).doesNotContain("sluice0");
+    }
+
+    @Test
+    void aSecondDaemonOnTheSameRunFolderIsRefusedAndTheFirstGoesOn() throws Exception {
+        final Daemon first = node.start();
+
+        final Daemon second = node.launch();
+
+        assertThat(second.awaitEnd()).isEqualTo(SluiceMain.EXIT_FAILED);
+        second.awaitLine(
+                "sluice: another sluice (pid %d) is running on %s: stop it, or choose another"
+                        .formatted(first.pid(), node.runFolder()));
+        assertThat(node.pings("a", B)).isTrue();
+    }
+
+    @Test
+    void aDeviceThatIsNotOursIsNotTakenOverAndTheOthersGoOn() throws Exception {
+        node.ip("b", "tuntap", "add", "dev", "eth0", "mode", "tap");
+        final Daemon daemon = node.start();
+
+        assertThat(daemon.log())
+                .contains("endpoint shop/b FAILED: device eth0 in network namespace");
+        assertThat(node.pings("a", "169.254.1.1")).isTrue();
+
+        daemon.terminate();
+        assertThat(node.ip("b", "-br", "link")).contains("eth0");
+    }
+}
