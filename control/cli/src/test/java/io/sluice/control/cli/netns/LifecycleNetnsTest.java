@@ -141,6 +141,18 @@ class LifecycleNetnsTest {
     }
 
     @Test
+    void aSecondDaemonOnTheSameRunFolderIsRefusedByName() {
+        final Running first = node.startDaemon("a", "b");
+
+        final Running second = node.launch();
+
+        assertThat(second.awaitExit()).isEqualTo(1);
+        assertThat(second.output()).contains("another sluice").contains("is running");
+        assertThat(first.isAlive()).isTrue();
+        assertThat(pings("a", TestNode.ipv4(B))).isTrue();
+    }
+
+    @Test
     void aKilledDaemonStartsAgainOverWhatItLeftBehind() {
         final Running first = node.startDaemon("a", "b");
         first.stop("KILL");
