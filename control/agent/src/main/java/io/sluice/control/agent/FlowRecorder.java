@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import com.lmax.disruptor.EventHandler;
+import com.lmax.disruptor.ExceptionHandler;
 import com.lmax.disruptor.RingBuffer;
 import com.lmax.disruptor.SleepingWaitStrategy;
 import com.lmax.disruptor.dsl.Disruptor;
@@ -22,10 +23,14 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What the lane decided, put into words for people: flow events on their way from the lane to the
@@ -41,6 +46,8 @@ import java.util.function.LongSupplier;
  * sluice-flows}; the rest any.
  */
 final class FlowRecorder implements FlowEvents, AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(FlowRecorder.class);
+
     /**
      * Events that may wait. At 2 us each the handler empties them in 32 ms; a flood of drops loses
      * events rather than memory. A slot is about 200 bytes: 3 MiB.
@@ -101,6 +108,9 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     private final RingBuffer<Slot> ring;
     private final long uuidHigh = UUID.randomUUID().getMostSignificantBits();
 
+    private final CountDownLatch handlerRuns = new CountDownLatch(1);
+    private final AtomicLong failed = new AtomicLong();
+
     // Written by the lane (release), read by any (acquire).
     private long lost;
 
@@ -125,9 +135,51 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                         threads,
                         ProducerType.SINGLE,
                         new SleepingWaitStrategy(SPINS_BEFORE_SLEEP, SLEEP_NS));
-        final EventHandler<Slot> handler = (slot, sequence, endOfBatch) -> record(slot);
-        disruptor.handleEventsWith(handler);
+        disruptor.setDefaultExceptionHandler(new FailedEvents());
+        disruptor.handleEventsWith(new Handler());
         this.ring = disruptor.start();
+        awaitHandler();
+    }
+
+    /** A handler that does not run yet would be closed with its events unread. */
+    private void awaitHandler() {
+        try {
+            handlerRuns.await();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private final class Handler implements EventHandler<Slot> {
+        @Override
+        public void onStart() {
+            handlerRuns.countDown();
+        }
+
+        @Override
+        public void onEvent(final Slot slot, final long sequence, final boolean endOfBatch) {
+            record(slot);
+        }
+    }
+
+    /** An event that cannot be put into words is lost like one that found no room. */
+    private final class FailedEvents implements ExceptionHandler<Slot> {
+        @Override
+        public void handleEventException(
+                final Throwable error, final long sequence, final Slot slot) {
+            failed.incrementAndGet();
+            LOG.error("a flow event was lost", error);
+        }
+
+        @Override
+        public void handleOnStartException(final Throwable error) {
+            LOG.error("the flow recorder did not start well", error);
+        }
+
+        @Override
+        public void handleOnShutdownException(final Throwable error) {
+            LOG.error("the flow recorder did not stop well", error);
+        }
     }
 
     @Override
@@ -184,9 +236,9 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         slot.atNs = nowNs;
     }
 
-    /** Events that found the ring full, since start. */
+    /** Events that found the ring full, or could not be put into words, since start. */
     long lost() {
-        return (long) LOST.getAcquire(this);
+        return (long) LOST.getAcquire(this) + failed.get();
     }
 
     /** Handles what is in the ring and ends the thread; after the lane has ended. */

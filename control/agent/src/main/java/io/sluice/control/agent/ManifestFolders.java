@@ -110,22 +110,35 @@ final class ManifestFolders {
                     now.put(path, current(path, before.get(path)));
                 }
             } catch (final IOException e) {
+                final int kept = keep(root, before, now);
                 problems.add(
                         Problem.error(
                                 SourceLocation.ofFile(root.toString()),
                                 "",
-                                "%s: what it held last stays in force".formatted(reason(e))));
-                before.forEach(
-                        (path, file) -> {
-                            if (path.startsWith(root)) {
-                                now.put(path, file);
-                            }
-                        });
+                                kept == 0
+                                        ? reason(e)
+                                        : "%s: what it held last stays in force"
+                                                .formatted(reason(e))));
             }
         }
         files = now;
         rootProblems = List.copyOf(problems);
         return !sameContent(before, now) || !problemsBefore.equals(rootProblems);
+    }
+
+    /** Copies what is known of the files below a root that cannot be read. */
+    private static int keep(
+            final Path root,
+            final Map<Path, ManifestFile> before,
+            final Map<Path, ManifestFile> now) {
+        int kept = 0;
+        for (final Map.Entry<Path, ManifestFile> entry : before.entrySet()) {
+            if (entry.getKey().startsWith(root)) {
+                now.put(entry.getKey(), entry.getValue());
+                kept++;
+            }
+        }
+        return kept;
     }
 
     private static boolean sameContent(

@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.EndpointPlan.NodeFacts;
 import io.sluice.control.agent.PolicyTables.NodeSide;
+import io.sluice.control.agent.PolicyTables.PlannedEndpoint;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.KubeObject;
 import io.sluice.control.policy.ObjectRef;
@@ -18,6 +19,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -33,8 +35,9 @@ import org.slf4j.LoggerFactory;
  * </pre>
  *
  * <p>Every change takes the same road from the beginning; there is no second one for small changes,
- * so there is nothing that only a restart would put right. When the compiler fails, the revision
- * before stays live, no new port is opened, and the status says so.
+ * so there is nothing that only a restart would put right. When nothing that policy sees has
+ * changed, the revision stays. When the compiler fails, the revision before stays live, no new port
+ * is opened, and the status says so.
  *
  * <p>Thread: control; {@link #snapshot} any; {@link #portGone} the lane.
  */
@@ -43,6 +46,13 @@ final class Reconciler {
 
     /** The node's addresses change seldom, and listing them costs some system calls. In ticks. */
     private static final int ADDRESS_TICKS = 5;
+
+    /** All that a publication is made from: the same again needs no new revision. */
+    private record Input(
+            List<KubeObject> objects,
+            List<PlannedEndpoint> endpoints,
+            NodeSide node,
+            PolicyOptions options) {}
 
     /** What reports need. Immutable. */
     record Snapshot(
@@ -60,6 +70,7 @@ final class Reconciler {
     // From the lane to control: ports whose device is gone.
     private final ConcurrentLinkedQueue<Integer> gone = new ConcurrentLinkedQueue<>();
     private Set<IpAddress> nodeAddresses = Set.of();
+    private Optional<Input> published = Optional.empty();
     private String compileProblem = "";
     private int ticks;
     private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
@@ -137,26 +148,31 @@ final class Reconciler {
     }
 
     private void publish(final World world) {
+        final Input input =
+                new Input(
+                        List.copyOf(world.objects()),
+                        endpoints.planned(),
+                        new NodeSide(
+                                uplink.isEnabled() ? Uplink.ID : Ipcache.NO_PORT,
+                                config.uplink().mtuBytes(),
+                                config.pool().all(),
+                                nodeAddresses),
+                        options());
         try {
-            final LivePolicy live =
-                    publisher.publish(
-                            world,
-                            endpoints.planned(),
-                            new NodeSide(
-                                    uplink.isEnabled() ? Uplink.ID : Ipcache.NO_PORT,
-                                    config.uplink().mtuBytes(),
-                                    config.pool().all(),
-                                    nodeAddresses),
-                            options());
+            if (!published.equals(Optional.of(input))) {
+                final LivePolicy live =
+                        publisher.publish(world, input.endpoints(), input.node(), input.options());
+                published = Optional.of(input);
+                LOG.info(
+                        "policy revision {} live: {} objects, {} identities, compiled in {} ms",
+                        live.revision(),
+                        world.objects().size(),
+                        live.identities().size(),
+                        live.compileNs() / 1_000_000);
+            }
             compileProblem = "";
             uplink.open();
             endpoints.open();
-            LOG.info(
-                    "policy revision {} live: {} objects, {} identities, compiled in {} ms",
-                    live.revision(),
-                    world.objects().size(),
-                    live.identities().size(),
-                    live.compileNs() / 1_000_000);
         } catch (final RuntimeException e) {
             compileProblem =
                     "policy revision %d stays in force, the change could not be compiled: %s"

@@ -31,10 +31,6 @@ import org.slf4j.LoggerFactory;
 final class TapPorts implements PortFactory {
     private static final Logger LOG = LoggerFactory.getLogger(TapPorts.class);
 
-    /** Where {@code ip netns} keeps its names (iproute2, NETNS_RUN_DIR). */
-    private static final List<Path> NAMED_NAMESPACES =
-            List.of(Path.of("/run/netns"), Path.of("/var/run/netns"));
-
     private static final String PID_PREFIX = "pid:";
 
     /** The switch as pods see it (see {@link io.sluice.dataplane.Gateway#DEFAULT}). */
@@ -59,7 +55,7 @@ final class TapPorts implements PortFactory {
             }
             try {
                 return !resolve(spec.get()).isSameAs(namespace);
-            } catch (final AttachException | LinuxException e) {
+            } catch (final AttachException e) {
                 // Gone and nothing in its place: the device, if it is gone too, tells the lane.
                 return false;
             }
@@ -73,37 +69,44 @@ final class TapPorts implements PortFactory {
 
     @Override
     public Device attach(final EndpointSpec spec) throws AttachException {
+        final NetworkNamespace namespace = resolve(spec);
+        if (namespace.isSameAs(NetworkNamespace.current())) {
+            throw new AttachException(
+                    Cause.REFUSED,
+                    "network namespace %s is the switch's own: a pod needs one of its own"
+                            .formatted(spec.networkNamespace()));
+        }
         try {
-            final NetworkNamespace namespace = resolve(spec);
-            if (namespace.isSameAs(NetworkNamespace.current())) {
-                throw new AttachException(
-                        Cause.REFUSED,
-                        "network namespace %s is the switch's own: a pod needs one of its own"
-                                .formatted(spec.networkNamespace()));
-            }
-            final TapPort tap =
-                    TapPort.open(
-                            new TapOptions(
-                                    spec.device(),
-                                    namespace,
-                                    spec.mac(),
-                                    spec.mtuBytes(),
-                                    Lifetime.NAMESPACE));
-            try {
-                new PodInterface(
-                                spec.device(),
-                                address(spec, true),
-                                address(spec, false),
-                                IPV4_GATEWAY,
-                                IPV6_GATEWAY)
-                        .apply(namespace);
-            } catch (final LinuxException e) {
-                tap.release();
-                throw e;
-            }
-            return new TapDevice(tap, Optional.of(spec), namespace);
+            return new TapDevice(open(spec, namespace), Optional.of(spec), namespace);
         } catch (final LinuxException e) {
-            throw new AttachException(Cause.REFUSED, String.valueOf(e.getMessage()));
+            // A namespace that went away in the middle of it may come back.
+            throw new AttachException(
+                    namespace.isPresent() ? Cause.REFUSED : Cause.NAMESPACE_MISSING,
+                    String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static TapPort open(final EndpointSpec spec, final NetworkNamespace namespace) {
+        final TapPort tap =
+                TapPort.open(
+                        new TapOptions(
+                                spec.device(),
+                                namespace,
+                                spec.mac(),
+                                spec.mtuBytes(),
+                                Lifetime.NAMESPACE));
+        try {
+            new PodInterface(
+                            spec.device(),
+                            address(spec, true),
+                            address(spec, false),
+                            IPV4_GATEWAY,
+                            IPV6_GATEWAY)
+                    .apply(namespace);
+            return tap;
+        } catch (final LinuxException e) {
+            tap.release();
+            throw e;
         }
     }
 
@@ -115,32 +118,20 @@ final class TapPorts implements PortFactory {
                 .orElse(null);
     }
 
-    /** The namespace, if it is there now. */
+    /**
+     * The namespace, if it is there now. A name or path that does not lead to a namespace may be in
+     * the making: {@code ip netns add} makes a file first, and then mounts the namespace over it.
+     */
     private static NetworkNamespace resolve(final EndpointSpec spec) throws AttachException {
         final String given = spec.networkNamespace();
-        if (given.startsWith(PID_PREFIX)) {
-            final long pid = Long.parseLong(given.substring(PID_PREFIX.length()));
-            if (!Files.exists(Path.of("/proc/" + pid))) {
-                throw new AttachException(
-                        Cause.NAMESPACE_MISSING, "no process has the number %d".formatted(pid));
-            }
-            return NetworkNamespace.ofProcess(pid);
+        try {
+            return given.startsWith(PID_PREFIX)
+                    ? NetworkNamespace.ofProcess(
+                            Long.parseLong(given.substring(PID_PREFIX.length())))
+                    : NetworkNamespace.of(given);
+        } catch (final LinuxException e) {
+            throw new AttachException(Cause.NAMESPACE_MISSING, String.valueOf(e.getMessage()));
         }
-        if (given.startsWith("/")) {
-            if (!Files.exists(Path.of(given))) {
-                throw new AttachException(
-                        Cause.NAMESPACE_MISSING,
-                        "network namespace %s: no such file".formatted(given));
-            }
-            return NetworkNamespace.atPath(Path.of(given));
-        }
-        if (NAMED_NAMESPACES.stream().noneMatch(folder -> Files.exists(folder.resolve(given)))) {
-            throw new AttachException(
-                    Cause.NAMESPACE_MISSING,
-                    "network namespace %s is not there yet: ip netns add %s"
-                            .formatted(given, given));
-        }
-        return NetworkNamespace.named(given);
     }
 
     @Override

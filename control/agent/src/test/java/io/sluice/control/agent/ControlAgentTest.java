@@ -160,6 +160,15 @@ class ControlAgentTest {
     }
 
     @Test
+    void whatChangesNothingMakesNoNewRevision() {
+        sluice.folder(pod("a"), pod("b"));
+        control.apply("-", denyAll("p"), ChangeMode.CHANGE);
+        control.apply("-", denyAll("p"), ChangeMode.CHANGE);
+
+        assertThat(control.status().policyRevision()).isEqualTo(2);
+    }
+
+    @Test
     void aDryRunChangesNothing() {
         sluice.folder(pod("a"), pod("b"));
         assertThat(control.apply("-", denyAll("p"), ChangeMode.DRY_RUN)).hasSize(1);

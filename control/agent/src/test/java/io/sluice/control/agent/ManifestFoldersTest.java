@@ -117,6 +117,17 @@ class ManifestFoldersTest {
     }
 
     @Test
+    void aRootThatWasNeverThereIsAnError() {
+        final Path nowhere = folder.resolve("nowhere");
+        final ManifestFolders one = new ManifestFolders(List.of(nowhere));
+        one.scan();
+
+        assertThat(one.problems())
+                .extracting(Problem::toString)
+                .containsExactly(nowhere + ": no such file or folder");
+    }
+
+    @Test
     void aFileThatIsReplacedByARenameIsReadAgain() throws IOException {
         write("a.yaml", pod("a"));
         folders.scan();

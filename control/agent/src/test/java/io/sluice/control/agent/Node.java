@@ -208,12 +208,6 @@ final class Node implements AutoCloseable {
             return awaitEnd();
         }
 
-        /** SIGKILL, and the wait for the end. */
-        void kill() throws InterruptedException {
-            process.destroyForcibly();
-            awaitEnd();
-        }
-
         int awaitEnd() throws InterruptedException {
             if (!process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
                 throw new AssertionError("the daemon did not end:\n" + log());
