@@ -44,7 +44,7 @@ final class Datapath {
     private final Packet packet = new Packet();
     private final HeaderParser headers = new HeaderParser();
     private final SwitchResponder responder;
-    private final SourceGuard guard = new SourceGuard();
+    private final AddressGuard guard;
     private final FragmentTracker fragments;
     private final Conntrack conntrack;
     private final Forwarder forwarder;
@@ -67,6 +67,7 @@ final class Datapath {
             final FlowEvents events,
             final Arena arena) {
         this.responder = new SwitchResponder(gateway, ports, counters);
+        this.guard = new AddressGuard(gateway);
         this.fragments = new FragmentTracker(fragmentTable);
         this.conntrack = conntrack;
         this.forwarder = new Forwarder(gateway, ports, counters, arena);
@@ -123,7 +124,7 @@ final class Datapath {
             return reason;
         }
 
-        packet.conntrackState = track(nowNs);
+        packet.conntrackState = track(sender, nowNs);
         return switch (packet.conntrackState) {
             case NEW -> openFlow(sender, tables, nowNs);
             case ESTABLISHED, REPLY, RELATED ->
@@ -140,13 +141,17 @@ final class Datapath {
     }
 
     /**
-     * An ICMP error is about the flow of the packet it quotes, if it goes to that packet's sender.
-     * ICMP messages that stand alone have no flow: their tuple, without an identifier, could be
-     * mistaken for that of an echo.
+     * An ICMP error is about the flow of the packet it quotes, if it goes to that packet's sender,
+     * and comes from its receiver or from a router: there are none among the workloads. ICMP
+     * messages that stand alone have no flow: their tuple, without an identifier, could be mistaken
+     * for that of an echo.
      */
-    private ConntrackState track(final long nowNs) {
+    private ConntrackState track(final Endpoint sender, final long nowNs) {
         if (packet.quotesPacket) {
-            return packet.quotesItsReceiver()
+            final boolean credible =
+                    packet.quotesItsReceiver()
+                            && (sender.kind() == Endpoint.Kind.UPLINK || packet.quotesItsSender());
+            return credible
                     ? conntrack.lookupRelated(packet.quoted, nowNs)
                     : ConntrackState.INVALID;
         }
@@ -170,7 +175,8 @@ final class Datapath {
         }
 
         if (packet.standsAlone) {
-            return forwarder.forward(packet, sender, receiver, nowNs);
+            final DropReason stopped = forwarder.forward(packet, sender, receiver, nowNs);
+            return stopped == NONE ? tell(nowNs) : stopped;
         }
         final @Nullable FlowEntry flow = conntrack.create(packet.tuple, packet.tcpFlags, nowNs);
         if (flow == null) {
@@ -179,8 +185,13 @@ final class Datapath {
         recordVerdict(flow, NONE);
         flow.recordSides(
                 packet.inPort, packet.sourceIdentity, packet.outPort, packet.destinationIdentity);
+        final DropReason stopped = passOn(sender, receiver, nowNs);
+        return stopped == NONE ? tell(nowNs) : stopped;
+    }
+
+    private DropReason tell(final long nowNs) {
         events.opened(packet, nowNs);
-        return passOn(sender, receiver, nowNs);
+        return NONE;
     }
 
     /**
@@ -190,9 +201,9 @@ final class Datapath {
      */
     private DropReason continueFlow(
             final FlowEntry flow, final Endpoint sender, final Tables tables, final long nowNs) {
-        if (flow.policyRevision() != tables.policyRevision()
-                || flow.verdict() == FlowVerdict.DENY) {
-            judgeAgain(flow, tables, nowNs);
+        final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
+        if (wasDenied || flow.policyRevision() != tables.policyRevision()) {
+            judgeAgain(flow, tables);
         }
 
         // An ICMP error travels against the packet it quotes.
@@ -209,17 +220,17 @@ final class Datapath {
         if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
             return STALE_OR_UNROUTABLE_IP;
         }
-        return passOn(sender, tables.endpoint(packet.outPort), nowNs);
+        final DropReason stopped = passOn(sender, tables.endpoint(packet.outPort), nowNs);
+        return wasDenied && stopped == NONE ? tell(nowNs) : stopped;
     }
 
     /** Both sides as the tables know them now; the flow's verdict is what policy says now. */
-    private void judgeAgain(final FlowEntry flow, final Tables tables, final long nowNs) {
+    private void judgeAgain(final FlowEntry flow, final Tables tables) {
         flow.initiatorTuple(initiatorTuple);
         identify(initiatorTuple, tables.ipcache());
         flow.recordSides(
                 initiatorPort, packet.sourceIdentity, responderPort, packet.destinationIdentity);
 
-        final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
         final DropReason denied =
                 judge(
                         initiatorTuple,
@@ -227,9 +238,6 @@ final class Datapath {
                         tables.endpoint(initiatorPort),
                         tables.endpoint(responderPort));
         recordVerdict(flow, denied);
-        if (wasDenied && denied == NONE) {
-            events.opened(packet, nowNs);
-        }
     }
 
     /** Who the two sides are, and which ports lead to them: the longest prefixes say. */

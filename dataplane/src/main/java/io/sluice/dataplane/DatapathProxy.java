@@ -43,6 +43,11 @@ public final class DatapathProxy {
      * @param index unused so far, 0 to {@link ForwardingLoop#PORTS_MAX} - 1
      */
     public CompletableFuture<Void> addPort(final int index, final Port port) {
+        if (index < 0 || index >= ForwardingLoop.PORTS_MAX) {
+            return CompletableFuture.failedFuture(
+                    new IllegalArgumentException(
+                            "port index " + index + ": 0 to " + (ForwardingLoop.PORTS_MAX - 1)));
+        }
         final CompletableFuture<Void> done = new CompletableFuture<>();
         return offer(new AddPort(index, port, done), done);
     }

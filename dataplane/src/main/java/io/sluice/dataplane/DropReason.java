@@ -51,6 +51,11 @@ public enum DropReason {
             Severity.MALFORMED,
             "a later fragment came without its first fragment, which names the ports"),
     POLICY_DENY(181, Severity.POLICY, "a policy rule denies the connection"),
+    AUTH_REQUIRED(
+            189,
+            Severity.POLICY,
+            "the rule that matches asks for mutual authentication, which this version cannot do, so"
+                    + " it allows nothing"),
     TTL_EXCEEDED(
             196, Severity.PATH, "the TTL or hop limit ran out at the switch; the sender was told"),
     EP_NOT_READY(

@@ -22,7 +22,7 @@ final class IcmpErrors {
     private final LaneCounters counters;
     private final MemorySegment message;
     private final Ipv6Extensions extensions = new Ipv6Extensions();
-    private final IcmpErrorBudget budget = new IcmpErrorBudget();
+    private final IcmpErrorBudgets budgets = new IcmpErrorBudgets();
 
     IcmpErrors(
             final Gateway gateway,
@@ -48,7 +48,7 @@ final class IcmpErrors {
             final long nowNs) {
         if (sender.kind() == Endpoint.Kind.NONE
                 || !mayAnswer(error, packet)
-                || !budget.take(nowNs)) {
+                || !budgets.take(packet.inPort, nowNs)) {
             return;
         }
         final MemorySegment frame = packet.memory();

@@ -23,11 +23,7 @@ public final class Lane implements AutoCloseable {
     /** Turns without work before the lane sleeps: some 2 us, of one system call each. */
     private static final int SPIN_TURNS = 4;
 
-    /**
-     * Longest sleep: conntrack expiry goes on without packets. 10 ms and 64 slots a turn visit a
-     * table of 2 M slots once in 5 minutes when nothing else happens; what is looked up is checked
-     * for expiry on the spot.
-     */
+    /** Longest sleep: conntrack expiry goes on without packets, a step every 10 ms. */
     private static final int SLEEP_MS_MAX = 10;
 
     private final ForwardingLoop loop;

@@ -170,6 +170,12 @@ public final class Packet {
                 && quoted.sourceHigh == tuple.destinationHigh;
     }
 
+    /** Whether an ICMP error comes from the receiver of the packet it quotes, not from a router. */
+    boolean quotesItsSender() {
+        return quoted.destinationLow == tuple.sourceLow
+                && quoted.destinationHigh == tuple.sourceHigh;
+    }
+
     /** Whether the frame carries IPv4; meaningless before ADDRESSES. */
     public boolean isIpv4() {
         return etherType == Ethernet.IPV4;

@@ -200,6 +200,35 @@ class DatapathTest {
     }
 
     @Test
+    void dropsWhatTheUplinkSendsFromTheGatewaysOrAnUnusedPoolAddress() {
+        sluice.fromUplink(
+                Frames.udp(new Host(NODE.mac(), "169.254.1.1"), 1, B, 53, 10),
+                Frames.udp(new Host(NODE.mac(), "10.244.0.77"), 1, B, 53, 10));
+
+        assertThat(sluice.drops(DropReason.INVALID_SOURCE_IP)).isEqualTo(2);
+        assertThat(sluice.sentTo(sluice.b)).isEmpty();
+    }
+
+    @Test
+    void dropsWhatIsForAnAddressThatEveryHostTakesForItsOwn() {
+        sluice.fromA(
+                Frames.udp(A, 1, new Host(0, "127.0.0.1"), 53, 10),
+                Frames.udp(A, 1, new Host(0, "0.0.0.0"), 53, 10),
+                Frames.udp(A6, 1, new Host(0, "::1"), 53, 10),
+                Frames.udp(A6, 1, new Host(0, "fe80::53:4cff:fe00:2"), 53, 10));
+
+        assertThat(sluice.drops(DropReason.STALE_OR_UNROUTABLE_IP)).isEqualTo(4);
+        assertThat(sluice.sentTo(sluice.uplink)).isEmpty();
+    }
+
+    @Test
+    void letsTheMetadataAddressTravel() {
+        sluice.fromA(Frames.udp(A, 1, new Host(0, "169.254.169.254"), 80, 10));
+
+        assertThat(sluice.sentTo(sluice.uplink)).hasSize(1);
+    }
+
+    @Test
     void carriesTheWorldThroughTheUplinkBothWays() {
         sluice.fromA(Frames.tcp(A, 4000, OUTSIDER, 443, SYN, 0));
         final List<byte[]> out = sluice.sentTo(sluice.uplink);
@@ -352,6 +381,26 @@ class DatapathTest {
         sluice.fromB(Frames.icmpError(B, A, 3, 3, Frames.udp(A, 4001, B, 53, 10)));
         sluice.fromB(Frames.icmpError(B, NODE, 3, 3, question));
         assertThat(sluice.drops(DropReason.UNKNOWN_CONNECTION_TRACKING_STATE)).isEqualTo(2);
+    }
+
+    @Test
+    void dropsAnIcmpErrorOfAWorkloadAboutSomebodyElsesFlow() {
+        final byte[] question = Frames.udp(B, 4000, OUTSIDER, 53, 10);
+        sluice.fromB(question);
+
+        sluice.fromA(Frames.icmpError(A, B, 3, 4, question));
+        assertThat(sluice.sentTo(sluice.b)).isEmpty();
+
+        sluice.fromUplink(Frames.icmpError(NODE, B, 11, 0, question));
+        assertThat(sluice.sentTo(sluice.b)).as("a router on the way").hasSize(1);
+    }
+
+    @Test
+    void tellsOfAFlowOnlyWhenItsPacketHasLeft() {
+        sluice.withMtuOfB(1400);
+        sluice.fromA(Frames.udp(A, 4000, B, 53, 1450));
+
+        assertThat(sluice.events).containsExactly("dropped FRAGMENTATION_NEEDED rule 0");
     }
 
     @Test

@@ -63,12 +63,13 @@ public final class Poller implements AutoCloseable {
      * Waits until a watched descriptor is ready or {@link #wake} was called.
      *
      * @param timeoutMs longest wait in milliseconds, 0 to only look
-     * @return watched descriptors that are ready; 0 after the timeout, a wake-up or a signal
+     * @return watched descriptors that are ready; 0 after the timeout, a wake-up or a signal, and
+     *     while the kernel is out of memory
      */
     public int await(final int timeoutMs) {
         final int ready = Libc.poll(polled.address(), watched + 1L, timeoutMs);
         if (ready < 0) {
-            if (Errno.EINTR.is(ready)) {
+            if (Errno.EINTR.is(ready) || Errno.ENOMEM.is(ready)) {
                 return 0;
             }
             throw LinuxException.of("poll " + watched + " ports", ready);

@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.policy.IpAddress;
+import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.net.NetworkInterface;
 import java.net.SocketException;
@@ -14,14 +15,15 @@ final class NodeAddresses {
     private NodeAddresses() {}
 
     /**
-     * All addresses of all devices but those that never leave their link; the uplink's are among
-     * them.
+     * All addresses of all devices but loopback and IPv6 link-local ones, which the switch does not
+     * let travel; the uplink's are among them. IPv4 link-local ones do travel.
      */
     static Set<IpAddress> now() throws SocketException {
         final Set<IpAddress> addresses = new TreeSet<>();
         NetworkInterface.networkInterfaces()
                 .flatMap(NetworkInterface::inetAddresses)
-                .filter(address -> !address.isLoopbackAddress() && !address.isLinkLocalAddress())
+                .filter(address -> !address.isLoopbackAddress())
+                .filter(address -> address instanceof Inet4Address || !address.isLinkLocalAddress())
                 .forEach(address -> addresses.add(of(address)));
         return addresses;
     }

@@ -194,9 +194,8 @@ final class PolicyTables {
             case NONE -> PolicyEntry.allow(rule);
             case POLICY_DENIED -> PolicyEntry.deny(DropReason.POLICY_DENIED.code(), rule);
             case POLICY_DENY -> PolicyEntry.deny(DropReason.POLICY_DENY.code(), rule);
-            // The lane knows no authentication: what asks for it is as closed as L7.
-            case AUTH_REQUIRED, L7_NOT_ENFORCEABLE ->
-                    PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
+            case AUTH_REQUIRED -> PolicyEntry.deny(DropReason.AUTH_REQUIRED.code(), rule);
+            case L7_NOT_ENFORCEABLE -> PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
         };
     }
 
