@@ -25,6 +25,7 @@ record PeerFacts(
     static final String NAMESPACE_LABEL_PREFIX = "io.cilium.k8s.namespace.labels.";
     static final String CLUSTER_KEY = "io.cilium.k8s.policy.cluster";
     static final String SERVICE_ACCOUNT_KEY = "io.cilium.k8s.policy.serviceaccount";
+    private static final String DERIVED_KEY_PREFIX = "io.cilium.k8s.";
 
     /** What a peer is, as far as prefixes are allowed to match it. */
     enum Kind {
@@ -41,6 +42,15 @@ record PeerFacts(
         labels = Map.copyOf(labels);
         ports = Set.copyOf(ports);
         prefixes = Set.copyOf(prefixes);
+    }
+
+    /**
+     * Whether a label key speaks of what surrounds a pod: its namespace, cluster, service account.
+     * Who may label a pod must not speak for these, so a pod's own label with such a key is not
+     * seen (Cilium: {@code filterPodLabels}).
+     */
+    static boolean isDerivedKey(final String bareKey) {
+        return bareKey.startsWith(DERIVED_KEY_PREFIX) || bareKey.equals(NAMESPACE_KEY);
     }
 
     /** Labels as {@code source:key=value}, sorted; the value is left out if empty. */

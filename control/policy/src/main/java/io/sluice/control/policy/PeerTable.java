@@ -93,7 +93,14 @@ final class PeerTable {
     private Map<String, String> podLabels(final Pod pod) {
         final String namespace = pod.meta().namespace();
         final Map<String, String> labels = new TreeMap<>();
-        pod.meta().labels().forEach((k, v) -> labels.put(LabelMatch.SOURCE_K8S + k, v));
+        pod.meta()
+                .labels()
+                .forEach(
+                        (key, value) -> {
+                            if (!PeerFacts.isDerivedKey(key)) {
+                                labels.put(LabelMatch.SOURCE_K8S + key, value);
+                            }
+                        });
         namespaceLabels
                 .computeIfAbsent(namespace, world::namespaceLabels)
                 .forEach(
