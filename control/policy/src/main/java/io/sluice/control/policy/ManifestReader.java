@@ -18,10 +18,10 @@ import java.util.function.BiFunction;
  * <p>Policy kinds are read strictly: a field that is unknown, of the wrong type or of a value out
  * of range refuses the object, because a restriction that is skipped silently lets traffic through
  * that its author believes stopped. Kinds that describe the world (pods, nodes, services) have
- * hundreds of fields that policy never looks at; of those only the fields used are checked. Objects
- * that could not restrict traffic anyhow (deployments, secrets, kinds of other projects) are left
- * out with a warning, so that a folder made for a cluster can be used as it is; an unknown kind in
- * a group that holds policies is an error.
+ * hundreds of fields that policy never looks at; of those only {@code metadata} and the fields used
+ * are checked. Objects that could not restrict traffic anyhow (deployments, secrets, kinds of other
+ * projects) are left out with a warning, so that a folder made for a cluster can be used as it is;
+ * an unknown kind in a group that holds policies is an error.
  *
  * <p>All problems are reported, not the first only, and an object with an error is left out whole.
  *
@@ -34,7 +34,6 @@ public final class ManifestReader {
             Set<String> versions,
             String name,
             boolean namespaced,
-            boolean strict,
             BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
         String apiVersions() {
             return String.join(
@@ -67,13 +66,11 @@ public final class ManifestReader {
                             Set.of("v1"),
                             "NetworkPolicy",
                             true,
-                            true,
                             NetworkPolicyReader::read),
                     new Kind(
                             "cilium.io",
                             Set.of("v2"),
                             "CiliumNetworkPolicy",
-                            true,
                             true,
                             CiliumPolicyReader::read),
                     new Kind(
@@ -81,14 +78,12 @@ public final class ManifestReader {
                             Set.of("v2"),
                             "CiliumClusterwideNetworkPolicy",
                             false,
-                            true,
                             CiliumPolicyReader::read),
                     new Kind(
                             "cilium.io",
                             Set.of("v2", "v2alpha1"),
                             "CiliumCIDRGroup",
                             false,
-                            true,
                             ManifestReader::readCidrGroup));
 
     /** Groups whose every kind may restrict traffic, beside those of {@link #KINDS}. */
@@ -131,7 +126,7 @@ public final class ManifestReader {
             final String name,
             final boolean namespaced,
             final BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
-        return new Kind(group, Set.of("v1"), name, namespaced, false, reader);
+        return new Kind(group, Set.of("v1"), name, namespaced, reader);
     }
 
     /**
@@ -263,21 +258,21 @@ public final class ManifestReader {
         final String namespace = readNamespace(meta, kind);
         final Map<String, String> labels = readLabels(meta);
         final Map<String, String> annotations = values(meta.stringMap("annotations"));
-        if (kind.strict) {
-            meta.ignore(
-                    "uid",
-                    "resourceVersion",
-                    "generation",
-                    "generateName",
-                    "creationTimestamp",
-                    "deletionTimestamp",
-                    "deletionGracePeriodSeconds",
-                    "managedFields",
-                    "ownerReferences",
-                    "finalizers",
-                    "selfLink");
-            meta.rejectOthers();
-        }
+        // The same few fields for every kind; a slip among them (a namespace, a label) moves an
+        // object to where nobody looks for it, so it is an error for the lenient kinds as well.
+        meta.ignore(
+                "uid",
+                "resourceVersion",
+                "generation",
+                "generateName",
+                "creationTimestamp",
+                "deletionTimestamp",
+                "deletionGracePeriodSeconds",
+                "managedFields",
+                "ownerReferences",
+                "finalizers",
+                "selfLink");
+        meta.rejectOthers();
         return new ObjectMeta(
                 new ObjectRef(kind.name, namespace, name),
                 apiVersion,
