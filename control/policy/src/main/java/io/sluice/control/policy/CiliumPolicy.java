@@ -176,8 +176,9 @@ public record CiliumPolicy(ObjectMeta meta, List<Rule> rules) implements KubeObj
      *
      * @param ports the ports; empty means every port of every protocol
      * @param restriction what, beyond the port, the item asks for
+     * @param where its place
      */
-    public record PortRule(List<Port> ports, Restriction restriction) {}
+    public record PortRule(List<Port> ports, Restriction restriction, SourceLocation where) {}
 
     /**
      * What an item of {@code toPorts} asks for that needs a proxy. Until a proxy is there, such an
@@ -202,6 +203,20 @@ public record CiliumPolicy(ObjectMeta meta, List<Rule> rules) implements KubeObj
 
         public String field() {
             return field;
+        }
+
+        /** Whether it is L7 rules: a port has one parser for them. */
+        public boolean isL7() {
+            return this == HTTP || this == KAFKA || this == DNS || this == L7PROTO;
+        }
+
+        /**
+         * Whether the item allows all of its ports nevertheless. In a direction that does not
+         * isolate, Cilium adds "and all the rest" to HTTP, Kafka and DNS rules, so that they only
+         * observe; server names, TLS contexts and listeners it enforces there as well.
+         */
+        public boolean isWidened(final boolean defaultDeny) {
+            return !defaultDeny && (this == HTTP || this == KAFKA || this == DNS);
         }
     }
 

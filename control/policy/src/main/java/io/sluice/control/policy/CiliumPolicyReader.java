@@ -19,6 +19,8 @@ import io.sluice.control.policy.CiliumPolicy.PeerNames;
 import io.sluice.control.policy.CiliumPolicy.PeerNodes;
 import io.sluice.control.policy.CiliumPolicy.PeerServices;
 import io.sluice.control.policy.CiliumPolicy.Peers;
+import io.sluice.control.policy.CiliumPolicy.Port;
+import io.sluice.control.policy.CiliumPolicy.PortRange;
 import io.sluice.control.policy.CiliumPolicy.PortRule;
 import io.sluice.control.policy.CiliumPolicy.Rule;
 import io.sluice.control.policy.CiliumPolicy.ServiceLabels;
@@ -178,11 +180,61 @@ final class CiliumPolicyReader {
         for (final Fields fields : spec.objects(allowVerb.field)) {
             allow.add(readEntry(fields, allowVerb, defaultDeny));
         }
+        rejectParserConflicts(spec, allowVerb, allow);
         final List<Entry> deny = new ArrayList<>();
         for (final Fields fields : spec.objects(denyVerb.field)) {
             deny.add(readEntry(fields, denyVerb, defaultDeny));
         }
         return new Side(defaultDeny, List.copyOf(allow), List.copyOf(deny));
+    }
+
+    /** A port has one parser: two that are asked for at once are the author's to sort out. */
+    private static void rejectParserConflicts(
+            final Fields spec, final Verb verb, final List<Entry> entries) {
+        final List<L7Item> seen = new ArrayList<>();
+        for (final Entry entry : entries) {
+            for (final PortRule rule : entry.ports()) {
+                if (rule.restriction().isL7()) {
+                    final L7Item item = new L7Item(entry.peers(), rule);
+                    seen.stream()
+                            .filter(item::conflictsWith)
+                            .findFirst()
+                            .ifPresent(
+                                    other ->
+                                            spec.errorAt(
+                                                    rule.where(),
+                                                    spec.path(verb.field),
+                                                    "cannot merge conflicting L7 parsers: "
+                                                            + rule.restriction().field()
+                                                            + " here and "
+                                                            + other.rule.restriction().field()
+                                                            + " at "
+                                                            + other.rule.where()
+                                                            + " for the same peers and port"));
+                    seen.add(item);
+                }
+            }
+        }
+    }
+
+    /** An item of {@code toPorts} with L7 rules, and whom it is about. */
+    private record L7Item(Peers peers, PortRule rule) {
+        boolean conflictsWith(final L7Item other) {
+            return rule.restriction() != other.rule.restriction()
+                    && peers.equals(other.peers)
+                    && rule.ports().stream()
+                            .anyMatch(
+                                    port ->
+                                            other.rule.ports().stream()
+                                                    .anyMatch(taken -> overlap(port, taken)));
+        }
+
+        private static boolean overlap(final Port one, final Port other) {
+            if (one instanceof final PortRange a && other instanceof final PortRange b) {
+                return a.protocol() == b.protocol() && a.from() <= b.to() && b.from() <= a.to();
+            }
+            return one.equals(other);
+        }
     }
 
     private static Entry readEntry(
@@ -282,9 +334,18 @@ final class CiliumPolicyReader {
         if (fields.has(prefix + "Groups")) {
             written.add(prefix + "Groups");
             fields.objects(prefix + "Groups");
-            fields.warning(
-                    prefix + "Groups",
-                    "not enforced yet: groups of cloud providers: the rule matches nothing");
+            if (verb.isDeny()) {
+                fields.error(
+                        prefix + "Groups",
+                        "Forbidden: groups of cloud providers are not read: a deny rule about them"
+                                + " would deny nothing: list the prefixes in "
+                                + prefix
+                                + "CIDRSet");
+            } else {
+                fields.warning(
+                        prefix + "Groups",
+                        "not enforced yet: groups of cloud providers: the rule matches nothing");
+            }
             found.add(new PeerGroups());
         }
         if (verb.direction == PolicyDirection.EGRESS && fields.has("toServices")) {

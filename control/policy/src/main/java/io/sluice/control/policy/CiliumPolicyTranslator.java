@@ -177,8 +177,7 @@ final class CiliumPolicyTranslator {
         if (authenticated) {
             return PolicyEntry.deny(PolicyEntry.Reason.AUTH_REQUIRED, author);
         }
-        // A policy that does not isolate only observes: Cilium adds a rule that allows the rest.
-        return restriction == Restriction.NONE || !defaultDeny
+        return restriction == Restriction.NONE || restriction.isWidened(defaultDeny)
                 ? PolicyEntry.allow(author)
                 : PolicyEntry.deny(PolicyEntry.Reason.L7_NOT_ENFORCEABLE, author);
     }
@@ -337,12 +336,18 @@ final class CiliumPolicyTranslator {
         final List<PeerMatch.Term> terms = new ArrayList<>();
         for (final CidrRule rule : rules) {
             for (final Cidr cidr : prefixes(policy, rule)) {
-                final List<Cidr> except = rule.except().stream().filter(cidr::contains).toList();
+                final List<Cidr> except =
+                        rule.except().stream().filter(taken -> overlap(cidr, taken)).toList();
                 terms.add(new PeerMatch.InPrefix(cidr, except, Set.copyOf(cidrKinds)));
                 warnIfCovered(policy, entry, cidr, except);
             }
         }
         return anyOf(terms);
+    }
+
+    /** Of two prefixes that share an address one contains the other, whichever is wider. */
+    private static boolean overlap(final Cidr one, final Cidr other) {
+        return one.contains(other) || other.contains(one);
     }
 
     private List<Cidr> prefixes(final CiliumPolicy policy, final CidrRule rule) {

@@ -110,12 +110,12 @@ final class CiliumPortReader {
                     firstWord(restriction.field()),
                     "not enforced yet: "
                             + restriction.field()
-                            + (defaultDeny
-                                    ? ": these ports are denied to what the rule would let through"
-                                            + " in part"
-                                    : ": the rule does not isolate, so it allows these ports"));
+                            + (restriction.isWidened(defaultDeny)
+                                    ? ": the rule does not isolate, so it allows these ports"
+                                    : ": these ports are denied to what the rule would let through"
+                                            + " in part"));
         }
-        return new PortRule(List.copyOf(ports), restriction);
+        return new PortRule(List.copyOf(ports), restriction, fields.where());
     }
 
     private static String firstWord(final String field) {
@@ -255,9 +255,9 @@ final class CiliumPortReader {
                 fields.error(
                         "serverNames", "Forbidden: with L7 rules only if terminatingTLS is given");
             }
-            return rules;
         }
-        return restriction;
+        // The narrower of the two counts: nothing ever widens a TLS context or a server name.
+        return restriction == Restriction.NONE ? rules : restriction;
     }
 
     private static void readListener(final Fields listener) {
@@ -319,6 +319,10 @@ final class CiliumPortReader {
             found.add(Restriction.L7PROTO);
         }
         rules.get().ignore("l7");
+        if (rules.get().has("l7") && !found.contains(Restriction.L7PROTO)) {
+            rules.get()
+                    .error("l7", "'l7' may only be specified when a 'l7proto' is also specified");
+        }
         rules.get().rejectOthers();
         if (found.size() > 1) {
             rules.get().error("multiple L7 protocol rule types specified in single rule");
@@ -424,7 +428,7 @@ final class CiliumPortReader {
             readIcmpType(item).ifPresent(ports::add);
         }
         icmp.rejectOthers();
-        return new PortRule(List.copyOf(ports), Restriction.NONE);
+        return new PortRule(List.copyOf(ports), Restriction.NONE, icmp.where());
     }
 
     private static Optional<Port> readIcmpType(final Fields item) {
