@@ -1,5 +1,7 @@
 package io.sluice.control.agent;
 
+import java.util.List;
+
 /**
  * What became of one object.
  *
@@ -8,8 +10,23 @@ package io.sluice.control.agent;
  * @param namespace empty for a cluster-wide kind
  * @param name of the object
  * @param outcome what happened
+ * @param warnings what the reader says of the object: one line each, what it does not do
  */
-public record ObjectChange(String resource, String namespace, String name, Outcome outcome) {
+public record ObjectChange(
+        String resource, String namespace, String name, Outcome outcome, List<String> warnings) {
+    public ObjectChange {
+        warnings = List.copyOf(warnings);
+    }
+
+    /** An object about which there is nothing to say. */
+    public ObjectChange(
+            final String resource,
+            final String namespace,
+            final String name,
+            final Outcome outcome) {
+        this(resource, namespace, name, outcome, List.of());
+    }
+
     /** What happened to an object; the constant's text is kubectl's word. */
     public enum Outcome {
         CREATED("created"),

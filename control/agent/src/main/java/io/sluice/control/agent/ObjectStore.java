@@ -10,7 +10,6 @@ import io.sluice.control.policy.Problem;
 import io.sluice.control.policy.ReadResult;
 import io.sluice.control.policy.SourceLocation;
 import java.io.IOException;
-import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -23,22 +22,31 @@ import java.util.TreeMap;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.schema.CoreSchema;
 
 /**
  * All objects in force: those of the watched folders, and those that were applied.
  *
  * <p>Every object has one owner. A folder's object is changed by editing its file; an applied one
  * by {@code apply} and {@code delete}, and it is kept as a file of the state folder, {@code
- * objects/Kind--namespace--name.yaml}, so that it is there after a restart. Where a folder brings
- * an object that was applied before, the folder's is in force and {@link #problems} says so.
+ * objects/Kind_namespace_name.yaml} (no name can hold an underscore), so that it is there after a
+ * restart. What is kept is read back before it replaces anything: an object that would not come
+ * back as it was applied is refused. Where a folder brings an object that was applied before, the
+ * folder's is in force and {@link #problems} says so.
  *
  * <p>Thread: control.
  */
 final class ObjectStore {
+    /** Longest name of a file on any file system in use, less what {@link StateFiles} adds. */
+    private static final int FILE_NAME_BYTES_MAX = 255 - ".".length() - ".new".length();
+
+    /** An applied object as its file holds it, and what the reader says it does not do. */
+    private record Kept(KubeObject object, List<Problem> warnings) {}
+
     private final Path folder;
     private List<KubeObject> folderObjects = List.of();
     private List<Problem> folderProblems = List.of();
-    private final Map<ObjectRef, KubeObject> applied = new TreeMap<>();
+    private final Map<ObjectRef, Kept> applied = new TreeMap<>();
 
     private ObjectStore(final Path folder) {
         this.folder = folder;
@@ -57,18 +65,32 @@ final class ObjectStore {
             Files.createDirectories(folder);
             try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "[!.]*.yaml")) {
                 for (final Path file : files) {
-                    final ReadResult result =
-                            ManifestReader.read(file.toString(), Files.readString(file));
-                    if (result.hasErrors()) {
-                        throw new StartupException(errors(result));
-                    }
-                    result.objects().forEach(object -> store.applied.put(object.ref(), object));
+                    store.loadFile(file);
                 }
             }
             return store;
         } catch (final IOException e) {
             throw new StartupException("%s: %s".formatted(folder, e), e);
         }
+    }
+
+    private void loadFile(final Path file) throws IOException, StartupException {
+        final ReadResult result = ManifestReader.read(file.toString(), Files.readString(file));
+        if (result.hasErrors()) {
+            throw new StartupException(errors(result));
+        }
+        if (result.objects().size() != 1) {
+            throw new StartupException(
+                    "%s: holds %d objects: one is expected in each file of this folder"
+                            .formatted(file, result.objects().size()));
+        }
+        final KubeObject object = result.objects().getFirst();
+        if (!file.equals(file(object.ref()))) {
+            throw new StartupException(
+                    "%s: holds %s: rename it to %s, or delete it"
+                            .formatted(file, object.ref(), file(object.ref()).getFileName()));
+        }
+        applied.put(object.ref(), new Kept(object, result.problems()));
     }
 
     private static String errors(final ReadResult result) {
@@ -94,6 +116,7 @@ final class ObjectStore {
         final List<KubeObject> all = new ArrayList<>(folderObjects);
         final Map<ObjectRef, KubeObject> owned = byRef(folderObjects);
         applied.values().stream()
+                .map(Kept::object)
                 .filter(object -> !owned.containsKey(object.ref()))
                 .forEach(all::add);
         return all;
@@ -105,17 +128,22 @@ final class ObjectStore {
         return byRef;
     }
 
-    /** What is wrong with files, and applied objects that a folder's object hides. */
+    /**
+     * What is wrong with files, what applied objects do not do, and applied objects that a folder's
+     * object hides.
+     */
     List<Problem> problems() {
         final List<Problem> problems = new ArrayList<>(folderProblems);
         final Map<ObjectRef, KubeObject> owned = byRef(folderObjects);
         applied.forEach(
-                (ref, object) -> {
+                (ref, kept) -> {
                     final KubeObject owner = owned.get(ref);
-                    if (owner != null) {
+                    if (owner == null) {
+                        problems.addAll(kept.warnings());
+                    } else {
                         problems.add(
                                 Problem.warning(
-                                        object.where(),
+                                        kept.object().where(),
                                         "",
                                         "%s was applied, but %s defines it: the file's is in force"
                                                 .formatted(ref, owner.where())));
@@ -128,7 +156,11 @@ final class ObjectStore {
     List<ObjectReport> reports() {
         final Map<ObjectRef, ObjectReport> reports = new TreeMap<>();
         applied.values()
-                .forEach(object -> reports.put(object.ref(), report(object, Origin.APPLIED)));
+                .forEach(
+                        kept ->
+                                reports.put(
+                                        kept.object().ref(),
+                                        report(kept.object(), Origin.APPLIED)));
         byRef(folderObjects)
                 .values()
                 .forEach(object -> reports.put(object.ref(), report(object, Origin.FOLDER)));
@@ -150,31 +182,97 @@ final class ObjectStore {
 
     /** As {@link ControlPlane#apply}. */
     List<ObjectChange> apply(final String source, final String text, final ChangeMode mode) {
-        final List<KubeObject> objects = read(source, text);
-        objects.forEach(this::refuseFolderObject);
+        final ReadResult result = read(source, text);
+        result.objects().forEach(this::refuseFolderObject);
+        final Map<ObjectRef, List<String>> warnings = warnings(result);
         final List<ObjectChange> changes = new ArrayList<>();
         final Map<Path, String> files = new LinkedHashMap<>();
-        for (final KubeObject object : objects) {
-            final KubeObject before = applied.get(object.ref());
+        final Map<ObjectRef, Kept> kept = new LinkedHashMap<>();
+        for (final KubeObject object : result.objects()) {
+            final ObjectRef ref = object.ref();
+            final Kept before = applied.get(ref);
             final Outcome outcome =
                     before == null
                             ? Outcome.CREATED
-                            : before.meta().manifest().equals(object.meta().manifest())
+                            : sameManifest(before.object(), object)
                                     ? Outcome.UNCHANGED
                                     : Outcome.CONFIGURED;
-            changes.add(change(object.ref(), outcome));
+            changes.add(change(ref, outcome, warnings.getOrDefault(ref, List.of())));
             if (outcome != Outcome.UNCHANGED) {
-                files.put(file(object.ref()), yaml(object.meta().manifest()));
+                final String own = yaml(object.meta().manifest());
+                kept.put(ref, readBack(object, own));
+                files.put(file(ref), own);
             }
         }
         if (mode == ChangeMode.CHANGE) {
-            keep(files);
+            write(files);
+            applied.putAll(kept);
         }
         return changes;
     }
 
-    /** Writes the objects' files and reads them back, so that their places are those files'. */
-    private void keep(final Map<Path, String> files) {
+    private static boolean sameManifest(final KubeObject one, final KubeObject other) {
+        return one.meta().manifest().equals(other.meta().manifest());
+    }
+
+    /**
+     * Warnings by the object they are about, which is the last that begins before their place. One
+     * about a document that was left out goes with the object before it, or with the first.
+     */
+    private static Map<ObjectRef, List<String>> warnings(final ReadResult result) {
+        final Map<ObjectRef, List<String>> warnings = new LinkedHashMap<>();
+        for (final Problem warning : result.problems()) {
+            KubeObject about = result.objects().getFirst();
+            for (final KubeObject object : result.objects()) {
+                if (isBefore(about.where(), object.where())
+                        && !isBefore(warning.where(), object.where())) {
+                    about = object;
+                }
+            }
+            warnings.computeIfAbsent(about.ref(), _ -> new ArrayList<>()).add(warning.toString());
+        }
+        return warnings;
+    }
+
+    private static boolean isBefore(final SourceLocation one, final SourceLocation other) {
+        return one.line() < other.line()
+                || (one.line() == other.line() && one.column() < other.column());
+    }
+
+    /**
+     * The object as its file will hold it, with its places there.
+     *
+     * @param text of the file, which is not written yet
+     */
+    private Kept readBack(final KubeObject object, final String text) {
+        final Path file = file(object.ref());
+        final int nameBytes = file.getFileName().toString().getBytes(StandardCharsets.UTF_8).length;
+        if (nameBytes > FILE_NAME_BYTES_MAX) {
+            throw new RequestException(
+                    Reason.INVALID,
+                    "%s: %s: namespace and name are too long to be kept: %d bytes more than a file's name can have"
+                            .formatted(
+                                    object.where(), object.ref(), nameBytes - FILE_NAME_BYTES_MAX));
+        }
+        final ReadResult back = ManifestReader.read(file.toString(), text);
+        if (back.hasErrors()
+                || back.objects().size() != 1
+                || !back.objects().getFirst().ref().equals(object.ref())
+                || !sameManifest(back.objects().getFirst(), object)) {
+            throw new RequestException(
+                    Reason.INVALID,
+                    "%s: %s cannot be kept: written to its file it would be read back as something else%s"
+                            .formatted(
+                                    object.where(),
+                                    object.ref(),
+                                    back.hasErrors()
+                                            ? ": " + errors(back).lines().findFirst().orElse("")
+                                            : ""));
+        }
+        return new Kept(back.objects().getFirst(), back.problems());
+    }
+
+    private void write(final Map<Path, String> files) {
         try {
             StateFiles.replaceAll(files);
         } catch (final IOException e) {
@@ -182,18 +280,12 @@ final class ObjectStore {
                     Reason.UNAVAILABLE,
                     "nothing was changed: %s cannot be written: %s".formatted(folder, e));
         }
-        files.forEach(
-                (file, text) -> {
-                    for (final KubeObject object :
-                            ManifestReader.read(file.toString(), text).objects()) {
-                        applied.put(object.ref(), object);
-                    }
-                });
     }
 
     /** As {@link ControlPlane#delete(String, String, ChangeMode)}. */
     List<ObjectChange> delete(final String source, final String text, final ChangeMode mode) {
-        final List<ObjectRef> refs = read(source, text).stream().map(KubeObject::ref).toList();
+        final List<ObjectRef> refs =
+                read(source, text).objects().stream().map(KubeObject::ref).toList();
         refs.forEach(this::requireApplied);
         final List<ObjectChange> changes = new ArrayList<>();
         for (final ObjectRef ref : refs) {
@@ -218,10 +310,10 @@ final class ObjectStore {
             }
             applied.remove(ref);
         }
-        return change(ref, Outcome.DELETED);
+        return change(ref, Outcome.DELETED, List.of());
     }
 
-    private static List<KubeObject> read(final String source, final String text) {
+    private static ReadResult read(final String source, final String text) {
         final ReadResult result = ManifestReader.read(source, text);
         if (result.hasErrors()) {
             throw new RequestException(Reason.INVALID, List.of(errors(result).split("\n")));
@@ -240,7 +332,7 @@ final class ObjectStore {
                                 .formatted(object.where(), object.ref(), first));
             }
         }
-        return result.objects();
+        return result;
     }
 
     private void refuseFolderObject(final KubeObject object) {
@@ -266,24 +358,30 @@ final class ObjectStore {
         }
     }
 
-    private static ObjectChange change(final ObjectRef ref, final Outcome outcome) {
+    private static ObjectChange change(
+            final ObjectRef ref, final Outcome outcome, final List<String> warnings) {
         return new ObjectChange(
-                ResourceKind.of(ref.kind()).resource(), ref.namespace(), ref.name(), outcome);
+                ResourceKind.of(ref.kind()).resource(),
+                ref.namespace(),
+                ref.name(),
+                outcome,
+                warnings);
     }
 
     private Path file(final ObjectRef ref) {
-        return folder.resolve(
-                String.join(
-                                "--",
-                                ref.kind(),
-                                URLEncoder.encode(ref.namespace(), StandardCharsets.UTF_8),
-                                URLEncoder.encode(ref.name(), StandardCharsets.UTF_8))
-                        + ".yaml");
+        return folder.resolve("%s_%s_%s.yaml".formatted(ref.kind(), ref.namespace(), ref.name()));
     }
 
-    /** Block-style YAML of plain maps, lists and scalars. */
+    /**
+     * Block-style YAML of plain maps, lists and scalars, with quotes around every text that the
+     * core schema, by which manifests are read, would take for something else.
+     */
     static String yaml(final Map<String, Object> manifest) {
-        return new Dump(DumpSettings.builder().setDefaultFlowStyle(FlowStyle.BLOCK).build())
+        return new Dump(
+                        DumpSettings.builder()
+                                .setDefaultFlowStyle(FlowStyle.BLOCK)
+                                .setSchema(new CoreSchema())
+                                .build())
                 .dumpToString(manifest);
     }
 }

@@ -18,6 +18,8 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ObjectStoreTest {
     @TempDir private Path folder;
@@ -49,6 +51,108 @@ class ObjectStoreTest {
                 .extracting(KubeObject::ref)
                 .extracting(ObjectRef::toString)
                 .containsExactly("NetworkPolicy shop/p", "Pod shop/a");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "True",
+                "01",
+                "010",
+                "0x1f",
+                "0o17",
+                "+1",
+                "1e3",
+                ".inf",
+                "~",
+                "null",
+                "<<",
+                "-1",
+                "1_000",
+                "yes",
+                "12:30:45",
+                ""
+            })
+    void aTextThatLooksLikeANumberOrATruthValueStaysText(final String value)
+            throws StartupException {
+        final String policy =
+                denyAll("p")
+                        .replace(
+                                "podSelector: {}",
+                                "podSelector: {matchExpressions: [{key: zone, operator: Exists}]}");
+        final String annotated =
+                policy.replace("name: p,", "name: p, annotations: {a: \"" + value + "\"},");
+        assertThat(apply(annotated)).extracting(ObjectChange::outcome).containsExactly(CREATED);
+
+        assertThat(store.objects()).hasSize(1);
+        assertThat(apply(annotated)).extracting(ObjectChange::outcome).containsExactly(UNCHANGED);
+        assertThat(ObjectStore.load(folder).objects())
+                .singleElement()
+                .satisfies(
+                        object ->
+                                assertThat(object.meta().annotations()).containsEntry("a", value));
+    }
+
+    @Test
+    void namesThatOnlyDifferInWhereTheNamespaceEndsAreTwoObjects() throws StartupException {
+        apply(
+                denyAll("c--d").replace("shop", "a")
+                        + "\n---\n"
+                        + denyAll("d").replace("shop", "a--c"));
+
+        assertThat(ObjectStore.load(folder).objects()).hasSize(2);
+    }
+
+    @Test
+    void aNameTooLongForAFileIsRefusedInOneLine() {
+        assertThatThrownBy(() -> apply(denyAll("a.".repeat(126) + "b")))
+                .isInstanceOfSatisfying(
+                        RequestException.class,
+                        e -> {
+                            assertThat(e.reason()).isEqualTo(RequestException.Reason.INVALID);
+                            assertThat(e.problems())
+                                    .singleElement()
+                                    .asString()
+                                    .contains("too long");
+                        });
+        assertThat(folder).isEmptyDirectory();
+    }
+
+    @Test
+    void whatAnObjectDoesNotDoIsSaidOnApplyAndStaysAProblem() throws StartupException {
+        final String names =
+                """
+                apiVersion: cilium.io/v2
+                kind: CiliumNetworkPolicy
+                metadata: {name: names, namespace: shop}
+                spec:
+                  endpointSelector: {}
+                  egress: [{toFQDNs: [{matchName: example.com}]}]
+                """;
+        final List<ObjectChange> changes = apply(denyAll("p") + "\n---\n" + names);
+
+        assertThat(changes.getFirst().warnings()).isEmpty();
+        assertThat(changes.getLast().warnings())
+                .singleElement()
+                .asString()
+                .startsWith("-:")
+                .contains("warning: not enforced yet");
+        assertThat(store.problems())
+                .singleElement()
+                .asString()
+                .contains("CiliumNetworkPolicy_shop_names.yaml:")
+                .contains("warning: not enforced yet");
+        assertThat(ObjectStore.load(folder).problems()).isEqualTo(store.problems());
+    }
+
+    @Test
+    void aDocumentThatIsLeftOutIsSaidToo() {
+        assertThat(
+                        apply(
+                                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n---\n"
+                                        + denyAll("p")))
+                .singleElement()
+                .satisfies(change -> assertThat(change.warnings()).hasSize(1));
     }
 
     @Test
@@ -129,11 +233,11 @@ class ObjectStoreTest {
 
     @Test
     void aKeptObjectThatCannotBeReadStopsTheStart() throws Exception {
-        Files.writeString(folder.resolve("NetworkPolicy--shop--p.yaml"), "kind: Nonsense");
+        Files.writeString(folder.resolve("NetworkPolicy_shop_p.yaml"), "kind: Nonsense");
 
         assertThatThrownBy(() -> ObjectStore.load(folder))
                 .isInstanceOf(StartupException.class)
-                .hasMessageContaining("NetworkPolicy--shop--p.yaml:1");
+                .hasMessageContaining("NetworkPolicy_shop_p.yaml:1");
     }
 
     private List<ObjectChange> apply(final String text) {
