@@ -3,14 +3,11 @@ package io.sluice.control.agent;
 import java.io.IOException;
 import java.nio.file.ClosedWatchServiceException;
 import java.nio.file.FileSystems;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardWatchEventKinds;
 import java.nio.file.WatchKey;
 import java.nio.file.WatchService;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
@@ -134,26 +131,14 @@ final class FolderWatcher implements AutoCloseable {
         }
     }
 
-    private static void addFoldersBelow(final Path root, final Set<Path> present) {
+    private void addFoldersBelow(final Path root, final Set<Path> present) {
         try {
-            Files.walkFileTree(
-                    root,
-                    new SimpleFileVisitor<>() {
-                        @Override
-                        public FileVisitResult preVisitDirectory(
-                                final Path folder, final BasicFileAttributes attributes) {
-                            present.add(folder);
-                            return FileVisitResult.CONTINUE;
-                        }
-
-                        @Override
-                        public FileVisitResult visitFileFailed(
-                                final Path file, final IOException e) {
-                            return FileVisitResult.CONTINUE;
-                        }
-                    });
+            present.addAll(ManifestFiles.of(root).folders());
         } catch (final IOException e) {
-            LOG.debug("{} cannot be walked, only rescanned", root, e);
+            // The scan says so. What is watched stays so, and what is new waits for the rescan.
+            LOG.debug("{} cannot be walked", root, e);
+            watched.keySet().stream().filter(known -> known.startsWith(root)).forEach(present::add);
+            present.add(root);
         }
     }
 

@@ -8,36 +8,33 @@ import io.sluice.control.policy.SourceLocation;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
-import java.nio.file.FileVisitOption;
-import java.nio.file.FileVisitResult;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
-import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The objects in the files and folders given by {@code -f}.
  *
- * <p>A folder counts with everything below it that ends in {@code .yaml}, {@code .yml} or {@code
- * .json}; names that begin with a dot are left out (editors' temporary files, and the {@code
- * ..data} folders of mounted ConfigMaps, whose links lead to them anyway).
+ * <p>{@link ManifestFiles} says which files count.
  *
  * <p>What holds when something is wrong: a file with an error keeps its last good content in force,
- * whole; a file that cannot be read, and a folder that has gone, do so too. Removing a policy must
- * be meant: only a file that is gone from a folder that is there takes its objects with it. {@link
- * #problems} says all of it.
+ * whole; a file that cannot be read, a folder that has gone, and a folder with anything in it that
+ * cannot be looked into, do so too. Removing a policy must be meant: a file that is gone from a
+ * folder that is there takes its objects with it, and a file that holds fewer objects than before
+ * takes those away once it has not changed for {@link #RESTED_NS} (a shell's {@code >} empties a
+ * file before its new text comes). An empty file takes nothing away. {@link #problems} says all of
+ * it.
  *
  * <p>Only files that changed are read again, by time, size and inode. A file written in the two
  * seconds before it was read is read once more, because another write in the same clock tick would
@@ -52,7 +49,11 @@ final class ManifestFolders {
     /** Well above the granularity of file times on any file system in use (FAT: 2 s). */
     private static final Duration SETTLED = Duration.ofSeconds(2);
 
-    private static final Set<String> SUFFIXES = Set.of(".yaml", ".yml", ".json");
+    /**
+     * How long a file must stay as it is before it is believed to have lost objects; no longer than
+     * the watcher's time between scans, so that the second one takes it.
+     */
+    static final long RESTED_NS = 1_900_000_000L;
 
     private record Stamp(Instant modified, long bytes, @Nullable Object inode) {}
 
@@ -60,14 +61,20 @@ final class ManifestFolders {
      * What is known of a file.
      *
      * @param stamp of the content that was read last
-     * @param settled whether the stamp proves that content
+     * @param seenNs when the stamp was seen first
+     * @param settled whether the stamp proves that content, and the content is in force
      * @param objects of the last good content
      * @param problems of the content that was read last
      */
     private record ManifestFile(
-            Stamp stamp, boolean settled, List<KubeObject> objects, List<Problem> problems) {}
+            Stamp stamp,
+            long seenNs,
+            boolean settled,
+            List<KubeObject> objects,
+            List<Problem> problems) {}
 
     private final List<Path> roots;
+    private final LongSupplier clockNs;
     private Map<Path, ManifestFile> files = new TreeMap<>();
     private List<Problem> rootProblems = List.of();
 
@@ -75,7 +82,16 @@ final class ManifestFolders {
      * @param roots files and folders
      */
     ManifestFolders(final List<Path> roots) {
+        this(roots, System::nanoTime);
+    }
+
+    /**
+     * @param roots files and folders
+     * @param clockNs monotonic; its zero does not matter
+     */
+    ManifestFolders(final List<Path> roots, final LongSupplier clockNs) {
         this.roots = List.copyOf(roots);
+        this.clockNs = clockNs;
     }
 
     List<Path> roots() {
@@ -106,7 +122,7 @@ final class ManifestFolders {
         final List<Problem> problems = new ArrayList<>();
         for (final Path root : roots) {
             try {
-                for (final Path path : manifestsBelow(root)) {
+                for (final Path path : ManifestFiles.of(root).manifests()) {
                     now.put(path, current(path, before.get(path)));
                 }
             } catch (final IOException e) {
@@ -116,9 +132,9 @@ final class ManifestFolders {
                                 SourceLocation.ofFile(root.toString()),
                                 "",
                                 kept == 0
-                                        ? reason(e)
+                                        ? reason(root, e)
                                         : "%s: what it held last stays in force"
-                                                .formatted(reason(e))));
+                                                .formatted(reason(root, e))));
             }
         }
         files = now;
@@ -154,68 +170,21 @@ final class ManifestFolders {
                                 });
     }
 
-    private static String reason(final IOException e) {
+    private static String reason(final Path path, final IOException e) {
+        final String inner =
+                e instanceof final FileSystemException at
+                                && at.getFile() != null
+                                && !at.getFile().equals(path.toString())
+                        ? at.getFile() + ": "
+                        : "";
         return switch (e) {
-            case final java.nio.file.NoSuchFileException gone -> "no such file or folder";
-            case final java.nio.file.AccessDeniedException denied -> "permission denied";
+            case final NoSuchFileException gone -> inner + "no such file or folder";
+            case final AccessDeniedException denied -> inner + "permission denied";
             default -> String.valueOf(e.getMessage());
         };
     }
 
-    private static Set<Path> manifestsBelow(final Path root) throws IOException {
-        final Set<Path> manifests = new TreeSet<>();
-        if (!Files.isDirectory(root)) {
-            // A file that was named is read whatever it is called.
-            Files.readAttributes(root, BasicFileAttributes.class);
-            manifests.add(root);
-            return manifests;
-        }
-        Files.walkFileTree(
-                root,
-                EnumSet.of(FileVisitOption.FOLLOW_LINKS),
-                Integer.MAX_VALUE,
-                new SimpleFileVisitor<>() {
-                    @Override
-                    public FileVisitResult preVisitDirectory(
-                            final Path folder, final BasicFileAttributes attributes) {
-                        return !folder.equals(root) && isHidden(folder)
-                                ? FileVisitResult.SKIP_SUBTREE
-                                : FileVisitResult.CONTINUE;
-                    }
-
-                    @Override
-                    public FileVisitResult visitFile(
-                            final Path file, final BasicFileAttributes attributes) {
-                        if (!isHidden(file) && isManifest(file) && !attributes.isDirectory()) {
-                            manifests.add(file);
-                        }
-                        return FileVisitResult.CONTINUE;
-                    }
-
-                    @Override
-                    public FileVisitResult visitFileFailed(final Path file, final IOException e)
-                            throws IOException {
-                        // A file that vanished while we looked, or a link to nowhere or in a
-                        // circle, holds no manifest.
-                        if (file.equals(root)) {
-                            throw e;
-                        }
-                        return FileVisitResult.CONTINUE;
-                    }
-                });
-        return manifests;
-    }
-
-    private static boolean isHidden(final Path path) {
-        return String.valueOf(path.getFileName()).startsWith(".");
-    }
-
-    private static boolean isManifest(final Path path) {
-        final String name = String.valueOf(path.getFileName()).toLowerCase(Locale.ROOT);
-        return SUFFIXES.stream().anyMatch(name::endsWith);
-    }
-
-    private static ManifestFile current(final Path path, final @Nullable ManifestFile before) {
+    private ManifestFile current(final Path path, final @Nullable ManifestFile before) {
         Stamp stamp = new Stamp(Instant.MIN, -1, null);
         try {
             final BasicFileAttributes attributes =
@@ -231,31 +200,40 @@ final class ManifestFolders {
             if (attributes.size() > FILE_BYTES_MAX) {
                 throw new IOException("larger than " + FILE_BYTES_MAX + " bytes");
             }
-            final boolean settled =
-                    Objects.requireNonNull(stamp).modified().plus(SETTLED).isBefore(Instant.now());
-            return read(path, stamp, settled, before);
+            return read(path, stamp, before);
         } catch (final CharacterCodingException e) {
             return unread(path, stamp, before, "is not UTF-8 text");
         } catch (final IOException e) {
-            return unread(path, stamp, before, reason(e));
+            return unread(path, stamp, before, reason(path, e));
         } catch (final UncheckedIOException e) {
             return unread(path, stamp, before, String.valueOf(e.getMessage()));
         }
     }
 
-    private static ManifestFile read(
-            final Path path,
-            final Stamp stamp,
-            final boolean settled,
-            final @Nullable ManifestFile before)
+    private ManifestFile read(
+            final Path path, final Stamp stamp, final @Nullable ManifestFile before)
             throws IOException {
-        final ReadResult result = ManifestReader.read(path.toString(), Files.readString(path));
-        if (!result.hasErrors()) {
-            return new ManifestFile(stamp, settled, result.objects(), result.problems());
-        }
+        final String text = Files.readString(path);
+        final long seenNs =
+                before != null && before.stamp().equals(stamp)
+                        ? before.seenNs()
+                        : clockNs.getAsLong();
+        final boolean settled = stamp.modified().plus(SETTLED).isBefore(Instant.now());
+        final ReadResult result = ManifestReader.read(path.toString(), text);
         final List<Problem> problems = new ArrayList<>(result.problems());
-        problems.add(staysInForce(path, before));
-        return new ManifestFile(stamp, settled, lastGood(before), List.copyOf(problems));
+        final int lost = lastGood(before).size() - result.objects().size();
+        if (result.hasErrors()) {
+            problems.add(staysInForce(path, before));
+        } else if (lost > 0 && text.isBlank()) {
+            problems.add(
+                    staysInForce(path, before, "the file is empty: delete it if that is meant"));
+        } else if (lost > 0 && clockNs.getAsLong() - seenNs < RESTED_NS) {
+            problems.add(staysInForce(path, before, "%d objects fewer now".formatted(lost)));
+            return new ManifestFile(stamp, seenNs, false, lastGood(before), List.copyOf(problems));
+        } else {
+            return new ManifestFile(stamp, seenNs, settled, result.objects(), result.problems());
+        }
+        return new ManifestFile(stamp, seenNs, settled, lastGood(before), List.copyOf(problems));
     }
 
     private static ManifestFile unread(
@@ -265,6 +243,7 @@ final class ManifestFolders {
             final String reason) {
         return new ManifestFile(
                 stamp,
+                0,
                 false,
                 lastGood(before),
                 List.of(
@@ -277,12 +256,20 @@ final class ManifestFolders {
     }
 
     private static Problem staysInForce(final Path path, final @Nullable ManifestFile before) {
+        return lastGood(before).isEmpty()
+                ? Problem.warning(
+                        SourceLocation.ofFile(path.toString()),
+                        "",
+                        "nothing of this file is in force until it is right")
+                : staysInForce(path, before, "");
+    }
+
+    private static Problem staysInForce(
+            final Path path, final @Nullable ManifestFile before, final String why) {
         return Problem.warning(
                 SourceLocation.ofFile(path.toString()),
                 "",
-                lastGood(before).isEmpty()
-                        ? "nothing of this file is in force until it is right"
-                        : "the last good content of this file stays in force: %d objects"
-                                .formatted(lastGood(before).size()));
+                "%sthe last good content of this file stays in force: %d objects"
+                        .formatted(why.isEmpty() ? "" : why + ": ", lastGood(before).size()));
     }
 }

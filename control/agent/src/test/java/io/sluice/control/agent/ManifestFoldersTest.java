@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import static io.sluice.control.agent.Manifests.denyAll;
 import static io.sluice.control.agent.Manifests.pod;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import io.sluice.control.policy.KubeObject;
 import io.sluice.control.policy.Problem;
@@ -10,18 +11,21 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class ManifestFoldersTest {
     @TempDir private Path folder;
+    private long nowNs = 1_000_000_000L;
     private ManifestFolders folders;
 
     @BeforeEach
     void watchTheFolder() {
-        folders = new ManifestFolders(List.of(folder));
+        folders = new ManifestFolders(List.of(folder), () -> nowNs);
     }
 
     @Test
@@ -96,6 +100,95 @@ class ManifestFoldersTest {
                 .contains(
                         folder.resolve("a.yaml")
                                 + ": warning: nothing of this file is in force until it is right");
+    }
+
+    @Test
+    void anEmptiedFileTakesNothingAwayHoweverLongItStaysEmpty() throws IOException {
+        write("a.yaml", denyAll("p"));
+        folders.scan();
+
+        write("a.yaml", "");
+        folders.scan();
+        nowNs += 10 * ManifestFolders.RESTED_NS;
+        folders.scan();
+
+        assertThat(names()).containsExactly("NetworkPolicy shop/p");
+        assertThat(lines())
+                .containsExactly(
+                        folder.resolve("a.yaml")
+                                + ": warning: the file is empty: delete it if that is meant: the"
+                                + " last good content of this file stays in force: 1 objects");
+        Files.delete(folder.resolve("a.yaml"));
+        folders.scan();
+        assertThat(names()).isEmpty();
+    }
+
+    @Test
+    void aFileWithFewerObjectsIsBelievedOnceItHasRested() throws IOException {
+        write("a.yaml", denyAll("p") + "\n---\n" + denyAll("q"));
+        folders.scan();
+
+        write("a.yaml", denyAll("p"));
+        folders.scan();
+        assertThat(names()).hasSize(2);
+        assertThat(lines()).singleElement().asString().contains("1 objects fewer now");
+
+        nowNs += ManifestFolders.RESTED_NS;
+        assertThat(folders.scan()).isTrue();
+        assertThat(names()).containsExactly("NetworkPolicy shop/p");
+        assertThat(folders.problems()).isEmpty();
+    }
+
+    @Test
+    void aFileThatIsStillBeingWrittenHasNotRested() throws IOException {
+        write("a.yaml", denyAll("p") + "\n---\n" + denyAll("q") + "\n---\n" + denyAll("r"));
+        folders.scan();
+
+        write("a.yaml", denyAll("p"));
+        folders.scan();
+        nowNs += ManifestFolders.RESTED_NS;
+        write("a.yaml", denyAll("p") + "\n---\n" + denyAll("q"));
+        folders.scan();
+        assertThat(names()).hasSize(3);
+
+        write("a.yaml", denyAll("p") + "\n---\n" + denyAll("q") + "\n---\n" + denyAll("s"));
+        folders.scan();
+        assertThat(names())
+                .containsExactly(
+                        "NetworkPolicy shop/p", "NetworkPolicy shop/q", "NetworkPolicy shop/s");
+    }
+
+    @Test
+    void aSubfolderThatCannotBeReadKeepsWhatItHeldInForce() throws IOException {
+        final Path inner = folder.resolve("inner");
+        write("inner/a.yaml", denyAll("p"));
+        folders.scan();
+        Files.setPosixFilePermissions(inner, Set.of());
+        try {
+            assumeThat(Files.isReadable(inner)).as("root reads everything").isFalse();
+            folders.scan();
+
+            assertThat(names()).containsExactly("NetworkPolicy shop/p");
+            assertThat(lines())
+                    .containsExactly(
+                            folder
+                                    + ": "
+                                    + inner
+                                    + ": permission denied: what it held last stays in force");
+        } finally {
+            Files.setPosixFilePermissions(inner, PosixFilePermissions.fromString("rwx------"));
+        }
+    }
+
+    @Test
+    void linksAreFollowedAndCirclesAreNot(@TempDir final Path elsewhere) throws IOException {
+        Files.writeString(elsewhere.resolve("b.YAML"), pod("b"));
+        Files.createSymbolicLink(folder.resolve("linked"), elsewhere);
+        Files.createSymbolicLink(elsewhere.resolve("circle"), folder);
+        folders.scan();
+
+        assertThat(names()).containsExactly("Pod shop/b");
+        assertThat(folders.problems()).isEmpty();
     }
 
     @Test

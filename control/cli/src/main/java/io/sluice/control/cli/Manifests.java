@@ -1,7 +1,7 @@
 package io.sluice.control.cli;
 
+import io.sluice.control.agent.ManifestFiles;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.MalformedInputException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -9,14 +9,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Predicate;
-import java.util.stream.Stream;
 import picocli.CommandLine.Option;
 
 /**
  * The option {@code -f}: texts of files, of every {@code .yaml}, {@code .yml} and {@code .json}
- * file in and below folders (in the order of their paths, hidden ones left out), and of standard
- * input.
+ * file in and below folders (as {@link ManifestFiles} says, in the order of their paths), and of
+ * standard input.
  */
 final class Manifests {
     @Option(
@@ -86,36 +84,15 @@ final class Manifests {
         if (!Files.isDirectory(path)) {
             return List.of(path);
         }
-        final Predicate<Path> isManifest =
-                file -> {
-                    final String name = file.getFileName().toString();
-                    return name.endsWith(".yaml")
-                            || name.endsWith(".yml")
-                            || name.endsWith(".json");
-                };
         final List<Path> found;
-        try (Stream<Path> below = Files.walk(path)) {
-            found =
-                    below.filter(Files::isRegularFile)
-                            .filter(file -> !isHidden(path.relativize(file)))
-                            .filter(isManifest)
-                            .sorted()
-                            .toList();
-        } catch (final IOException | UncheckedIOException e) {
+        try {
+            found = List.copyOf(ManifestFiles.of(path).manifests());
+        } catch (final IOException e) {
             throw CommandError.usage(path + ": cannot be read: " + e.getMessage());
         }
         if (found.isEmpty()) {
             throw CommandError.usage(path + ": no .yaml, .yml or .json file in this folder");
         }
         return found;
-    }
-
-    private static boolean isHidden(final Path relative) {
-        for (final Path part : relative) {
-            if (part.toString().startsWith(".")) {
-                return true;
-            }
-        }
-        return false;
     }
 }
