@@ -78,6 +78,9 @@ final class ApplyCommand implements Callable<Integer> {
                 }
             }
             console.out().flush();
+            for (final JsonNode change : changes) {
+                StatusCommand.texts(change.path("warnings")).forEach(console::note);
+            }
         }
 
         void end() {

@@ -152,6 +152,17 @@ final class DaemonCommandsTest {
     }
 
     @Test
+    void applyPrintsWarningsOnStandardErrorAndSucceeds() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "toFQDNs: x\n");
+
+        final CommandLineRun run = run("apply", "-f", file.toString());
+
+        assertThat(run.code()).isZero();
+        assertThat(run.err()).isEqualTo(file + ":7:3: spec.toFQDNs: warning: no effect\n");
+        assertThat(run.out()).doesNotContain("warning").hasLineCount(2);
+    }
+
+    @Test
     void applyReadsStandardInput() {
         final CommandLineRun run =
                 CommandLineRun.with(

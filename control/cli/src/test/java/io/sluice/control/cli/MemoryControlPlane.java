@@ -175,7 +175,10 @@ final class MemoryControlPlane implements ControlPlane {
                         "networkpolicy.networking.k8s.io",
                         "shop",
                         "backend",
-                        ObjectChange.Outcome.CREATED),
+                        ObjectChange.Outcome.CREATED,
+                        text.contains("toFQDNs")
+                                ? List.of(source + ":7:3: spec.toFQDNs: warning: no effect")
+                                : List.of()),
                 new ObjectChange("pod", "shop", "frontend", ObjectChange.Outcome.UNCHANGED));
     }
 
