@@ -11,7 +11,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.snakeyaml.engine.v2.api.LoadSettings;
-import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.composer.Composer;
+import org.snakeyaml.engine.v2.events.Event;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
@@ -21,6 +22,9 @@ import org.snakeyaml.engine.v2.nodes.NodeTuple;
 import org.snakeyaml.engine.v2.nodes.ScalarNode;
 import org.snakeyaml.engine.v2.nodes.SequenceNode;
 import org.snakeyaml.engine.v2.nodes.Tag;
+import org.snakeyaml.engine.v2.parser.Parser;
+import org.snakeyaml.engine.v2.parser.ParserImpl;
+import org.snakeyaml.engine.v2.scanner.StreamReader;
 import org.snakeyaml.engine.v2.schema.CoreSchema;
 
 /**
@@ -29,8 +33,10 @@ import org.snakeyaml.engine.v2.schema.CoreSchema;
  * <p>Reading stops at the composed nodes, which know their line and column; nothing is ever
  * constructed from tags. Before a document is handed out it is walked once with aliases followed,
  * which finds duplicate keys and refuses documents that are too deep or that grow too large by
- * their aliases: whoever walks it later needs no limits of its own. The merge key {@code <<} is
- * understood as kubectl's reader understands it.
+ * their aliases: whoever walks it later needs no limits of its own. Depth is limited before as
+ * well, while the text is parsed, because nodes are composed by recursion: a text of brackets would
+ * end in a StackOverflowError. The merge key {@code <<} is understood as kubectl's reader
+ * understands it.
  *
  * <p>Thread: any, one text per instance.
  */
@@ -40,6 +46,8 @@ final class YamlText {
 
     /** A pod has about 200 nodes, so this is a file of 20,000 pods. */
     static final int NODE_COUNT_MAX = 4_000_000;
+
+    private static final String TOO_DEEP = "nested deeper than " + DEPTH_MAX + " levels";
 
     private static final int CODE_POINT_COUNT_MAX = 256 * 1024 * 1024;
 
@@ -68,8 +76,8 @@ final class YamlText {
     List<Document> documents(final String text) {
         final List<Document> documents = new ArrayList<>();
         try {
-            final Iterator<Node> roots =
-                    new Compose(SETTINGS).composeAllFromString(text).iterator();
+            final Parser parser = new ParserImpl(SETTINGS, new StreamReader(SETTINGS, text));
+            final Iterator<Node> roots = new Composer(SETTINGS, new ShallowParser(parser));
             while (roots.hasNext()) {
                 final Node root = roots.next();
                 if (root instanceof final ScalarNode scalar && scalar.getTag().equals(Tag.NULL)) {
@@ -77,6 +85,8 @@ final class YamlText {
                 }
                 document(root).ifPresent(documents::add);
             }
+        } catch (final TooDeepException e) {
+            problems.add(Problem.error(e.where.map(this::location).orElse(whole()), "", TOO_DEEP));
         } catch (final MarkedYamlEngineException e) {
             final SourceLocation where =
                     e.getProblemMark().or(e::getContextMark).map(this::location).orElse(whole());
@@ -86,6 +96,60 @@ final class YamlText {
             problems.add(Problem.error(whole(), "", "not valid YAML: " + firstLine(e)));
         }
         return documents;
+    }
+
+    /** The events of a text up to the first one that is nested too deep. */
+    private static final class ShallowParser implements Parser {
+        private final Parser parser;
+        private int depth;
+
+        ShallowParser(final Parser parser) {
+            this.parser = parser;
+        }
+
+        @Override
+        public boolean checkEvent(final Event.ID choice) {
+            return parser.checkEvent(choice);
+        }
+
+        @Override
+        public Event peekEvent() {
+            return parser.peekEvent();
+        }
+
+        @Override
+        public boolean hasNext() {
+            return parser.hasNext();
+        }
+
+        @Override
+        public Event next() {
+            final Event event = parser.next();
+            switch (event.getEventId()) {
+                case SequenceStart, MappingStart -> {
+                    // The outermost has depth 0, as when the nodes are walked.
+                    if (depth > DEPTH_MAX) {
+                        throw new TooDeepException(event.getStartMark());
+                    }
+                    depth++;
+                }
+                case SequenceEnd, MappingEnd -> depth--;
+                default -> {}
+            }
+            return event;
+        }
+    }
+
+    private static final class TooDeepException extends YamlEngineException {
+        private static final long serialVersionUID = 1L;
+
+        // Read by whoever catches it, in the same call.
+        private final transient Optional<Mark> where;
+
+        TooDeepException(final Optional<Mark> where) {
+            super(TOO_DEEP);
+            this.where = where;
+        }
     }
 
     /** A document whose every node is within limits; faulty ones are read for more problems. */
@@ -124,7 +188,7 @@ final class YamlText {
                                 location(node),
                                 path,
                                 depth > DEPTH_MAX
-                                        ? "nested deeper than " + DEPTH_MAX + " levels"
+                                        ? TOO_DEEP
                                         : "more than " + NODE_COUNT_MAX + " values in one text"));
             }
             nodeCount = NODE_COUNT_MAX + 1;

@@ -217,4 +217,17 @@ final class PolicyEngineTest {
                 .extracting(Problem::message)
                 .containsExactly("nested deeper than 100 levels");
     }
+
+    @Test
+    void aTextOfBracketsIsAProblemAtItsPlaceAndNoOverflow() {
+        for (final String open : List.of("[", "{a: ", "- ", "? ")) {
+            final List<Problem> problems =
+                    ManifestReader.read("deep.yaml", open.repeat(100_000)).problems();
+            assertThat(problems)
+                    .extracting(Problem::message)
+                    .containsExactly("nested deeper than 100 levels");
+            assertThat(problems.getFirst().toString())
+                    .startsWith("deep.yaml:1:" + (101 * open.length() + 1) + ":");
+        }
+    }
 }
