@@ -7,6 +7,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -18,7 +19,12 @@ import org.slf4j.LoggerFactory;
  * for its answer. The mailbox is bounded: when it is full a request is refused as UNAVAILABLE, and
  * whoever posts an event is told, and keeps it.
  *
- * <p>Thread: {@link #call}, {@link #post} and {@link #close} any but this one.
+ * <p>A task that fails by an exception has failed alone. After an {@link Error} (no memory, no
+ * stack, a class that does not load) nothing is known about what the task left behind: the daemon
+ * is told to stop, and the thread goes on for the tasks of the stop.
+ *
+ * <p>Thread: {@link #call}, {@link #callUnlimited}, {@link #post} and {@link #close} any but this
+ * one.
  */
 final class ControlThread implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ControlThread.class);
@@ -33,10 +39,15 @@ final class ControlThread implements AutoCloseable {
 
     private final LinkedBlockingQueue<Runnable> mailbox = new LinkedBlockingQueue<>(MAILBOX_TASKS);
     private final Thread thread;
+    private final Consumer<Error> onFailure;
     private volatile Runnable tick = () -> {};
     private volatile boolean running = true;
 
-    ControlThread() {
+    /**
+     * @param onFailure told an error that leaves control in doubt, on this thread
+     */
+    ControlThread(final Consumer<Error> onFailure) {
+        this.onFailure = onFailure;
         thread = Thread.ofPlatform().name("sluice-control").unstarted(this::run);
         thread.start();
     }
@@ -65,6 +76,8 @@ final class ControlThread implements AutoCloseable {
             } catch (final RuntimeException e) {
                 // One failed task must not end the thread that owns the switch.
                 LOG.error("a control task failed", e);
+            } catch (final Error e) {
+                onFailure.accept(e);
             }
         }
     }
@@ -79,12 +92,28 @@ final class ControlThread implements AutoCloseable {
     }
 
     /**
-     * Runs a task and waits for its answer.
+     * Runs a task and waits for its answer, for as long as a request waits.
      *
-     * @throws RequestException as thrown by the task; UNAVAILABLE when the mailbox is full or the
-     *     daemon stops
+     * @throws RequestException as thrown by the task; UNAVAILABLE when the mailbox is full, the
+     *     daemon stops, or the answer does not come in time, and then the task is still done later
      */
     <T> T call(final Callable<T> task) {
+        final CompletableFuture<T> answer = submit(task);
+        return await(() -> answer.get(REQUEST_SECONDS, TimeUnit.SECONDS));
+    }
+
+    /**
+     * Runs a task and waits for its answer, however long it takes: the start and the stop are as
+     * long as the node has pods.
+     *
+     * @throws RequestException as {@link #call}, but for the time
+     */
+    <T> T callUnlimited(final Callable<T> task) {
+        final CompletableFuture<T> answer = submit(task);
+        return await(answer::get);
+    }
+
+    private <T> CompletableFuture<T> submit(final Callable<T> task) {
         final CompletableFuture<T> answer = new CompletableFuture<>();
         final Runnable turn =
                 () -> {
@@ -92,6 +121,9 @@ final class ControlThread implements AutoCloseable {
                         answer.complete(task.call());
                     } catch (final Exception e) {
                         answer.completeExceptionally(e);
+                    } catch (final Error e) {
+                        answer.completeExceptionally(e);
+                        throw e;
                     }
                 };
         if (!running || !mailbox.offer(turn)) {
@@ -99,8 +131,16 @@ final class ControlThread implements AutoCloseable {
                     RequestException.Reason.UNAVAILABLE,
                     running ? "the daemon is busy: try again" : "the daemon is stopping");
         }
+        return answer;
+    }
+
+    private interface Wait<T> {
+        T get() throws ExecutionException, TimeoutException, InterruptedException;
+    }
+
+    private static <T> T await(final Wait<T> wait) {
         try {
-            return answer.get(REQUEST_SECONDS, TimeUnit.SECONDS);
+            return wait.get();
         } catch (final ExecutionException e) {
             if (e.getCause() instanceof final RequestException refused) {
                 throw refused;
@@ -109,7 +149,9 @@ final class ControlThread implements AutoCloseable {
         } catch (final TimeoutException e) {
             throw new RequestException(
                     RequestException.Reason.UNAVAILABLE,
-                    "the daemon did not answer within " + REQUEST_SECONDS + " s");
+                    "the daemon did not answer within "
+                            + REQUEST_SECONDS
+                            + " s: the request may still take effect");
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new RequestException(

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,6 +39,7 @@ final class FolderWatcher implements AutoCloseable {
 
     private final ManifestFolders folders;
     private final BooleanSupplier changed;
+    private final Consumer<Error> onFailure;
     private final WatchService events;
     private final Map<Path, WatchKey> watched = new HashMap<>();
     private final Thread thread;
@@ -46,10 +48,16 @@ final class FolderWatcher implements AutoCloseable {
      * @param folders already scanned once; owned by this watcher's thread from now on
      * @param changed called on the watcher's thread after a scan that found a change, and again
      *     after the next scan until it answers that the change was taken
+     * @param onFailure told the error that ended the watch, on the watcher's thread
      */
-    FolderWatcher(final ManifestFolders folders, final BooleanSupplier changed) throws IOException {
+    FolderWatcher(
+            final ManifestFolders folders,
+            final BooleanSupplier changed,
+            final Consumer<Error> onFailure)
+            throws IOException {
         this.folders = folders;
         this.changed = changed;
+        this.onFailure = onFailure;
         this.events = FileSystems.getDefault().newWatchService();
         watchFolders();
         this.thread = Thread.ofPlatform().name("sluice-watcher").daemon().unstarted(this::run);
@@ -64,14 +72,32 @@ final class FolderWatcher implements AutoCloseable {
                 if (first != null) {
                     waitForQuiet(first);
                 }
-                watchFolders();
-                pending |= folders.scan();
-                if (pending) {
-                    pending = !changed.getAsBoolean();
-                }
+                pending = look(pending);
             }
         } catch (final InterruptedException | ClosedWatchServiceException e) {
             LOG.debug("the folder watcher ends: {}", e.toString());
+        } catch (final Error e) {
+            onFailure.accept(e);
+        }
+    }
+
+    /**
+     * One look at the folders; one that fails must not end the watch.
+     *
+     * @param pending whether a change is still to be taken
+     * @return whether one is now
+     */
+    private boolean look(final boolean pending) {
+        boolean untaken = pending;
+        try {
+            watchFolders();
+            untaken |= folders.scan();
+            return untaken && !changed.getAsBoolean();
+        } catch (final ClosedWatchServiceException e) {
+            throw e;
+        } catch (final RuntimeException e) {
+            LOG.error("the manifest folders could not be looked at; it is tried again", e);
+            return untaken;
         }
     }
 

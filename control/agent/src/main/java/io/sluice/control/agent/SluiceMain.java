@@ -67,6 +67,7 @@ public final class SluiceMain implements AutoCloseable {
 
     private final Stop stop;
     private final AtomicBoolean failed = new AtomicBoolean();
+    private final AtomicBoolean laneFailed = new AtomicBoolean();
     private final SluiceConfig config;
     private final AtomicReference<Optional<ControlPlane>> control =
             new AtomicReference<>(Optional.empty());
@@ -221,7 +222,7 @@ public final class SluiceMain implements AutoCloseable {
                                 flows,
                                 revision -> publisherOfEvents.get().ofRevision(revision),
                                 System::nanoTime));
-        final ControlThread controlThread = new ControlThread();
+        final ControlThread controlThread = new ControlThread(this::controlFailed);
         final AtomicReference<Reconciler> reconcilerOfPorts = new AtomicReference<>();
         final ForwardingLoop loop =
                 keep(
@@ -247,7 +248,7 @@ public final class SluiceMain implements AutoCloseable {
 
         // Control and what it owns.
         final LaneMailbox mailbox =
-                new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !failed.get());
+                new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
         final PolicyPublisher publisher = new PolicyPublisher(mailbox);
         publisherOfEvents.set(publisher);
         final Endpoints endpoints =
@@ -263,8 +264,8 @@ public final class SluiceMain implements AutoCloseable {
         reconcilerOfPorts.set(reconciler);
 
         lane.start();
-        keep(() -> controlThread.call(() -> removeAll(reconciler)));
-        controlThread.call(
+        keep(() -> controlThread.callUnlimited(() -> removeAll(reconciler)));
+        controlThread.callUnlimited(
                 () -> {
                     createUplink(uplink);
                     reconciler.reconcile();
@@ -273,7 +274,9 @@ public final class SluiceMain implements AutoCloseable {
         controlThread.everySecond(reconciler::tick);
         keep(
                 new FolderWatcher(
-                        folders, () -> foldersChanged(folders, controlThread, store, reconciler)));
+                        folders,
+                        () -> foldersChanged(folders, controlThread, store, reconciler),
+                        this::controlFailed));
 
         // The outside.
         final ControlAgent agent =
@@ -359,8 +362,16 @@ public final class SluiceMain implements AutoCloseable {
 
     private void laneFailed(final Throwable error) {
         LOG.error("the lane has failed; no packet passes any more, sluice stops", error);
+        laneFailed.set(true);
         failed.set(true);
         stop.request();
+    }
+
+    /** Thread: control, or the folder watcher. */
+    private void controlFailed(final Error error) {
+        failed.set(true);
+        stop.request();
+        LOG.error("control has failed; what it left behind is in doubt, sluice stops", error);
     }
 
     /** The running daemon's control plane. */
@@ -368,7 +379,7 @@ public final class SluiceMain implements AutoCloseable {
         return control.get().orElseThrow();
     }
 
-    /** Waits for a signal, the API's shutdown, or the end of the lane. */
+    /** Waits for a signal, the API's shutdown, or a failure. */
     private int awaitStop() {
         try {
             stop.requested.await();

@@ -22,7 +22,11 @@ class ControlAgentTest {
 
     @TempDir private Path folder;
     private final AtomicInteger stops = new AtomicInteger();
-    private final ControlThread thread = new ControlThread();
+    private final ControlThread thread =
+            new ControlThread(
+                    error -> {
+                        throw error;
+                    });
     private SwitchInOneThread sluice;
     private ControlPlane control;
 

@@ -4,12 +4,16 @@ import static io.sluice.control.agent.Manifests.pod;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.sluice.control.policy.KubeObject;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,7 +29,7 @@ class FolderWatcherTest {
     void aSaveARenameADeletionAndANewFolderAreAllSeen() throws Exception {
         final ManifestFolders folders = new ManifestFolders(List.of(folder));
         folders.scan();
-        try (FolderWatcher _ = new FolderWatcher(folders, () -> see(folders))) {
+        try (FolderWatcher _ = watch(folders, () -> see(folders))) {
             Files.writeString(folder.resolve("a.yaml"), pod("a"));
             assertThat(nextWith("Pod shop/a")).isNotNull();
 
@@ -48,7 +52,7 @@ class FolderWatcherTest {
         folders.scan();
         final boolean[] refused = new boolean[1];
         try (FolderWatcher _ =
-                new FolderWatcher(
+                watch(
                         folders,
                         () -> {
                             final boolean take = refused[0];
@@ -59,6 +63,39 @@ class FolderWatcherTest {
 
             assertThat(nextWith("Pod shop/a")).isNotNull();
         }
+    }
+
+    @Test
+    void aLookThatFailsIsRepeatedAndAnErrorIsTold() throws Exception {
+        final ManifestFolders folders = new ManifestFolders(List.of(folder));
+        folders.scan();
+        final AtomicInteger looks = new AtomicInteger();
+        final CompletableFuture<Error> failure = new CompletableFuture<>();
+        try (FolderWatcher _ =
+                new FolderWatcher(
+                        folders,
+                        () -> {
+                            if (looks.incrementAndGet() == 1) {
+                                throw new IllegalStateException("for this test");
+                            }
+                            throw new StackOverflowError("for this test");
+                        },
+                        failure::complete)) {
+            Files.writeString(folder.resolve("a.yaml"), pod("a"));
+
+            assertThat(failure.get(PATIENCE_SECONDS, TimeUnit.SECONDS))
+                    .isInstanceOf(StackOverflowError.class);
+        }
+    }
+
+    private static FolderWatcher watch(final ManifestFolders folders, final BooleanSupplier changed)
+            throws IOException {
+        return new FolderWatcher(
+                folders,
+                changed,
+                error -> {
+                    throw error;
+                });
     }
 
     private boolean see(final ManifestFolders folders) {

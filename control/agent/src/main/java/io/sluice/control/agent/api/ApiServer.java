@@ -189,9 +189,15 @@ public final class ApiServer implements AutoCloseable {
                 final ChannelHandlerContext context,
                 final ApiRequest request,
                 final boolean keepAlive) {
-            switch (routes.answer(request)) {
-                case ApiReply.Page page -> send(context, page, keepAlive);
-                case ApiReply.Lines lines -> stream(context, lines.source());
+            try {
+                switch (routes.answer(request)) {
+                    case ApiReply.Page page -> send(context, page, keepAlive);
+                    case ApiReply.Lines lines -> stream(context, lines.source());
+                }
+            } catch (final RuntimeException | Error e) {
+                // Nobody else would end the connection: it is not read from while it is answered.
+                LOG.error("API: an answer failed, its connection is closed", e);
+                context.close();
             }
         }
 
