@@ -52,8 +52,11 @@ public final class SluiceMain implements AutoCloseable {
     /** Exit code of a daemon that could not start, or failed. */
     public static final int EXIT_FAILED = 1;
 
-    /** How long a signal waits for the orderly stop, in seconds. */
-    private static final long STOP_SECONDS = 30;
+    /** How often a signal that waits for the orderly stop says so, in seconds. */
+    private static final long STOP_REPORT_SECONDS = 30;
+
+    /** The node's name where the host has none that can be a node's. */
+    private static final String UNNAMED = "localhost";
 
     private static final Path TUN_DEVICE = Path.of("/dev/net/tun");
 
@@ -88,7 +91,7 @@ public final class SluiceMain implements AutoCloseable {
         final Stop stop = new Stop();
         stop.onSignal();
         try {
-            final SluiceConfig config = configuration(options);
+            final SluiceConfig config = configuration(options, NodeAddresses.hostName());
             setLogLevel(config.logLevel());
             requirePrivileges();
             try (SluiceMain daemon =
@@ -105,8 +108,13 @@ public final class SluiceMain implements AutoCloseable {
         }
     }
 
-    static SluiceConfig configuration(final RunOptions options) throws StartupException {
-        final SluiceConfig defaults = SluiceConfig.defaults(NodeAddresses.hostName());
+    /**
+     * The defaults, the file, the command line.
+     *
+     * @param hostName this machine's name; the node's where the file does not say
+     */
+    static SluiceConfig configuration(final RunOptions options, final String hostName)
+            throws StartupException {
         Settings settings = Settings.none();
         if (options.configFile().isPresent()) {
             final Path file = options.configFile().get();
@@ -117,11 +125,28 @@ public final class SluiceMain implements AutoCloseable {
                         "%s: the configuration cannot be read: %s".formatted(file, e), e);
             }
         }
-        final SluiceConfig config = SluiceConfig.from(settings, defaults);
+        final SluiceConfig config = SluiceConfig.from(settings, defaults(hostName));
+        if (config.nodeName().equals(UNNAMED)) {
+            LOG.warn(
+                    "the node is called {}, because the host's name is \"{}\": nodeName in the"
+                            + " configuration names it",
+                    UNNAMED,
+                    hostName);
+        }
         return options.runFolder()
                 .map(Path::toAbsolutePath)
                 .map(config::withRunFolder)
                 .orElse(config);
+    }
+
+    /** The defaults; Linux takes host names that are no node names, such as with underscores. */
+    private static SluiceConfig defaults(final String hostName) {
+        try {
+            return SluiceConfig.defaults(hostName);
+        } catch (final IllegalArgumentException e) {
+            LOG.debug("the host's name is not the node's", e);
+            return SluiceConfig.defaults(UNNAMED);
+        }
     }
 
     private static void setLogLevel(final SluiceConfig.LogLevel level) {
@@ -413,8 +438,8 @@ public final class SluiceMain implements AutoCloseable {
         private void requestAndWait() {
             request();
             try {
-                if (!closed.await(STOP_SECONDS, TimeUnit.SECONDS)) {
-                    LOG.error("the stop took too long and is cut short");
+                while (!closed.await(STOP_REPORT_SECONDS, TimeUnit.SECONDS)) {
+                    LOG.warn("sluice still stops: kill -9 ends it and leaves devices behind");
                 }
             } catch (final InterruptedException e) {
                 Thread.currentThread().interrupt();

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.reflect.RecordComponent;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -12,11 +14,29 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class SluiceConfigTest {
     private static final SluiceConfig DEFAULTS = SluiceConfig.defaults("Node-1");
+
+    @TempDir private Path folder;
+
+    @Test
+    void aHostNameThatIsNoNodeNameDoesNotStandInTheWay() throws Exception {
+        final RunOptions without = new RunOptions(List.of(), Optional.empty(), Optional.empty());
+        assertThat(SluiceMain.configuration(without, "build_host").nodeName())
+                .isEqualTo("localhost");
+        assertThat(SluiceMain.configuration(without, "Node-1").nodeName()).isEqualTo("node-1");
+
+        final Path file = Files.writeString(folder.resolve("sluice.yaml"), "nodeName: n1");
+        final RunOptions with =
+                new RunOptions(List.of(), Optional.of(file), Optional.of(Path.of("/run/other")));
+        assertThat(SluiceMain.configuration(with, "build_host"))
+                .extracting(SluiceConfig::nodeName, SluiceConfig::runFolder)
+                .containsExactly("n1", Path.of("/run/other"));
+    }
 
     /** Every key with a value that is not its default. */
     private static final Map<String, String> OTHER_VALUES = otherValues();
