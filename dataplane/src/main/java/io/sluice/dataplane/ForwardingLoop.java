@@ -9,7 +9,7 @@ import io.sluice.dataplane.DatapathProxy.RemovePort;
 import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.port.Port;
 import java.lang.foreign.Arena;
-import java.util.function.IntConsumer;
+import java.util.function.ObjIntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,12 +48,13 @@ public final class ForwardingLoop implements AutoCloseable {
     private final PacketBatch batch = new PacketBatch(arena);
     private final Ports ports = new Ports();
     private final DatapathProxy proxy = new DatapathProxy(ports::wake);
-    private final IntConsumer portGone;
+    private final ObjIntConsumer<Port> portGone;
     private Tables tables = Tables.EMPTY;
 
     /**
      * @param conntrack table of flows, owned by this loop from now on
-     * @param portGone told the index of a port whose device has gone; the loop has let go of it
+     * @param portGone told a port whose device has gone, and its index; the loop has let go of it,
+     *     and by the time the news arrives the index may be another port's
      */
     public ForwardingLoop(
             final Gateway gateway,
@@ -61,7 +62,7 @@ public final class ForwardingLoop implements AutoCloseable {
             final FragmentTable fragments,
             final LaneCounters counters,
             final FlowEvents events,
-            final IntConsumer portGone) {
+            final ObjIntConsumer<Port> portGone) {
         this.conntrack = conntrack;
         this.portGone = portGone;
         this.datapath = new Datapath(gateway, conntrack, fragments, ports, counters, events, arena);
@@ -88,9 +89,10 @@ public final class ForwardingLoop implements AutoCloseable {
 
     private int receiveFrom(final int index, final long nowNs) {
         batch.clear();
-        if (ports.at(index).receive(batch) == Port.GONE) {
+        final Port port = ports.at(index);
+        if (port.receive(batch) == Port.GONE) {
             ports.remove(index);
-            portGone.accept(index);
+            portGone.accept(port, index);
             return 1;
         }
         datapath.process(batch, index, tables, nowNs);

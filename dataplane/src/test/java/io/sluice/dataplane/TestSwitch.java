@@ -65,7 +65,12 @@ final class TestSwitch implements AutoCloseable {
                                 new UnsafeBuffer(new byte[1 << 18])));
         loop =
                 new ForwardingLoop(
-                        Gateway.DEFAULT, conntrack, fragments, counters, new Recorder(), gone::add);
+                        Gateway.DEFAULT,
+                        conntrack,
+                        fragments,
+                        counters,
+                        new Recorder(),
+                        (port, index) -> gone.add(index));
         command(loop.proxy().addPort(UPLINK_PORT, uplink));
         command(loop.proxy().addPort(A_PORT, a));
         command(loop.proxy().addPort(B_PORT, b));

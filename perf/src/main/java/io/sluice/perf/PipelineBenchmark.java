@@ -144,8 +144,8 @@ public class PipelineBenchmark {
                 FragmentTable.open(42),
                 counters,
                 new Deaf(),
-                port -> {
-                    throw new IllegalStateException("port " + port + " is gone");
+                (port, index) -> {
+                    throw new IllegalStateException("port " + port.name() + " is gone");
                 });
     }
 

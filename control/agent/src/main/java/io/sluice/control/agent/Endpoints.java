@@ -5,6 +5,7 @@ import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.PortFactory.Device;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.ForwardingLoop;
+import io.sluice.dataplane.port.Port;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,8 +18,8 @@ import org.slf4j.LoggerFactory;
 /**
  * The endpoints of this node and their devices, through their life ({@link EndpointState}).
  *
- * <p>The order that keeps everything closed until it is judged: a device is made, a policy that
- * knows its endpoint is published, and only then does the lane get its port. The other way round at
+ * <p>The order that keeps everything closed until it is judged: a policy that knows the endpoint is
+ * published, its device is made, and only then does the lane get its port. The other way round at
  * the end: the lane lets go of the port, and only then is the device removed.
  *
  * <p>A port's index is its endpoint's id. Ids are given in turn and used again only after all
@@ -36,10 +37,11 @@ final class Endpoints {
     private static final class Live {
         final int id;
         final EndpointSpec spec;
-        EndpointState state = EndpointState.WAITING_FOR_NAMESPACE;
-        String reason = "";
+        EndpointState state = EndpointState.CREATING;
+        String reason = "waits for its policy";
         @Nullable Device device;
         @Nullable CountedPort port;
+        // Set before the lane is asked: one that answers late has the port all the same.
         boolean open;
         int ticksSinceRefused;
 
@@ -142,7 +144,15 @@ final class Endpoints {
         final Live live = new Live(id, spec);
         byPath.put(spec.path(), live);
         byId.put(id, live);
-        attach(live);
+    }
+
+    /** Makes the devices of endpoints that are new; a live policy knows them. */
+    void attachNew() {
+        for (final Live live : List.copyOf(byPath.values())) {
+            if (live.state == EndpointState.CREATING && live.device == null) {
+                attach(live);
+            }
+        }
     }
 
     private int nextId() {
@@ -162,7 +172,7 @@ final class Endpoints {
             final Device device = ports.attach(live.spec);
             live.device = device;
             live.port = new CountedPort(device.port());
-            moveTo(live, EndpointState.CREATING, "waits for its policy");
+            moveTo(live, EndpointState.CREATING, "waits for its port");
         } catch (final AttachException e) {
             final String reason = String.valueOf(e.getMessage());
             live.ticksSinceRefused = 0;
@@ -198,7 +208,7 @@ final class Endpoints {
     void open() {
         final List<Live> ready =
                 byPath.values().stream()
-                        .filter(live -> live.state == EndpointState.CREATING)
+                        .filter(live -> live.state == EndpointState.CREATING && live.port != null)
                         .toList();
         final boolean routed = routeTogether(ready);
         for (final Live live : ready) {
@@ -228,8 +238,8 @@ final class Endpoints {
 
     private void openPort(final Live live) {
         if (live.port != null) {
-            lane.open(live.id, live.port);
             live.open = true;
+            lane.open(live.id, live.port);
             moveTo(live, EndpointState.READY, "");
         }
     }
@@ -263,10 +273,13 @@ final class Endpoints {
         live.port = null;
     }
 
-    /** The lane has let go of a port, because its device is gone. */
-    void portGone(final int id) {
+    /**
+     * The lane has let go of a port, because its device is gone. News of a port that was replaced
+     * in the meantime are no news: its successor under the same id is open.
+     */
+    void portGone(final Port port, final int id) {
         final Live live = byId.get(id);
-        if (live == null || !live.open) {
+        if (live == null || !live.open || live.port != port) {
             return;
         }
         live.open = false;

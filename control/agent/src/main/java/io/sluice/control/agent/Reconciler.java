@@ -11,6 +11,7 @@ import io.sluice.control.policy.PolicyOptions;
 import io.sluice.control.policy.Problem;
 import io.sluice.control.policy.World;
 import io.sluice.dataplane.Gateway;
+import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.table.Ipcache;
 import java.io.IOException;
 import java.net.SocketException;
@@ -31,13 +32,17 @@ import org.slf4j.LoggerFactory;
  * Makes the switch what the objects say. Read this file to see what a change does.
  *
  * <pre>
- *   objects -> plan of endpoints -> removals, devices -> world -> policy compiled and published -> ports opened
+ *   objects -> plan of endpoints -> removals -> world -> policy compiled and published -> devices, ports opened
  * </pre>
+ *
+ * <p>Devices come last, because each costs milliseconds and a policy that closes something must not
+ * wait for the pods that happen to be new in the same save.
  *
  * <p>Every change takes the same road from the beginning; there is no second one for small changes,
  * so there is nothing that only a restart would put right. When nothing that policy sees has
- * changed, the revision stays. When the compiler fails, the revision before stays live, no new port
- * is opened, and the status says so.
+ * changed, the revision stays. When a policy cannot be compiled or published, the revision before
+ * stays live, no new port is opened, whoever asked and the status are told so, and it is tried
+ * again every {@link #RETRY_TICKS}.
  *
  * <p>Thread: control; {@link #snapshot} any; {@link #portGone} the lane.
  */
@@ -47,12 +52,17 @@ final class Reconciler {
     /** The node's addresses change seldom, and listing them costs some system calls. In ticks. */
     private static final int ADDRESS_TICKS = 5;
 
+    /** What could not be published or opened is tried again, in ticks. */
+    private static final int RETRY_TICKS = 10;
+
     /** All that a publication is made from: the same again needs no new revision. */
     private record Input(
             List<KubeObject> objects,
             List<PlannedEndpoint> endpoints,
             NodeSide node,
             PolicyOptions options) {}
+
+    private record Gone(int id, Port port) {}
 
     /** What reports need. Immutable. */
     record Snapshot(
@@ -68,11 +78,13 @@ final class Reconciler {
     private final Uplink uplink;
     private final PolicyPublisher publisher;
     // From the lane to control: ports whose device is gone.
-    private final ConcurrentLinkedQueue<Integer> gone = new ConcurrentLinkedQueue<>();
+    private final ConcurrentLinkedQueue<Gone> gone = new ConcurrentLinkedQueue<>();
     private Set<IpAddress> nodeAddresses = Set.of();
     private Optional<Input> published = Optional.empty();
-    private String compileProblem = "";
+    private String publishProblem = "";
+    private String openProblem = "";
     private int ticks;
+    private boolean stopping;
     private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
 
     Reconciler(
@@ -94,8 +106,17 @@ final class Reconciler {
         return snapshot;
     }
 
-    /** Everything, from the objects to the open ports. */
+    /**
+     * Everything, from the objects to the open ports.
+     *
+     * @throws RequestException UNAVAILABLE when the objects are not in force now: the revision
+     *     before stays, or the daemon stops
+     */
     void reconcile() {
+        if (stopping) {
+            throw new RequestException(
+                    RequestException.Reason.UNAVAILABLE, "the daemon is stopping");
+        }
         nodeAddresses = listNodeAddresses();
         final List<KubeObject> objects = store.objects();
         final EndpointPlan plan =
@@ -111,7 +132,23 @@ final class Reconciler {
         saveBook();
         endpoints.carryOut(plan);
         publish(world(objects, plan.pods()));
+        if (publishProblem.isEmpty()) {
+            endpoints.attachNew();
+            open();
+        }
         takeSnapshot();
+        if (!publishProblem.isEmpty()) {
+            throw new RequestException(RequestException.Reason.UNAVAILABLE, publishProblem);
+        }
+    }
+
+    /** {@link #reconcile} where nobody waits for an answer: log and status have the problem. */
+    void reconcileUnasked() {
+        try {
+            reconcile();
+        } catch (final RequestException e) {
+            LOG.debug("not reconciled: {}", e.getMessage());
+        }
     }
 
     private void saveBook() {
@@ -170,14 +207,34 @@ final class Reconciler {
                         live.identities().size(),
                         live.compileNs() / 1_000_000);
             }
-            compileProblem = "";
+            publishProblem = "";
+        } catch (final RuntimeException e) {
+            // The lane may have it all the same, or take it later: whatever comes next is
+            // published.
+            published = Optional.empty();
+            final String problem =
+                    ("policy revision %d stays in force, the change could not be put in force and is"
+                                    + " tried again: %s")
+                            .formatted(publisher.live().revision(), e);
+            if (!problem.equals(publishProblem)) {
+                LOG.error("{}", problem, e);
+            }
+            publishProblem = problem;
+        }
+    }
+
+    /** Gives the lane the ports that the live policy knows and that it does not have yet. */
+    private void open() {
+        try {
             uplink.open();
             endpoints.open();
+            openProblem = "";
         } catch (final RuntimeException e) {
-            compileProblem =
-                    "policy revision %d stays in force, the change could not be compiled: %s"
-                            .formatted(publisher.live().revision(), e);
-            LOG.error("{}", compileProblem, e);
+            final String problem = "ports could not be opened, it is tried again: " + e;
+            if (!problem.equals(openProblem)) {
+                LOG.error("{}", problem, e);
+            }
+            openProblem = problem;
         }
     }
 
@@ -195,18 +252,25 @@ final class Reconciler {
 
     /** Once a second: namespaces that came, devices that went, the node's own addresses. */
     void tick() {
-        ticks++;
-        if (ticks % ADDRESS_TICKS == 0 && !listNodeAddresses().equals(nodeAddresses)) {
-            reconcile();
+        if (stopping) {
             return;
         }
+        ticks++;
         letGo();
-        final boolean opens = endpoints.tick();
-        if (uplink.tick()) {
-            endpoints.restoreRoutes();
+        final boolean moved =
+                ticks % ADDRESS_TICKS == 0 && !listNodeAddresses().equals(nodeAddresses);
+        final boolean retries = ticks % RETRY_TICKS == 0 && !publishProblem.isEmpty();
+        if (moved || retries) {
+            reconcileUnasked();
+            return;
         }
-        if (opens && compileProblem.isEmpty()) {
-            endpoints.open();
+        final boolean attached = endpoints.tick();
+        final boolean joined = uplink.tick();
+        if (publishProblem.isEmpty() && (attached || joined || !openProblem.isEmpty())) {
+            open();
+        }
+        if (joined) {
+            endpoints.restoreRoutes();
         }
         takeSnapshot();
     }
@@ -216,24 +280,25 @@ final class Reconciler {
      *
      * <p>Thread: the lane.
      */
-    void portGone(final int id) {
-        gone.add(id);
+    void portGone(final Port port, final int id) {
+        gone.add(new Gone(id, port));
     }
 
     /** Takes away the devices of ports that the lane has let go of. */
     void letGo() {
-        for (Integer id = gone.poll(); id != null; id = gone.poll()) {
-            if (id == Uplink.ID) {
-                uplink.portGone();
+        for (Gone news = gone.poll(); news != null; news = gone.poll()) {
+            if (news.id == Uplink.ID) {
+                uplink.portGone(news.port);
             } else {
-                endpoints.portGone(id);
+                endpoints.portGone(news.port, news.id);
             }
             takeSnapshot();
         }
     }
 
-    /** Removes every device and route; the last task of the control thread. */
+    /** Removes every device and route; nothing is made any more afterwards. */
     void removeAll() {
+        stopping = true;
         endpoints.removeAll();
         uplink.remove();
         takeSnapshot();
@@ -252,8 +317,11 @@ final class Reconciler {
 
     private void takeSnapshot() {
         final List<String> problems = new ArrayList<>();
-        if (!compileProblem.isEmpty()) {
-            problems.add(compileProblem);
+        if (!publishProblem.isEmpty()) {
+            problems.add(publishProblem);
+        }
+        if (!openProblem.isEmpty()) {
+            problems.add(openProblem);
         }
         if (!uplink.problem().isEmpty()) {
             problems.add("uplink: " + uplink.problem());

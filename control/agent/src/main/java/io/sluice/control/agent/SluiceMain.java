@@ -10,6 +10,7 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
+import io.sluice.dataplane.port.Port;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -257,7 +258,12 @@ public final class SluiceMain implements AutoCloseable {
                                 fragments,
                                 laneCounters,
                                 recorder,
-                                index -> portGone(reconcilerOfPorts.get(), controlThread, index)));
+                                (port, index) ->
+                                        portGone(
+                                                reconcilerOfPorts.get(),
+                                                controlThread,
+                                                port,
+                                                index)));
         final Lane lane =
                 keep(
                         new Lane(
@@ -365,8 +371,11 @@ public final class SluiceMain implements AutoCloseable {
 
     /** Thread: the lane. A full mailbox leaves it to the next tick. */
     private static void portGone(
-            final Reconciler reconciler, final ControlThread control, final int index) {
-        reconciler.portGone(index);
+            final Reconciler reconciler,
+            final ControlThread control,
+            final Port port,
+            final int index) {
+        reconciler.portGone(port, index);
         control.post(reconciler::letGo);
     }
 
@@ -381,7 +390,7 @@ public final class SluiceMain implements AutoCloseable {
         return control.post(
                 () -> {
                     store.setFolderContent(objects, problems);
-                    reconciler.reconcile();
+                    reconciler.reconcileUnasked();
                 });
     }
 

@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.PortFactory.Device;
+import io.sluice.dataplane.port.Port;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,6 +23,8 @@ final class Uplink {
     private final PortFactory ports;
     private final LaneControl lane;
     private @Nullable Device device;
+    // The port the lane was asked to take; one that answers late has it all the same.
+    private @Nullable CountedPort offered;
     private boolean open;
     private String problem = "";
 
@@ -57,15 +60,20 @@ final class Uplink {
     /** Gives the lane the port, once a policy is live. */
     void open() {
         if (device != null && !open) {
-            lane.open(ID, new CountedPort(device.port()));
+            offered = new CountedPort(device.port());
+            lane.open(ID, offered);
             open = true;
             problem = "";
         }
     }
 
-    /** The lane has let go of the port, because the device is gone. */
-    void portGone() {
-        if (open) {
+    /**
+     * The lane has let go of a port, because its device is gone; of this one, or of one that was
+     * replaced in the meantime.
+     */
+    void portGone(final Port port) {
+        if (offered != null && offered == port) {
+            offered = null;
             open = false;
             removeDevice();
             problem = "device %s is gone".formatted(config.uplink().device());
@@ -74,7 +82,7 @@ final class Uplink {
     }
 
     /**
-     * Makes a device that has gone again.
+     * Makes a device that has gone again; its port is then to be opened.
      *
      * @return whether it did: routes into it are to be set again
      */
@@ -84,7 +92,6 @@ final class Uplink {
         }
         try {
             create();
-            open();
             LOG.info("uplink: device {} made again", config.uplink().device());
             return true;
         } catch (final AttachException e) {
@@ -95,8 +102,9 @@ final class Uplink {
 
     /** Takes the port from the lane and the device away. */
     void remove() {
-        if (open) {
+        if (offered != null) {
             lane.close(ID);
+            offered = null;
             open = false;
         }
         removeDevice();

@@ -9,9 +9,11 @@ import static io.sluice.control.agent.Manifests.pod;
 import static io.sluice.control.agent.Manifests.podAt;
 import static io.sluice.control.agent.MemoryPorts.UPLINK;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.TrafficDirection;
+import io.sluice.dataplane.port.Port;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -55,12 +57,103 @@ class ReconcilerTest {
         assertThat(sluice.journal)
                 .containsExactly(
                         "make uplink",
-                        "make a",
                         "publish 1",
+                        "make a",
                         "open uplink",
                         "route 10.244.0.2",
                         "route fd00:10:244::2",
                         "open a");
+    }
+
+    @Test
+    void aPolicyThatClosesSomethingIsLiveBeforeTheDevicesOfTheSameSaveAreMade() {
+        sluice.folder(pod("a"));
+        sluice.journal.clear();
+
+        sluice.folder(pod("a"), pod("b"), pod("c"), denyAll("p"));
+
+        assertThat(sluice.journal).containsSubsequence("publish 2", "make b", "make c");
+    }
+
+    @Test
+    void aPolicyThatIsNotPublishedIsTheRequestsFailureAndIsTriedAgain() {
+        sluice.folder(pod("a"));
+        sluice.unanswered = "publish 2";
+
+        assertThatThrownBy(() -> sluice.folder(pod("a"), pod("b"), denyAll("p")))
+                .isInstanceOfSatisfying(
+                        RequestException.class,
+                        e -> assertThat(e.reason()).isEqualTo(RequestException.Reason.UNAVAILABLE))
+                .hasMessageContaining("policy revision 1 stays in force");
+
+        assertThat(sluice.ports.hasDevice("b")).isFalse();
+        assertThat(sluice.reconciler.snapshot().problems())
+                .anyMatch(problem -> problem.startsWith("policy revision 1 stays in force"));
+        for (int second = 0; second < 10; second++) {
+            sluice.reconciler.tick();
+        }
+        assertThat(sluice.state("b")).isEqualTo(READY);
+        assertThat(sluice.reconciler.snapshot().problems()).isEmpty();
+        sluice.send("a", A, B, 80);
+        assertThat(sluice.received("b")).isFalse();
+    }
+
+    @Test
+    void aPublicationWithoutAnAnswerIsReplacedAlsoWhenTheChangeIsTakenBack() {
+        sluice.folder(pod("a"));
+        sluice.unanswered = "publish 2";
+        assertThatThrownBy(() -> sluice.folder(pod("a"), denyAll("p")))
+                .isInstanceOf(RequestException.class);
+
+        sluice.folder(pod("a"));
+
+        assertThat(sluice.journal).endsWith("publish 3");
+    }
+
+    @Test
+    void aPortThatIsNotOpenedIsNoFailureOfThePolicyAndIsTriedAgain() {
+        sluice.unanswered = "open a";
+        sluice.folder(pod("a"), pod("b"));
+
+        assertThat(sluice.publisher.live().revision()).isEqualTo(1);
+        assertThat(sluice.reconciler.snapshot().problems())
+                .anyMatch(problem -> problem.startsWith("ports could not be opened"));
+        sluice.unanswered = "";
+        sluice.reconciler.tick();
+
+        assertThat(sluice.state("a")).isEqualTo(READY);
+        assertThat(sluice.state("b")).isEqualTo(READY);
+        assertThat(sluice.reconciler.snapshot().problems()).isEmpty();
+    }
+
+    @Test
+    void lateNewsOfAPortThatWasReplacedDoNotHitItsSuccessor() {
+        sluice.folder(pod("a"), pod("b"));
+        final Port gone = sluice.view("b").port().orElseThrow();
+        final int id = sluice.view("b").id();
+        sluice.ports.replaceNamespace("b");
+        sluice.reconciler.tick();
+
+        sluice.reconciler.portGone(gone, id);
+        sluice.reconciler.letGo();
+
+        assertThat(sluice.state("b")).isEqualTo(READY);
+        sluice.send("a", A, B, 80);
+        assertThat(sluice.received("b")).isTrue();
+    }
+
+    @Test
+    void nothingIsMadeAfterTheStop() {
+        sluice.folder(pod("a"));
+        sluice.reconciler.removeAll();
+        sluice.journal.clear();
+
+        sluice.reconciler.tick();
+        assertThatThrownBy(() -> sluice.folder(pod("a"), pod("b")))
+                .isInstanceOf(RequestException.class)
+                .hasMessage("the daemon is stopping");
+
+        assertThat(sluice.journal).isEmpty();
     }
 
     @Test

@@ -38,6 +38,10 @@ final class SwitchInOneThread implements AutoCloseable {
     final LaneCounters counters;
     private final FragmentTable fragments = FragmentTable.open(SEED);
     private final ForwardingLoop loop;
+
+    /** A command of the journal that the lane does not answer; empty for none. */
+    String unanswered = "";
+
     long nowNs = 1_000_000_000L;
 
     SwitchInOneThread(final Path folder) throws Exception {
@@ -59,7 +63,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         fragments,
                         counters,
                         recorder,
-                        id -> reconcilerOfPorts.get().portGone(id));
+                        (port, id) -> reconcilerOfPorts.get().portGone(port, id));
         final LaneControl lane = new TurnedLane();
         publisher = new PolicyPublisher(lane);
         publisherOfEvents.set(publisher);
@@ -80,13 +84,13 @@ final class SwitchInOneThread implements AutoCloseable {
     private final class TurnedLane implements LaneControl {
         @Override
         public void publish(final Tables tables) {
-            journal.add("publish " + tables.policyRevision());
+            answer("publish " + tables.policyRevision());
             await(loop.proxy().publishTables(tables));
         }
 
         @Override
         public void open(final int index, final Port port) {
-            journal.add("open " + port.name());
+            answer("open " + port.name());
             await(loop.proxy().addPort(index, port));
         }
 
@@ -94,6 +98,13 @@ final class SwitchInOneThread implements AutoCloseable {
         public void close(final int index) {
             journal.add("close " + index);
             await(loop.proxy().removePort(index));
+        }
+
+        private void answer(final String command) {
+            journal.add(command);
+            if (command.equals(unanswered)) {
+                throw new IllegalStateException("the lane did not answer");
+            }
         }
 
         private void await(final CompletableFuture<Void> done) {
