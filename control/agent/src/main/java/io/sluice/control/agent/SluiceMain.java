@@ -227,7 +227,7 @@ public final class SluiceMain implements AutoCloseable {
             throws StartupException, IOException {
         // What people wrote is read first: a mistake in it must not touch a running network.
         final ManifestFolders folders = readManifests(manifests);
-        final RunFolder runFolder = keep(RunFolder.open(config.runFolder()));
+        final RunFolder runFolder = keep(RunFolder.open(config.runFolder(), config.stateFolder()));
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
