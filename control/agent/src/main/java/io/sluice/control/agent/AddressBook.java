@@ -33,6 +33,11 @@ final class AddressBook {
         this.file = file;
     }
 
+    /** An empty book, for plans that are not carried out; it is not to be saved. */
+    static AddressBook forTrial() {
+        return new AddressBook(Path.of(""));
+    }
+
     /**
      * Reads the book; a file that is not there is an empty book.
      *

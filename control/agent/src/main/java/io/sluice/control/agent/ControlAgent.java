@@ -5,7 +5,9 @@ import io.sluice.conntrack.FlowSnapshot;
 import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.ManifestReader;
 import io.sluice.control.policy.ObjectRef;
+import io.sluice.control.policy.Pod;
 import io.sluice.control.policy.PolicyDirection;
 import io.sluice.control.policy.PolicyMap;
 import io.sluice.dataplane.DropReason;
@@ -20,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.function.LongSupplier;
@@ -206,7 +209,9 @@ final class ControlAgent implements ControlPlane {
     @Override
     public EndpointReport addEndpoint(final EndpointRequest request) {
         final String namespace = request.namespace().isEmpty() ? "default" : request.namespace();
-        final String manifest = ObjectStore.yaml(PodManifest.of(request, namespace));
+        final String manifest =
+                ObjectStore.yaml(PodManifest.of(request, namespace, processStart(request)));
+        refuseFaults(manifest);
         final ObjectRef ref = ObjectRef.pod(namespace, request.name());
         parts.control()
                 .call(
@@ -221,9 +226,70 @@ final class ControlAgent implements ControlPlane {
                                     parts.store()
                                             .apply("endpoint add", manifest, ChangeMode.CHANGE);
                             parts.reconciler().reconcile();
+                            final Optional<String> refusal =
+                                    Optional.ofNullable(
+                                            parts.reconciler()
+                                                    .snapshot()
+                                                    .failures()
+                                                    .get(ref.path()));
+                            if (refusal.isPresent()) {
+                                parts.store().delete(ref, ChangeMode.CHANGE);
+                                parts.reconciler().reconcile();
+                                throw new RequestException(
+                                        Reason.CONFLICT,
+                                        "endpoint %s: %s".formatted(ref.path(), refusal.get()));
+                            }
                             return changes;
                         });
         return endpoint(ref.path());
+    }
+
+    /** Which process the request means, now that it is there; empty without a pid. */
+    private static String processStart(final EndpointRequest request) {
+        if (request.networkNamespace().isEmpty() == (request.pid() == 0)) {
+            throw new RequestException(
+                    Reason.INVALID,
+                    "endpoint add: exactly one of networkNamespace and pid tells the namespace");
+        }
+        if (request.pid() == 0) {
+            return "";
+        }
+        return ProcessStart.of(request.pid())
+                .orElseThrow(
+                        () ->
+                                new RequestException(
+                                        Reason.INVALID,
+                                        "endpoint add: pid %d: no such process"
+                                                .formatted(request.pid())));
+    }
+
+    /**
+     * Refuses what no state of this node could make an endpoint: a plan for this Pod alone fails.
+     *
+     * @throws RequestException INVALID
+     */
+    private void refuseFaults(final String manifest) {
+        final List<Pod> alone =
+                ManifestReader.read("endpoint add", manifest).objects().stream()
+                        .filter(Pod.class::isInstance)
+                        .map(Pod.class::cast)
+                        .toList();
+        final EndpointPlan plan =
+                EndpointPlan.of(
+                        alone,
+                        Map.of(),
+                        AddressBook.forTrial(),
+                        new EndpointPlan.NodeFacts(
+                                parts.config().nodeName(),
+                                parts.config().mtuBytes(),
+                                parts.config().pool().all(),
+                                Set.of()));
+        plan.failures()
+                .forEach(
+                        (path, fault) -> {
+                            throw new RequestException(
+                                    Reason.INVALID, "endpoint %s: %s".formatted(path, fault));
+                        });
     }
 
     @Override

@@ -33,8 +33,9 @@ public interface ControlPlane {
      * Makes the Pod that stands for the endpoint and plugs it in. The answer's state tells how far
      * it got within a few seconds: an endpoint whose namespace is missing waits for it.
      *
-     * @throws RequestException INVALID for a bad name, address or namespace; CONFLICT when the Pod
-     *     exists
+     * @throws RequestException INVALID for a bad name, address or namespace, and a process that is
+     *     not there; CONFLICT when the Pod exists, or what it asks for belongs to another. Nothing
+     *     is left of an endpoint that was refused.
      */
     EndpointReport addEndpoint(EndpointRequest request);
 

@@ -33,10 +33,11 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
     static final String ANNOTATION_PREFIX = "sluice.io/";
     static final String NETNS = ANNOTATION_PREFIX + "netns";
     static final String PID = ANNOTATION_PREFIX + "pid";
+    static final String PID_START = ANNOTATION_PREFIX + "pid-start";
     static final String INTERFACE = ANNOTATION_PREFIX + "interface";
     static final String MTU = ANNOTATION_PREFIX + "mtu";
 
-    private static final Set<String> ANNOTATIONS = Set.of(NETNS, PID, INTERFACE, MTU);
+    private static final Set<String> ANNOTATIONS = Set.of(NETNS, PID, PID_START, INTERFACE, MTU);
 
     /** What {@link #isDeviceName} accepts, in words. */
     static final String DEVICE_NAME_ACCEPTED =
@@ -196,6 +197,7 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
                             pod.meta().namespace(),
                             pod.meta().name(),
                             networkNamespace,
+                            processStart(pod.meta().annotations()),
                             device,
                             mtu,
                             addresses));
@@ -221,6 +223,19 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
                                 .formatted(NETNS, netns));
             }
             return netns;
+        }
+
+        private static String processStart(final Map<String, String> annotations) throws Refused {
+            final String start = annotations.getOrDefault(PID_START, "");
+            if (!start.isEmpty() && !annotations.containsKey(PID)) {
+                throw new Refused("annotation %s: only together with %s".formatted(PID_START, PID));
+            }
+            if (!start.isEmpty() && !ProcessStart.isValid(start)) {
+                throw new Refused(
+                        "annotation %s: \"%s\": %s"
+                                .formatted(PID_START, start, ProcessStart.ACCEPTED));
+            }
+            return start;
         }
 
         private static String device(final Map<String, String> annotations) throws Refused {

@@ -9,6 +9,8 @@ import java.util.List;
  * @param namespace of its Pod
  * @param name of its Pod
  * @param networkNamespace name, absolute path, or {@code pid:N}
+ * @param processStart which process {@code pid:N} means, see {@link ProcessStart}; empty for
+ *     whichever has the number
  * @param device name of the device in that namespace
  * @param mtuBytes of the device
  * @param addresses at most one of each family, at least one
@@ -17,11 +19,23 @@ record EndpointSpec(
         String namespace,
         String name,
         String networkNamespace,
+        String processStart,
         String device,
         int mtuBytes,
         List<IpAddress> addresses) {
     EndpointSpec {
         addresses = List.copyOf(addresses);
+    }
+
+    /** An endpoint in a namespace that is found by name or path. */
+    EndpointSpec(
+            final String namespace,
+            final String name,
+            final String networkNamespace,
+            final String device,
+            final int mtuBytes,
+            final List<IpAddress> addresses) {
+        this(namespace, name, networkNamespace, "", device, mtuBytes, addresses);
     }
 
     /** {@code namespace/name}. */

@@ -8,14 +8,21 @@ import java.util.Map;
 final class PodManifest {
     private PodManifest() {}
 
-    /** The manifest as plain maps, the way a user would write it. */
-    static Map<String, Object> of(final EndpointRequest request, final String namespace) {
+    /**
+     * The manifest as plain maps, the way a user would write it.
+     *
+     * @param processStart which process the request's pid means, see {@link ProcessStart}; empty
+     *     without a pid
+     */
+    static Map<String, Object> of(
+            final EndpointRequest request, final String namespace, final String processStart) {
         final Map<String, Object> annotations = new LinkedHashMap<>();
         if (!request.networkNamespace().isEmpty()) {
             annotations.put(EndpointPlan.NETNS, request.networkNamespace());
         }
         if (request.pid() != 0) {
             annotations.put(EndpointPlan.PID, Long.toString(request.pid()));
+            annotations.put(EndpointPlan.PID_START, processStart);
         }
         if (!request.device().isEmpty()) {
             annotations.put(EndpointPlan.INTERFACE, request.device());

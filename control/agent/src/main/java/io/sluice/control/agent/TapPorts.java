@@ -122,16 +122,29 @@ final class TapPorts implements PortFactory {
      * The namespace, if it is there now. A name or path that does not lead to a namespace may be in
      * the making: {@code ip netns add} makes a file first, and then mounts the namespace over it.
      */
-    private static NetworkNamespace resolve(final EndpointSpec spec) throws AttachException {
+    static NetworkNamespace resolve(final EndpointSpec spec) throws AttachException {
         final String given = spec.networkNamespace();
         try {
             return given.startsWith(PID_PREFIX)
-                    ? NetworkNamespace.ofProcess(
-                            Long.parseLong(given.substring(PID_PREFIX.length())))
+                    ? ofProcess(Long.parseLong(given.substring(PID_PREFIX.length())), spec)
                     : NetworkNamespace.of(given);
         } catch (final LinuxException e) {
             throw new AttachException(Cause.NAMESPACE_MISSING, String.valueOf(e.getMessage()));
         }
+    }
+
+    private static NetworkNamespace ofProcess(final long pid, final EndpointSpec spec)
+            throws AttachException {
+        final NetworkNamespace namespace = NetworkNamespace.ofProcess(pid);
+        // Asked after the namespace was found: who has this start now had the number then, too.
+        if (!spec.processStart().isEmpty()
+                && !ProcessStart.of(pid).equals(Optional.of(spec.processStart()))) {
+            throw new AttachException(
+                    Cause.NAMESPACE_MISSING,
+                    "process %d of this endpoint has ended, another one has its number: delete the endpoint, or add it anew"
+                            .formatted(pid));
+        }
+        return namespace;
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import static io.sluice.control.agent.Manifests.denyAll;
 import static io.sluice.control.agent.Manifests.pod;
+import static io.sluice.control.agent.Manifests.podAt;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -84,16 +85,78 @@ class ControlAgentTest {
 
     @Test
     void anEndpointByProcessIdOrWithItsOwnAddressIsWhatItSays() {
+        final long pid = ProcessHandle.current().pid();
         final EndpointReport added =
                 control.addEndpoint(
                         new EndpointRequest(
-                                "", "c1", "", 4711, List.of("10.9.9.9"), Map.of(), "net1", 9000));
+                                "", "c1", "", pid, List.of("10.9.9.9"), Map.of(), "net1", 9000));
 
         assertThat(added.namespace()).isEqualTo("default");
-        assertThat(added.networkNamespace()).isEqualTo("pid:4711");
+        assertThat(added.networkNamespace()).isEqualTo("pid:" + pid);
         assertThat(added.addresses()).containsExactly("10.9.9.9");
         assertThat(added.device()).isEqualTo("net1");
         assertThat(added.mtu()).isEqualTo(9000);
+        assertThat(sluice.view("c1").spec().processStart())
+                .isEqualTo(ProcessStart.of(pid).orElseThrow());
+    }
+
+    @Test
+    void anEndpointThatIsRefusedLeavesNothingBehind() {
+        sluice.folder(podAt("a", "10.9.9.9"));
+
+        assertRefused(
+                request("b", "b", 0, "10.9.9.9"),
+                Reason.CONFLICT,
+                "endpoint default/b: address 10.9.9.9 belongs to Pod shop/a");
+        assertRefused(
+                request("b", "", 0, ""),
+                Reason.INVALID,
+                "endpoint add: exactly one of networkNamespace and pid tells the namespace");
+        assertRefused(
+                request("b", "b", 1, ""),
+                Reason.INVALID,
+                "endpoint add: exactly one of networkNamespace and pid tells the namespace");
+        assertRefused(
+                request("b", "", Integer.MAX_VALUE, ""),
+                Reason.INVALID,
+                "endpoint add: pid 2147483647: no such process");
+        assertRefused(
+                request("b", "b/c", 0, ""),
+                Reason.INVALID,
+                "endpoint default/b: annotation sluice.io/netns: \"b/c\": the name of a network"
+                        + " namespace or an absolute path");
+        assertRefused(
+                request("b", "b", 0, "127.0.0.1"),
+                Reason.INVALID,
+                "endpoint default/b: status.podIPs: 127.0.0.1 is not an address a pod can have"
+                        + " (loopback, link-local, multicast or unspecified)");
+
+        assertThat(control.endpoints()).hasSize(1);
+        assertThat(sluice.store.reports())
+                .extracting(ObjectReport::origin)
+                .containsExactly(ObjectReport.Origin.FOLDER);
+        assertThat(folder.resolve("objects")).isEmptyDirectory();
+    }
+
+    private static EndpointRequest request(
+            final String name, final String namespace, final long pid, final String address) {
+        return new EndpointRequest(
+                "",
+                name,
+                namespace,
+                pid,
+                address.isEmpty() ? List.of() : List.of(address),
+                Map.of(),
+                "",
+                0);
+    }
+
+    private void assertRefused(
+            final EndpointRequest request, final Reason reason, final String message) {
+        assertThatThrownBy(() -> control.addEndpoint(request))
+                .isInstanceOfSatisfying(
+                        RequestException.class, e -> assertThat(e.reason()).isEqualTo(reason))
+                .hasMessage(message);
     }
 
     @Test
