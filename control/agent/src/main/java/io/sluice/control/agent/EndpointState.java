@@ -1,8 +1,8 @@
 package io.sluice.control.agent;
 
 /**
- * Where an endpoint is in its life. It is made in {@link #WAITING_FOR_NAMESPACE}, leaves through
- * removal from any state, and only in {@link #READY} does a frame of it pass the switch.
+ * Where an endpoint is in its life. It is made in {@link #CREATING}, leaves through removal from
+ * any state, and only in {@link #READY} does a frame of it pass the switch.
  */
 public enum EndpointState {
     /**
@@ -12,8 +12,9 @@ public enum EndpointState {
     WAITING_FOR_NAMESPACE,
 
     /**
-     * Device and port are being made and its policy compiled. The port, if there, is closed. Leaves
-     * for READY when a revision that knows the endpoint is live, or for FAILED.
+     * Its policy is being compiled, then device and port made. The port, if there, is closed.
+     * Leaves for READY when a revision that knows the endpoint is live and the lane has the port,
+     * for WAITING_FOR_NAMESPACE, or for FAILED.
      */
     CREATING,
 
