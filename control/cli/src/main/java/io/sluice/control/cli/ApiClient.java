@@ -3,20 +3,14 @@ package io.sluice.control.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.net.StandardProtocolFamily;
 import java.net.URLEncoder;
-import java.net.UnixDomainSocketAddress;
-import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Consumer;
@@ -27,7 +21,12 @@ import java.util.function.Consumer;
  *
  * <p>Written on the JDK's own socket channel because java.net.http knows no Unix sockets and
  * Netty's start alone takes longer than most commands. It understands what {@code ApiServer} sends:
- * a body with a length, chunked, or up to the end of the connection.
+ * a body with a length, or chunked. An answer that ends early, or does not come, is never taken for
+ * a whole one.
+ *
+ * <p>A refusal ends the command: {@link ExitCode#USAGE} for a request that is wrong (400), {@link
+ * ExitCode#UNREACHABLE} where the daemon could not answer (500 and above), else {@link
+ * ExitCode#NO}.
  *
  * <p>Thread: the command's. Calls block until the daemon has answered.
  */
@@ -37,10 +36,22 @@ final class ApiClient {
     /** A header line of the daemon is far shorter; anything longer is not our daemon. */
     private static final int LINE_BYTES_MAX = 8192;
 
+    /**
+     * Longest silence of the daemon. It answers a change within 30 seconds, if only to say that it
+     * takes longer; twice that is a daemon that hangs.
+     */
+    private static final Duration SILENCE_MAX = Duration.ofSeconds(60);
+
     private final Path socket;
+    private final Duration silenceMax;
 
     ApiClient(final Path socket) {
+        this(socket, SILENCE_MAX);
+    }
+
+    ApiClient(final Path socket, final Duration silenceMax) {
         this.socket = socket;
+        this.silenceMax = silenceMax;
     }
 
     /** One page of query parameters, percent-encoded, in key order. */
@@ -68,6 +79,15 @@ final class ApiClient {
         return json(exchange("POST", target, contentType, body));
     }
 
+    /** Posts a manifest; one that is invalid is a no, not wrong usage. */
+    JsonNode manifest(final String target, final String text) {
+        try {
+            return post(target, "application/yaml", text);
+        } catch (final CommandError e) {
+            throw e.status() == 400 ? CommandError.no(e.text()) : e;
+        }
+    }
+
     JsonNode delete(final String target) {
         return json(exchange("DELETE", target, "application/json", ""));
     }
@@ -79,10 +99,23 @@ final class ApiClient {
 
     /** Hands every line of the answer to the consumer until the daemon ends it. */
     void lines(final String target, final Consumer<String> consumer) {
-        try (SocketChannel channel = connect()) {
-            final Reply reply = send(channel, "GET", target, "application/json", "");
+        lines(target, false, consumer);
+    }
+
+    /** As {@link #lines}, for an answer that goes on with whatever happens. */
+    void follow(final String target, final Consumer<String> consumer) {
+        lines(target, true, consumer);
+    }
+
+    private void lines(
+            final String target, final boolean endless, final Consumer<String> consumer) {
+        try (DaemonConnection connection = connect()) {
+            final InputStream body = send(connection, "GET", target, "application/json", "");
+            if (endless) {
+                connection.waitForEver();
+            }
             final ByteArrayOutputStream line = new ByteArrayOutputStream();
-            for (int next = reply.body.read(); next >= 0; next = reply.body.read()) {
+            for (int next = body.read(); next >= 0; next = body.read()) {
                 if (next == '\n') {
                     consumer.accept(line.toString(StandardCharsets.UTF_8));
                     line.reset();
@@ -94,32 +127,29 @@ final class ApiClient {
                 consumer.accept(line.toString(StandardCharsets.UTF_8));
             }
         } catch (final IOException e) {
-            throw CommandError.unreachable(
-                    "sluice: " + socket + ": the daemon went away while answering: " + reason(e));
+            throw broken(reason(e));
         }
     }
 
     private String exchange(
             final String method, final String target, final String type, final String body) {
-        try (SocketChannel channel = connect()) {
-            final Reply reply = send(channel, method, target, type, body);
-            return new String(reply.body.readAllBytes(), StandardCharsets.UTF_8);
+        try (DaemonConnection connection = connect()) {
+            return new String(
+                    send(connection, method, target, type, body).readAllBytes(),
+                    StandardCharsets.UTF_8);
         } catch (final IOException e) {
-            throw CommandError.unreachable(
-                    "sluice: " + socket + ": the daemon went away while answering: " + reason(e));
+            throw broken(reason(e));
         }
     }
 
-    private SocketChannel connect() {
+    private CommandError broken(final String reason) {
+        return CommandError.unreachable(
+                "sluice: " + socket + ": the daemon's answer did not come whole: " + reason);
+    }
+
+    private DaemonConnection connect() {
         try {
-            final SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
-            try {
-                channel.connect(UnixDomainSocketAddress.of(socket));
-                return channel;
-            } catch (final IOException e) {
-                channel.close();
-                throw e;
-            }
+            return DaemonConnection.open(socket, silenceMax);
         } catch (final IOException | UnsupportedOperationException e) {
             throw CommandError.unreachable(
                     "sluice: "
@@ -131,8 +161,9 @@ final class ApiClient {
         }
     }
 
-    private Reply send(
-            final SocketChannel channel,
+    /** Sends a request and returns the body of its answer. */
+    private static InputStream send(
+            final DaemonConnection connection,
             final String method,
             final String target,
             final String type,
@@ -148,13 +179,12 @@ final class ApiClient {
                         + "\r\nContent-Length: "
                         + content.length
                         + "\r\n\r\n";
-        write(channel, head.getBytes(StandardCharsets.UTF_8));
-        write(channel, content);
+        connection.write(head.getBytes(StandardCharsets.UTF_8));
+        connection.write(content);
 
-        final InputStream in = new BufferedInputStream(Channels.newInputStream(channel), 1 << 16);
-        final int status = status(line(in));
+        final int status = status(line(connection));
         final Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
-        for (String header = line(in); !header.isEmpty(); header = line(in)) {
+        for (String header = line(connection); !header.isEmpty(); header = line(connection)) {
             final int colon = header.indexOf(':');
             if (colon > 0) {
                 headers.put(header.substring(0, colon), header.substring(colon + 1).strip());
@@ -162,12 +192,14 @@ final class ApiClient {
         }
         final InputStream answer =
                 "chunked".equalsIgnoreCase(headers.get("Transfer-Encoding"))
-                        ? new ChunkedBody(in)
-                        : in;
+                        ? new ChunkedBody(connection)
+                        : new SizedBody(
+                                connection,
+                                number(headers.getOrDefault("Content-Length", "none"), 10));
         if (status >= 400) {
             throw refusal(status, new String(answer.readAllBytes(), StandardCharsets.UTF_8));
         }
-        return new Reply(answer);
+        return answer;
     }
 
     private static CommandError refusal(final int status, final String body) {
@@ -178,21 +210,22 @@ final class ApiClient {
             // Not our daemon's form of an error: the status alone has to do.
             message = message + " " + body.strip();
         }
-        return status == 400 ? CommandError.usage(message) : CommandError.no(message);
-    }
-
-    private static void write(final SocketChannel channel, final byte[] bytes) throws IOException {
-        final ByteBuffer buffer = ByteBuffer.wrap(bytes);
-        while (buffer.hasRemaining()) {
-            channel.write(buffer);
-        }
+        return CommandError.refused(status, message);
     }
 
     private static int status(final String line) throws IOException {
         if (!line.startsWith("HTTP/1.1 ") || line.length() < 12) {
             throw new IOException("not an HTTP answer: " + line);
         }
-        return Integer.parseInt(line.substring(9, 12));
+        return (int) number(line.substring(9, 12), 10);
+    }
+
+    private static long number(final String text, final int radix) throws IOException {
+        try {
+            return Long.parseUnsignedLong(text, radix);
+        } catch (final NumberFormatException e) {
+            throw new IOException("not an HTTP answer: \"" + text + "\" is not a number", e);
+        }
     }
 
     private static String line(final InputStream in) throws IOException {
@@ -209,11 +242,11 @@ final class ApiClient {
         return line.toString(StandardCharsets.UTF_8).stripTrailing();
     }
 
-    private static JsonNode json(final String body) {
+    private JsonNode json(final String body) {
         try {
             return JSON.readTree(body);
         } catch (final JsonProcessingException e) {
-            throw new UncheckedIOException(e);
+            throw broken("not JSON: " + e.getOriginalMessage());
         }
     }
 
@@ -222,7 +255,35 @@ final class ApiClient {
         return message == null ? e.getClass().getSimpleName() : message;
     }
 
-    private record Reply(InputStream body) {}
+    /** A body of a length that is told; one that ends before is an error. */
+    private static final class SizedBody extends InputStream {
+        private final InputStream in;
+        private long left;
+
+        SizedBody(final InputStream in, final long length) {
+            this.in = in;
+            this.left = length;
+        }
+
+        @Override
+        public int read() throws IOException {
+            final byte[] one = new byte[1];
+            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+        }
+
+        @Override
+        public int read(final byte[] bytes, final int offset, final int length) throws IOException {
+            if (left == 0 || length == 0) {
+                return left == 0 ? -1 : 0;
+            }
+            final int count = in.read(bytes, offset, (int) Math.min(length, left));
+            if (count < 0) {
+                throw new EOFException("connection closed " + left + " bytes before the end");
+            }
+            left -= count;
+            return count;
+        }
+    }
 
     /** RFC 9112 section 7.1; extensions and trailers are skipped. */
     private static final class ChunkedBody extends InputStream {
@@ -277,7 +338,7 @@ final class ApiClient {
             first = false;
             final String size = line(in);
             final int extension = size.indexOf(';');
-            left = Long.parseLong(extension < 0 ? size : size.substring(0, extension), 16);
+            left = number(extension < 0 ? size : size.substring(0, extension), 16);
             if (left == 0) {
                 ended = true;
                 while (!line(in).isEmpty()) {

@@ -34,9 +34,8 @@ final class ApplyCommand implements Callable<Integer> {
         final ApiClient client = daemon.client(console);
         for (final Manifests.Text text : manifests.read(console)) {
             changes.add(
-                    client.post(
+                    client.manifest(
                             "/v1/objects" + ApiClient.query(dryRun.parameters(text.name())),
-                            "application/yaml",
                             text.content()));
         }
         changes.end();

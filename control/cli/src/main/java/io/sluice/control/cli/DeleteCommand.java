@@ -46,10 +46,9 @@ final class DeleteCommand implements Callable<Integer> {
         if (manifests.isGiven()) {
             for (final Manifests.Text text : manifests.read(console)) {
                 changes.add(
-                        client.post(
+                        client.manifest(
                                 "/v1/objects/delete"
                                         + ApiClient.query(dryRun.parameters(text.name())),
-                                "application/yaml",
                                 text.content()));
             }
         } else {

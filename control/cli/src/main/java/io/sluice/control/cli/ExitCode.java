@@ -11,7 +11,7 @@ final class ExitCode {
     /** The command line or its input cannot be understood. */
     static final int USAGE = 2;
 
-    /** No daemon answers on the control socket. */
+    /** No daemon answers on the control socket, or it failed to: it stops, or has a fault. */
     static final int UNREACHABLE = 3;
 
     private ExitCode() {}

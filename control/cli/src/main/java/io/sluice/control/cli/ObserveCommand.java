@@ -178,17 +178,20 @@ final class ObserveCommand implements Callable<Integer> {
                                             + ": unknown format: accepted are compact, json,"
                                             + " jsonpb, dict, table");
                 };
-        daemon.client(console)
-                .lines(
-                        "/v1/flows" + query(),
-                        line -> {
-                            printer.accept(line);
-                            // A follower wants each line at once; a reader of a closed pipe, no
-                            // more.
-                            if (follow && out.checkError()) {
-                                throw CommandError.no("sluice observe: output closed");
-                            }
-                        });
+        final ApiClient client = daemon.client(console);
+        if (follow) {
+            client.follow(
+                    "/v1/flows" + query(),
+                    line -> {
+                        printer.accept(line);
+                        // A follower wants each line at once; a reader of a closed pipe, no more.
+                        if (out.checkError()) {
+                            throw CommandError.no("sluice observe: output closed");
+                        }
+                    });
+        } else {
+            client.lines("/v1/flows" + query(), printer);
+        }
         table.print();
         return ExitCode.YES;
     }

@@ -46,7 +46,7 @@ record OfflinePolicy(World world, PolicySet policies, List<Problem> problems) {
         final OfflinePolicy policy = of(texts);
         final List<Problem> errors = policy.errors();
         if (!errors.isEmpty()) {
-            throw CommandError.usage(
+            throw CommandError.no(
                     String.join("\n", errors.stream().map(Problem::toString).toList()));
         }
         policy.problems.forEach(warning -> console.note(warning.toString()));

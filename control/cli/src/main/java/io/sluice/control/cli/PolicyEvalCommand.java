@@ -23,7 +23,8 @@ import picocli.CommandLine.Option;
             "manifests (-f) or in the daemon (--live).",
             "",
             "One probe (--from, --to, --port): exit status 0 allowed, 1 denied. Many (--probes):",
-            "JSON lines in and out; 0, or 2 when some line made no sense."
+            "JSON lines in and out; 0, or 2 when some line made no sense. Manifests that are wrong",
+            "are status 1 as well, with the reasons on stderr and no verdict on stdout."
         })
 final class PolicyEvalCommand implements Callable<Integer> {
     private final Console console;

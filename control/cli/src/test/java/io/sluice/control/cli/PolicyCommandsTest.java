@@ -147,8 +147,9 @@ final class PolicyCommandsTest {
         assertThat(text.out()).isEmpty();
         assertThat(json.code()).isEqualTo(ExitCode.NO);
         assertThat(json.out()).contains("\"line\": 6").contains("\"severity\": \"error\"");
-        // Not 1: nobody must take it for "denied".
-        assertThat(eval.code()).isEqualTo(ExitCode.USAGE);
+        // As a denied probe, but without a verdict.
+        assertThat(eval.code()).isEqualTo(ExitCode.NO);
+        assertThat(eval.out()).isEmpty();
         assertThat(eval.err()).startsWith(file + ":6:11: ");
     }
 
