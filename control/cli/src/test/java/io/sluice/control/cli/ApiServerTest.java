@@ -163,6 +163,21 @@ final class ApiServerTest {
     }
 
     @Test
+    void longListingsAreStreamed() throws IOException {
+        assertThat(request("GET", "/v1/conntrack", ""))
+                .contains("transfer-encoding: chunked")
+                .contains("content-type: application/json")
+                .contains("[{\"protocol\":6,")
+                .endsWith("}]\r\n0\r\n\r\n");
+        assertThat(request("GET", "/v1/flows", ""))
+                .contains("transfer-encoding: chunked")
+                .contains("content-type: application/x-ndjson")
+                .endsWith("\n\r\n0\r\n\r\n");
+        assertThat(request("PUT", "/v1/conntrack", "")).startsWith("HTTP/1.1 405 ");
+        assertThat(request("GET", "/v1/conntrack?last=1", "")).startsWith("HTTP/1.1 400 ");
+    }
+
+    @Test
     void aSocketLeftByADeadDaemonIsReplaced() throws IOException {
         final Path stale = socket.resolveSibling("stale.sock");
         Files.writeString(stale, "");

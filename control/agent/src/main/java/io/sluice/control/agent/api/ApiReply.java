@@ -7,14 +7,19 @@ sealed interface ApiReply {
     /** A whole answer. */
     record Page(int status, String contentType, String body) implements ApiReply {}
 
-    /** JSON lines that come as they happen, until the source or the client ends them. */
+    /** Text that comes piece by piece, until the source or the client ends it. */
     record Lines(LineSource source) implements ApiReply {}
 
     /** Thread: the request's own virtual thread; {@link #close} follows on the same thread. */
     interface LineSource extends AutoCloseable {
+        /** Media type of all pieces together. */
+        default String contentType() {
+            return ApiRoutes.JSON_LINES;
+        }
+
         /**
-         * Lines that are ready, each with its line end. May be empty when nothing came within a
-         * short wait: the server uses the pause to notice that the client is gone.
+         * Text that is ready: whole lines, or a piece of a listing. May be empty when nothing came
+         * within a short wait: the server uses the pause to notice that the client is gone.
          *
          * @return null at the end
          */

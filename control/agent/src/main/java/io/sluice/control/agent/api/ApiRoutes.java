@@ -84,7 +84,7 @@ final class ApiRoutes {
             case "status" -> listing(request, rest, control::status);
             case "identities" -> listing(request, rest, control::identities);
             case "ipcache" -> listing(request, rest, control::ipcache);
-            case "conntrack" -> listing(request, rest, control::conntrack);
+            case "conntrack" -> rest.isEmpty() ? conntrack(request) : notFound(path);
             case "drops" -> listing(request, rest, control::drops);
             case "counters" -> listing(request, rest, control::counters);
             default -> notFound(path);
@@ -109,6 +109,14 @@ final class ApiRoutes {
         }
         request.accept(Set.of());
         return new ApiReply.Page(200, contentType, answer.get());
+    }
+
+    private ApiReply conntrack(final ApiRequest request) {
+        if (!request.method().equals("GET")) {
+            return wrongMethod(request, "GET");
+        }
+        request.accept(Set.of());
+        return new ApiReply.Lines(ListStream.array(control.conntrack().iterator()));
     }
 
     private String metrics() {
@@ -295,11 +303,9 @@ final class ApiRoutes {
             return new ApiReply.Lines(
                     new FlowLines(cursor, control.status().nodeName(), Clock.systemUTC()));
         }
-        final StringBuilder lines = new StringBuilder();
-        for (final Flow flow : control.flows(filter, request.number("last", FLOWS_LAST_DEFAULT))) {
-            lines.append(FlowJson.response(flow)).append('\n');
-        }
-        return new ApiReply.Page(200, JSON_LINES, lines.toString());
+        return new ApiReply.Lines(
+                ListStream.flows(
+                        control.flows(filter, request.number("last", FLOWS_LAST_DEFAULT))));
     }
 
     // Answers

@@ -48,9 +48,9 @@ import org.slf4j.LoggerFactory;
  * <p>Theory of operation. One event loop accepts and parses; every request is then handled on a
  * virtual thread of its own, because the control plane may keep it waiting (a change is answered
  * when it is live). {@link ApiRoutes} decides what is answered; this file only carries it. A
- * streaming answer ({@code /v1/flows?follow=true}) is pulled from its source line by line, and each
- * write is awaited: a slow client holds up its own thread only, and loses flows in the ring, which
- * the stream then tells it.
+ * streaming answer ({@code /v1/flows}, {@code /v1/conntrack}) is pulled from its source piece by
+ * piece, and each write is awaited: a slow client holds up its own thread only. A follower that is
+ * too slow loses flows in the ring, which the stream then tells it.
  *
  * <p>Access is the file's: mode 0660, owner and group of the daemon. There is no other
  * authentication. Who can write to the socket can change policy.
@@ -232,7 +232,7 @@ public final class ApiServer implements AutoCloseable {
             try (source) {
                 final HttpResponse head =
                         new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK);
-                head.headers().set(HttpHeaderNames.CONTENT_TYPE, ApiRoutes.JSON_LINES);
+                head.headers().set(HttpHeaderNames.CONTENT_TYPE, source.contentType());
                 head.headers().set(HttpHeaderNames.TRANSFER_ENCODING, HttpHeaderValues.CHUNKED);
                 head.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
                 context.writeAndFlush(head).await();
@@ -251,8 +251,10 @@ public final class ApiServer implements AutoCloseable {
                     }
                     lines = source.next();
                 }
-                context.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT)
-                        .addListener(ChannelFutureListener.CLOSE);
+                // The listener goes first: added after the write it may find the loop shut down.
+                context.writeAndFlush(
+                        LastHttpContent.EMPTY_LAST_CONTENT,
+                        context.newPromise().addListener(ChannelFutureListener.CLOSE));
             } catch (final InterruptedException e) {
                 // The daemon stops. The client sees the connection end.
                 Thread.currentThread().interrupt();
