@@ -146,8 +146,10 @@ final class ApiServerTest {
     }
 
     @Test
-    void whatIsNoHttpIsNotAnswered() throws IOException {
-        assertThat(exchange("hello\r\n\r\n")).doesNotContain("200 OK");
+    void whatIsNoHttpIsRefusedAsThat() throws IOException {
+        assertThat(exchange("hello\r\n\r\n"))
+                .startsWith("HTTP/1.1 400 ")
+                .contains("not an HTTP/1.1 request");
         assertThat(request("GET", "/v1/status", "")).startsWith("HTTP/1.1 200 ");
     }
 
@@ -175,6 +177,20 @@ final class ApiServerTest {
                 .endsWith("\n\r\n0\r\n\r\n");
         assertThat(request("PUT", "/v1/conntrack", "")).startsWith("HTTP/1.1 405 ");
         assertThat(request("GET", "/v1/conntrack?last=1", "")).startsWith("HTTP/1.1 400 ");
+    }
+
+    @Test
+    void aRequestLineMayBeLongButNotEndless() throws IOException {
+        final String name = "name=" + "x".repeat(60) + "&";
+
+        assertThat(request("GET", "/v1/objects?" + name.repeat(900) + "name=y", ""))
+                .startsWith("HTTP/1.1 200 ");
+        assertThat(request("GET", "/v1/objects?" + name.repeat(1100) + "name=y", ""))
+                .startsWith("HTTP/1.1 414 ")
+                .contains("request line: longer than 65536 bytes");
+        assertThat(exchange("GET /v1/status HTTP/1.1\r\nX: " + "x".repeat(9000) + "\r\n\r\n"))
+                .startsWith("HTTP/1.1 431 ")
+                .contains("headers: longer than 8192 bytes");
     }
 
     @Test

@@ -14,6 +14,15 @@ final class ApiLimits {
      */
     static final int CONNECTIONS_MAX = 64;
 
+    /**
+     * First line of a request, in bytes; a longer one is answered 414. Names of objects and filters
+     * of flows are in it: Netty's own 4,096 are 20 Pods with long names.
+     */
+    static final int REQUEST_LINE_BYTES_MAX = 64 << 10;
+
+    /** Headers of a request together, in bytes; more are answered 431. */
+    static final int HEADERS_BYTES_MAX = 8 << 10;
+
     /** Idle connections are closed after this long, in seconds. Local clients send at once. */
     static final int IDLE_SECONDS = 30;
 

@@ -314,7 +314,7 @@ final class ApiRoutes {
         return new ApiReply.Page(200, JSON, ApiJson.write(value));
     }
 
-    private static ApiReply error(final int status, final String message) {
+    static ApiReply.Page error(final int status, final String message) {
         return new ApiReply.Page(status, JSON, ApiJson.write(Map.of("error", message)));
     }
 

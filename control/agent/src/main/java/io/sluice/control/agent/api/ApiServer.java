@@ -25,6 +25,8 @@ import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.handler.flow.FlowControlHandler;
 import io.netty.handler.timeout.ReadTimeoutException;
 import io.netty.handler.timeout.ReadTimeoutHandler;
@@ -66,6 +68,9 @@ public final class ApiServer implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ApiServer.class);
 
     private static final String IDLE = "idle";
+
+    /** Piece in which a body arrives at the aggregator, in bytes: Netty's own. */
+    private static final int CHUNK_BYTES_MAX = 8192;
 
     private final Path socket;
     private final ApiRoutes routes;
@@ -141,7 +146,11 @@ public final class ApiServer implements AutoCloseable {
         channel.closeFuture().addListener(closed -> connections.decrementAndGet());
         channel.pipeline()
                 .addLast(IDLE, new ReadTimeoutHandler(ApiLimits.IDLE_SECONDS))
-                .addLast(new HttpServerCodec())
+                .addLast(
+                        new HttpServerCodec(
+                                ApiLimits.REQUEST_LINE_BYTES_MAX,
+                                ApiLimits.HEADERS_BYTES_MAX,
+                                CHUNK_BYTES_MAX))
                 .addLast(new HttpObjectAggregator(ApiLimits.BODY_BYTES_MAX))
                 .addLast(new FlowControlHandler())
                 .addLast(new RequestHandler());
@@ -174,6 +183,10 @@ public final class ApiServer implements AutoCloseable {
             // One request at a time, so that answers leave in the order of the requests (RFC 9112
             // section 9.3.2): the next one is held back until this one is answered.
             context.channel().config().setAutoRead(false);
+            if (request.decoderResult().isFailure()) {
+                send(context, notHttp(request.decoderResult().cause()), false);
+                return;
+            }
             final boolean keepAlive = HttpUtil.isKeepAlive(request);
             // An answer may take longer than an idle client is given.
             context.pipeline().remove(IDLE);
@@ -183,6 +196,23 @@ public final class ApiServer implements AutoCloseable {
                             request.uri(),
                             request.content().toString(StandardCharsets.UTF_8));
             requests.execute(() -> answer(context, asked, keepAlive));
+        }
+
+        /** Netty hands on what it cannot read as a request for "/bad-request". */
+        private static ApiReply.Page notHttp(final Throwable cause) {
+            return switch (cause) {
+                case TooLongHttpLineException _ ->
+                        ApiRoutes.error(
+                                414,
+                                "request line: longer than "
+                                        + ApiLimits.REQUEST_LINE_BYTES_MAX
+                                        + " bytes");
+                case TooLongHttpHeaderException _ ->
+                        ApiRoutes.error(
+                                431,
+                                "headers: longer than " + ApiLimits.HEADERS_BYTES_MAX + " bytes");
+                default -> ApiRoutes.error(400, "not an HTTP/1.1 request: " + cause.getMessage());
+            };
         }
 
         private void answer(
