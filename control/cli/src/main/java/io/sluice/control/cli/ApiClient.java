@@ -7,6 +7,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.SocketTimeoutException;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -179,8 +180,14 @@ final class ApiClient {
                         + "\r\nContent-Length: "
                         + content.length
                         + "\r\n\r\n";
-        connection.write(head.getBytes(StandardCharsets.UTF_8));
-        connection.write(content);
+        try {
+            connection.write(head.getBytes(StandardCharsets.UTF_8));
+            connection.write(content);
+        } catch (final SocketTimeoutException e) {
+            throw e;
+        } catch (final IOException e) {
+            // A daemon that refuses a request need not read it to its end. Its answer is there.
+        }
 
         final int status = status(line(connection));
         final Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);

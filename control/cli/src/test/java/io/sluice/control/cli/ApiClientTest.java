@@ -81,6 +81,22 @@ final class ApiClientTest {
         assertThat(error.exitCode()).isEqualTo(ExitCode.NO);
     }
 
+    @Test
+    void aRefusalIsHeardAlsoWhenTheBodyIsNotReadToItsEnd() throws IOException {
+        final ApiClient client =
+                daemonThatSays(
+                        "HTTP/1.1 413 X\r\nContent-Length: 15\r\n\r\n{\"error\":\"why\"}",
+                        new CountDownLatch(0));
+
+        final CommandError error =
+                catchThrowableOfType(
+                        CommandError.class,
+                        () -> client.manifest("/v1/objects", "# comment\n".repeat(1 << 18)));
+
+        assertThat(error.text()).isEqualTo("why");
+        assertThat(error.exitCode()).isEqualTo(ExitCode.NO);
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
