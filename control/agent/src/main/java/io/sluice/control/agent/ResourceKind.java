@@ -68,6 +68,11 @@ public enum ResourceKind {
         return group.isEmpty() ? singular : singular + "." + group;
     }
 
+    /** Plural with the group, as kubectl says what is not found. */
+    public String pluralResource() {
+        return group.isEmpty() ? plural : plural + "." + group;
+    }
+
     /**
      * By kind, plural, singular, any of these with the group, or short name, in any case.
      *
@@ -102,7 +107,7 @@ public enum ResourceKind {
         return word.equals(kind.toLowerCase(Locale.ROOT))
                 || word.equals(plural)
                 || word.equals(resource())
-                || (!group.isEmpty() && word.equals(plural + "." + group))
+                || word.equals(pluralResource())
                 || List.of(shortNames.split(" ")).contains(word);
     }
 }

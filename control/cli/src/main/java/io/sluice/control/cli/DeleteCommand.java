@@ -32,6 +32,8 @@ final class DeleteCommand implements Callable<Integer> {
             description = "A kind, its plural or short name (netpol, cnp, po), and names.")
     private List<String> words = new ArrayList<>();
 
+    private final List<String> refused = new ArrayList<>();
+
     DeleteCommand(final Console console) {
         this.console = console;
     }
@@ -55,20 +57,41 @@ final class DeleteCommand implements Callable<Integer> {
             final ObjectWords asked = ObjectWords.of(words);
             if (asked.names().isEmpty()) {
                 throw CommandError.usage(
-                        "sluice delete " + asked.kinds().getFirst() + ": which? Give a name");
+                        "sluice delete "
+                                + String.join(",", asked.kinds())
+                                + ": which? Give a name");
             }
-            for (final String name : asked.names()) {
-                final Map<String, String> parameters = dryRun.parameters();
-                parameters.put("kind", asked.kinds().getFirst());
-                parameters.put("namespace", namespace);
-                parameters.put("name", name);
-                changes.add(
-                        JsonNodeFactory.instance
-                                .arrayNode()
-                                .add(client.delete("/v1/objects" + ApiClient.query(parameters))));
+            for (final String kind : asked.kinds()) {
+                for (final String name : asked.names()) {
+                    delete(client, kind, name, changes);
+                }
             }
         }
         changes.end();
-        return ExitCode.YES;
+        refused.forEach(console::note);
+        return refused.isEmpty() ? ExitCode.YES : ExitCode.NO;
+    }
+
+    /** As kubectl: what is not there, or refused, does not keep the others. */
+    private void delete(
+            final ApiClient client,
+            final String kind,
+            final String name,
+            final ApplyCommand.Changes changes) {
+        final Map<String, String> parameters = dryRun.parameters();
+        parameters.put("kind", kind);
+        parameters.put("namespace", namespace);
+        parameters.put("name", name);
+        try {
+            changes.add(
+                    JsonNodeFactory.instance
+                            .arrayNode()
+                            .add(client.delete("/v1/objects" + ApiClient.query(parameters))));
+        } catch (final CommandError e) {
+            if (e.exitCode() != ExitCode.NO) {
+                throw e;
+            }
+            refused.add(e.status() == 404 ? ObjectWords.notFound(kind, name) : e.text());
+        }
     }
 }

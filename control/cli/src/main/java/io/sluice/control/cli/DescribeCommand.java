@@ -1,7 +1,9 @@
 package io.sluice.control.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sluice.control.cli.Output.Format;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,6 +22,7 @@ final class DescribeCommand implements Callable<Integer> {
     @Mixin private DaemonOption daemon = new DaemonOption();
     @Mixin private NamespaceOption namespace = new NamespaceOption();
     @Mixin private LabelOption labels = new LabelOption();
+    @Mixin private Output output = new Output();
 
     @Parameters(
             arity = "1..*",
@@ -33,11 +36,25 @@ final class DescribeCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        final Format format = output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML);
+        final ObjectWords asked = ObjectWords.of(words);
         final List<JsonNode> objects =
-                GetCommand.find(daemon.client(console), ObjectWords.of(words), namespace, labels);
-        if (objects.isEmpty()) {
-            console.note("No resources found" + namespace.inWords() + ".");
+                GetCommand.find(daemon.client(console), asked, namespace, labels);
+        final List<String> missing = GetCommand.missing(objects, asked);
+        if (objects.isEmpty() && missing.isEmpty()) {
+            console.note(namespace.noResources());
         }
+        if (format == Format.TEXT) {
+            print(objects);
+        } else if (!objects.isEmpty() || missing.isEmpty()) {
+            Output.print(
+                    console.out(), format, JsonNodeFactory.instance.arrayNode().addAll(objects));
+        }
+        missing.forEach(console::note);
+        return missing.isEmpty() ? ExitCode.YES : ExitCode.NO;
+    }
+
+    private void print(final List<JsonNode> objects) {
         boolean first = true;
         for (final JsonNode object : objects) {
             if (!first) {
@@ -46,7 +63,6 @@ final class DescribeCommand implements Callable<Integer> {
             first = false;
             print(object);
         }
-        return ExitCode.YES;
     }
 
     private void print(final JsonNode object) {

@@ -356,6 +356,7 @@ final class EndpointCommands {
         private final Console console;
 
         @Mixin private DaemonOption daemon = new DaemonOption();
+        @Mixin private Output output = new Output();
 
         @Parameters(
                 arity = "1..*",
@@ -374,10 +375,22 @@ final class EndpointCommands {
 
         @Override
         public Integer call() {
+            final Format format = output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML);
             final PrintWriter out = console.out();
-            for (final String ref : refs) {
-                final JsonNode answer = daemon.client(console).delete(target(ref, namespace));
-                out.println("endpoint \"" + answer.path("deleted").asText() + "\" deleted");
+            final ArrayNode answers = JsonNodeFactory.instance.arrayNode();
+            try {
+                for (final String ref : refs) {
+                    final JsonNode answer = daemon.client(console).delete(target(ref, namespace));
+                    answers.add(answer);
+                    if (format == Format.TEXT) {
+                        out.println("endpoint \"" + answer.path("deleted").asText() + "\" deleted");
+                    }
+                }
+            } finally {
+                // What is unplugged is told, also when the next one is refused.
+                if (format != Format.TEXT) {
+                    Output.print(out, format, answers);
+                }
             }
             return ExitCode.YES;
         }

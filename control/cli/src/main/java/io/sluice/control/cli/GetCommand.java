@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sluice.control.agent.ResourceKind;
 import io.sluice.control.cli.Output.Format;
 import java.util.ArrayList;
 import java.util.List;
@@ -51,8 +52,9 @@ final class GetCommand implements Callable<Integer> {
                         Format.YAML);
         final ObjectWords asked = ObjectWords.of(words);
         final List<JsonNode> objects = find(daemon.client(console), asked, namespace, labels);
-        if (objects.isEmpty()) {
-            console.note("No resources found" + namespace.inWords() + ".");
+        final List<String> missing = missing(objects, asked);
+        if (objects.isEmpty() && missing.isEmpty()) {
+            console.note(namespace.noResources());
         }
         switch (format) {
             case TEXT, WIDE -> table(objects, format == Format.WIDE);
@@ -61,14 +63,23 @@ final class GetCommand implements Callable<Integer> {
                             object ->
                                     console.out()
                                             .println(
-                                                    object.path("kind")
-                                                                    .asText()
-                                                                    .toLowerCase(Locale.ROOT)
+                                                    resource(object.path("kind").asText())
                                                             + "/"
                                                             + object.path("name").asText()));
-            default -> Output.print(console.out(), format, manifests(objects, asked, format));
+            default -> {
+                if (!objects.isEmpty() || missing.isEmpty()) {
+                    Output.print(console.out(), format, manifests(objects, asked, format));
+                }
+            }
         }
-        return ExitCode.YES;
+        missing.forEach(console::note);
+        return missing.isEmpty() ? ExitCode.YES : ExitCode.NO;
+    }
+
+    private static String resource(final String kind) {
+        return ResourceKind.find(kind)
+                .map(ResourceKind::resource)
+                .orElse(kind.toLowerCase(Locale.ROOT));
     }
 
     /** Objects that the words, the namespace and the labels mean. */
@@ -93,23 +104,31 @@ final class GetCommand implements Callable<Integer> {
                 found.add(object);
             }
         }
-        for (final String name : asked.names()) {
-            if (found.stream().noneMatch(object -> object.path("name").asText().equals(name))) {
-                throw CommandError.no(
-                        String.join(",", asked.kinds())
-                                + " \""
-                                + name
-                                + "\" not found"
-                                + namespace.inWords());
+        return found;
+    }
+
+    /** kubectl's line for each of the names that no object of a kind has. */
+    static List<String> missing(final List<JsonNode> found, final ObjectWords asked) {
+        final List<String> missing = new ArrayList<>();
+        for (final String word : asked.kinds()) {
+            final String kind = ResourceKind.find(word).map(ResourceKind::kind).orElse(word);
+            for (final String name : asked.names()) {
+                if (found.stream()
+                        .noneMatch(
+                                object ->
+                                        object.path("kind").asText().equals(kind)
+                                                && object.path("name").asText().equals(name))) {
+                    missing.add(ObjectWords.notFound(word, name));
+                }
             }
         }
-        return found;
+        return missing;
     }
 
     /** As kubectl: one named object by itself, everything else as a List. */
     private static JsonNode manifests(
             final List<JsonNode> objects, final ObjectWords asked, final Format format) {
-        if (objects.size() == 1 && asked.names().size() == 1) {
+        if (objects.size() == 1 && asked.names().size() == 1 && asked.kinds().size() == 1) {
             return objects.getFirst().path("manifest");
         }
         final ArrayNode items = JsonNodeFactory.instance.arrayNode();

@@ -24,7 +24,8 @@ final class NamespaceOption {
         return name;
     }
 
-    String inWords() {
-        return all ? "" : " in namespace " + name;
+    /** kubectl's line for a listing without items. */
+    String noResources() {
+        return all ? "No resources found" : "No resources found in " + name + " namespace.";
     }
 }

@@ -1,5 +1,6 @@
 package io.sluice.control.cli;
 
+import io.sluice.control.agent.ResourceKind;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -31,5 +32,14 @@ record ObjectWords(List<String> kinds, List<String> names) {
             names.add(word.substring(slash + 1));
         }
         return new ObjectWords(List.of(kind), names);
+    }
+
+    /** kubectl's line for an object that is not there. */
+    static String notFound(final String kind, final String name) {
+        return "Error from server (NotFound): "
+                + ResourceKind.find(kind).map(ResourceKind::pluralResource).orElse(kind)
+                + " \""
+                + name
+                + "\" not found";
     }
 }

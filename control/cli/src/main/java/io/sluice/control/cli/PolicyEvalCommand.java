@@ -71,17 +71,19 @@ final class PolicyEvalCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        final Format format = output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML);
         if (live == manifests.isGiven()) {
             throw CommandError.usage("sluice policy eval: either -f PATH or --live");
         }
         if (probes.isEmpty()) {
-            return one(format);
+            return one(output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML));
         }
-        if (!from.isEmpty() || !to.isEmpty() || !port.isEmpty() || explain) {
+        if (!from.isEmpty() || !to.isEmpty() || !port.isEmpty() || !icmpType.isEmpty() || explain) {
             throw CommandError.usage(
-                    "sluice policy eval: --probes stands alone: no --from, --to, --port, --explain");
+                    "sluice policy eval: --probes stands alone: no --from, --to, --port,"
+                            + " --icmp-type, --explain");
         }
+        // Both are JSON lines: there is no other form of many.
+        output.oneOf(Format.TEXT, Format.JSONL);
         return many();
     }
 

@@ -83,6 +83,7 @@ final class DaemonCommandsTest {
         "get-list.yaml, get netpol -n shop -o yaml",
         "get-one.json, get netpol backend -n shop -o json",
         "describe.txt, describe netpol/backend -n shop",
+        "describe.json, describe netpol/backend -n shop -o json",
         "observe.compact, observe",
         "observe-names.compact, observe --print-policy-names --print-node-name -t policy-verdict",
         "observe.json, observe -o json",
@@ -222,9 +223,54 @@ final class DaemonCommandsTest {
         final CommandLineRun none = run("get", "netpol", "-n", "other", "-l", "team=api");
 
         assertThat(missing.code()).isEqualTo(ExitCode.NO);
-        assertThat(missing.err()).isEqualTo("netpol \"nobody\" not found in namespace shop\n");
+        assertThat(missing.err())
+                .isEqualTo(
+                        "Error from server (NotFound): networkpolicies.networking.k8s.io"
+                                + " \"nobody\" not found\n");
         assertThat(none.code()).isZero();
-        assertThat(none.err()).isEqualTo("No resources found in namespace other.\n");
+        assertThat(none.err()).isEqualTo("No resources found in other namespace.\n");
+    }
+
+    @Test
+    void getPrintsWhatIsThereBesideWhatIsNot() {
+        final CommandLineRun run = run("get netpol,cnp backend -n shop -o name".split(" ", -1));
+
+        assertThat(run.out()).isEqualTo("networkpolicy.networking.k8s.io/backend\n");
+        assertThat(run.err())
+                .isEqualTo(
+                        "Error from server (NotFound): ciliumnetworkpolicies.cilium.io"
+                                + " \"backend\" not found\n");
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+    }
+
+    @Test
+    void deleteTriesEveryKindAndNameAndTellsWhatIsNotThere() {
+        final CommandLineRun run = run("delete netpol,cnp missing web -n shop".split(" ", -1));
+
+        assertThat(control.told)
+                .containsExactly(
+                        "delete netpol shop/missing CHANGE",
+                        "delete netpol shop/web CHANGE",
+                        "delete cnp shop/missing CHANGE",
+                        "delete cnp shop/web CHANGE");
+        assertThat(run.out().lines()).hasSize(2);
+        assertThat(run.err())
+                .isEqualTo(
+                        """
+                        Error from server (NotFound): networkpolicies.networking.k8s.io "missing" not found
+                        Error from server (NotFound): ciliumnetworkpolicies.cilium.io "missing" not found
+                        """);
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+    }
+
+    @Test
+    void whatIsUnpluggedIsToldInJsonAlsoWhenTheNextOneIsNotThere() {
+        final CommandLineRun run =
+                run("endpoint delete shop/frontend nobody -o jsonl".split(" ", -1));
+
+        assertThat(run.out()).isEqualTo("{\"deleted\":\"shop/frontend\"}\n");
+        assertThat(run.err()).contains("nobody: not found");
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
     }
 
     @Test

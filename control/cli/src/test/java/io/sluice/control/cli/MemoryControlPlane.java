@@ -198,6 +198,10 @@ final class MemoryControlPlane implements ControlPlane {
                     RequestException.Reason.CONFLICT,
                     "networkpolicy owned: a watched folder owns it: delete it in /etc/x.yaml");
         }
+        if (name.equals("missing")) {
+            throw new RequestException(
+                    RequestException.Reason.NOT_FOUND, "networkpolicy \"missing\" not found");
+        }
         return new ObjectChange(
                 "networkpolicy.networking.k8s.io", namespace, name, ObjectChange.Outcome.DELETED);
     }

@@ -173,6 +173,8 @@ final class PolicyCommandsTest {
         "eval -f x --live, either -f PATH or --live",
         "eval -f x --from a --to b, '--from, --to and --port are needed'",
         "eval -f x --probes p --explain, --probes stands alone",
+        "eval -f x --probes p --icmp-type 8, --probes stands alone",
+        "eval -f x --probes p -o yaml, 'accepted are text, jsonl'",
         "eval -f - --probes -, both -f and --probes",
         "eval -f x --from a --to b --port 80/FOO, 'PORT, PORT/TCP'",
         "eval -f x --from a --to b --port 80 --icmp-type 8, only with --port ICMP",
