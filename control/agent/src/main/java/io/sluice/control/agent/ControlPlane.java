@@ -96,7 +96,7 @@ public interface ControlPlane {
     /** Tracked flows, in no order. */
     List<ConntrackReport> conntrack();
 
-    /** Drops since start, by reason, endpoint and direction; reasons never seen are left out. */
+    /** Drops since start, by reason and direction; reasons never seen are left out. */
     List<DropReport> drops();
 
     /** Every counter of the process, for {@code metrics}. */

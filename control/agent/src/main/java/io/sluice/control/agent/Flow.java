@@ -54,8 +54,6 @@ public record Flow(
     public enum Kind {
         /** A packet was dropped. */
         DROP(1),
-        /** A packet was delivered. */
-        TRACE(4),
         /** A new flow was judged by policy. */
         POLICY_VERDICT(5);
 
@@ -73,9 +71,7 @@ public record Flow(
     /** Verdict, with Hubble's number (flow.proto). */
     public enum Verdict {
         FORWARDED(1),
-        DROPPED(2),
-        AUDIT(4),
-        REDIRECTED(5);
+        DROPPED(2);
 
         private final int number;
 

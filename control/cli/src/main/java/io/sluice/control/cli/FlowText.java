@@ -24,9 +24,7 @@ final class FlowText {
     /** Reserved identities print their name in place of a number. */
     private static final String RESERVED = "reserved:";
 
-    /** Numbers of event_type.type (pkg/monitor/api). */
-    private static final int DROP = 1;
-
+    /** Number of event_type.type (pkg/monitor/api); all other flows are drops. */
     private static final int POLICY_VERDICT = 5;
 
     /** Hubble's words for policy_match_type. */
@@ -164,15 +162,9 @@ final class FlowText {
     }
 
     private static String type(final JsonNode flow) {
-        return switch (flow.path("event_type").path("type").asInt()) {
-            case DROP -> dropText(flow.path("drop_reason_desc").asText());
-            case POLICY_VERDICT -> policyVerdict(flow);
-            default ->
-                    flow.path("trace_observation_point")
-                            .asText()
-                            .toLowerCase(Locale.ROOT)
-                            .replace('_', '-');
-        };
+        return flow.path("event_type").path("type").asInt() == POLICY_VERDICT
+                ? policyVerdict(flow)
+                : dropText(flow.path("drop_reason_desc").asText());
     }
 
     private static String policyVerdict(final JsonNode flow) {

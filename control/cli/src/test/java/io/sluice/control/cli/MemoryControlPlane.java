@@ -388,7 +388,7 @@ final class MemoryControlPlane implements ControlPlane {
                         List.of(rule)),
                 flow(
                         2,
-                        Flow.Kind.TRACE,
+                        Flow.Kind.POLICY_VERDICT,
                         Flow.Verdict.FORWARDED,
                         18,
                         backend,
@@ -397,7 +397,7 @@ final class MemoryControlPlane implements ControlPlane {
                         List.of()),
                 flow(
                         3,
-                        Flow.Kind.TRACE,
+                        Flow.Kind.POLICY_VERDICT,
                         Flow.Verdict.FORWARDED,
                         0,
                         frontend,

@@ -161,15 +161,8 @@ public final class FlowFilter {
     private static Predicate<Flow> type(final String value) {
         return switch (value) {
             case "drop" -> flow -> flow.kind() == Flow.Kind.DROP;
-            case "trace" -> flow -> flow.kind() == Flow.Kind.TRACE;
             case "policy-verdict" -> flow -> flow.kind() == Flow.Kind.POLICY_VERDICT;
-            default -> {
-                if (!value.startsWith("trace:")) {
-                    throw wrong("type", value, "drop, trace, trace:POINT or policy-verdict");
-                }
-                final TracePoint point = TracePoint.named(value.substring("trace:".length()));
-                yield flow -> flow.kind() == Flow.Kind.TRACE && TracePoint.of(flow) == point;
-            }
+            default -> throw wrong("type", value, "drop or policy-verdict");
         };
     }
 

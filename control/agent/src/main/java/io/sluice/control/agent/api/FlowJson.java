@@ -95,9 +95,6 @@ public final class FlowJson {
         if (flow.kind() == Flow.Kind.POLICY_VERDICT) {
             json.put("policy_match_type", matchType(flow));
         }
-        if (flow.kind() == Flow.Kind.TRACE) {
-            json.put("trace_observation_point", TracePoint.of(flow).name());
-        }
         json.put("is_reply", flow.reply());
         json.put("Summary", summary(flow));
         policies(json, "egress" + outcome(flow, Flow.Direction.EGRESS), flow.egressBy(), flow);
@@ -160,7 +157,6 @@ public final class FlowJson {
         final ObjectNode type = JSON.objectNode().put("type", flow.kind().number());
         switch (flow.kind()) {
             case DROP -> type.put("sub_type", flow.dropReason());
-            case TRACE -> type.put("sub_type", TracePoint.of(flow).subType());
             case POLICY_VERDICT -> {
                 // Hubble leaves it out here.
             }
