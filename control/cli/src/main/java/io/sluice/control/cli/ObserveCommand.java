@@ -75,6 +75,14 @@ final class ObserveCommand implements Callable<Integer> {
     @Option(names = "--drop-reason-desc", description = "Name of a drop reason: POLICY_DENIED.")
     private List<String> dropReason = List.of();
 
+    @Option(
+            names = "--all-drops",
+            description = {
+                "Also drops that every Linux host causes by being there: multicast, and what it",
+                "tries at the gateway's address. The JSON forms always have them."
+            })
+    private boolean allDrops;
+
     @Option(names = "--traffic-direction", description = "ingress or egress.")
     private List<String> direction = List.of();
 
@@ -196,6 +204,10 @@ final class ObserveCommand implements Callable<Integer> {
         return ExitCode.YES;
     }
 
+    private boolean isJson() {
+        return json || format.equals("json") || format.equals("jsonpb");
+    }
+
     private String query() {
         final List<String> parameters = new ArrayList<>();
         final boolean wide = all || since != null || until != null;
@@ -211,6 +223,11 @@ final class ObserveCommand implements Callable<Integer> {
         add(parameters, "type", type);
         add(parameters, "protocol", protocol);
         add(parameters, "drop-reason-desc", dropReason);
+        // JSON is for programs, which expect everything, as from hubble; and who names a reason
+        // wants it.
+        if (!allDrops && !isJson() && dropReason.isEmpty()) {
+            add(parameters, "all-drops", List.of("false"));
+        }
         add(parameters, "traffic-direction", direction);
         add(parameters, "pod", pod);
         add(parameters, "from-pod", fromPod);

@@ -97,24 +97,24 @@ final class DaemonCommandsTest {
 
     @ParameterizedTest
     @CsvSource({
-        "--verdict dropped, 1",
-        "--type drop, 1",
+        "--verdict dropped, 2",
+        "--type drop, 2",
         "--type policy-verdict, 3",
-        "--from-pod shop/front, 2",
+        "--from-pod shop/front, 3",
         "--from-pod front, 0",
         "--pod shop/back, 3",
         "--to-port 8080, 1",
         "--port 8080, 3",
         "--protocol tcp, 3",
         "--protocol icmp, 1",
-        "-n shop, 4",
+        "-n shop, 5",
         "-n shop --to-ip 2001:db8::1, 1",
         "--label app=backend --verdict FORWARDED, 2",
-        "--to-identity 2, 1",
+        "--to-identity 2, 2",
         "--drop-reason-desc policy_denied, 1",
         "--since 98s, 2",
         "--since 2026-03-01T11:58:23Z, 1",
-        "--until 2026-03-01T11:58:21Z, 2",
+        "--until 2026-03-01T11:58:21Z, 3",
         "--last 3, 3",
     })
     void observeFilters(final String filter, final int flows) {
@@ -122,6 +122,26 @@ final class DaemonCommandsTest {
 
         assertThat(run.err()).isEmpty();
         assertThat(run.out().lines()).hasSize(flows);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "observe, false",
+        "observe -o dict --verdict DROPPED, false",
+        "observe -o table, false",
+        "observe --all-drops, true",
+        "observe -o table --all-drops, true",
+        "observe --drop-reason-desc MULTICAST_NOT_FORWARDED, true",
+        "observe -o json, true",
+        "observe -j, true",
+    })
+    void ordinaryChatterIsShownWhereItIsWanted(final String command, final boolean shown) {
+        final CommandLineRun run = run(command.split(" ", -1));
+
+        assertThat(run.err()).isEmpty();
+        assertThat(run.out().contains("224.0.0.251")).isEqualTo(shown);
+        // What hides it takes no place among the last ones either.
+        assertThat(run("observe", "--last", "1").out()).contains("EchoRequest");
     }
 
     @Test

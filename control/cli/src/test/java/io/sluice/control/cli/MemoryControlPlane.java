@@ -340,7 +340,7 @@ final class MemoryControlPlane implements ControlPlane {
                         "sluice_load", "Load.", CounterReport.Type.GAUGE, Map.of(), 0.25));
     }
 
-    /** A denied connection, an allowed one, its reply, and an echo from outside. */
+    /** A denied connection, an allowed one, its reply, an echo to outside, and a multicast. */
     static List<Flow> recorded() {
         final FlowPeer frontend =
                 peer(1, 256, "frontend", "k8s:app=frontend", "10.244.0.10", 40000);
@@ -403,7 +403,41 @@ final class MemoryControlPlane implements ControlPlane {
                         frontend,
                         world,
                         58,
-                        List.of()));
+                        List.of()),
+                multicast(frontend));
+    }
+
+    private static Flow multicast(final FlowPeer source) {
+        return new Flow(
+                4,
+                CommandLineRun.NOW.minusSeconds(600),
+                "00000000-0000-4000-8000-000000000004",
+                "node1",
+                Flow.Kind.DROP,
+                Flow.Verdict.DROPPED,
+                300,
+                "MULTICAST_NOT_FORWARDED",
+                4,
+                17,
+                0,
+                -1,
+                -1,
+                source,
+                new FlowPeer(
+                        0,
+                        2,
+                        "",
+                        "",
+                        List.of("reserved:world"),
+                        "224.0.0.251",
+                        5353,
+                        "01:00:5e:00:00:fb"),
+                Flow.Direction.EGRESS,
+                false,
+                7,
+                List.of(),
+                List.of(),
+                60);
     }
 
     private static FlowPeer peer(

@@ -2,15 +2,18 @@ package io.sluice.control.agent.api;
 
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.dataplane.DropReason;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 
 /**
  * Filters of {@code /v1/flows}, with the meaning of hubble observe's flags of the same names.
@@ -19,6 +22,10 @@ import java.util.function.Predicate;
  * side ({@code pod}, {@code namespace}, {@code ip}, {@code port}, {@code label}, {@code identity})
  * matches when either side does. A pod is {@code namespace/prefix} or, in namespace {@code
  * default}, {@code prefix}: the name begins with it.
+ *
+ * <p>{@code all-drops=false} leaves out the drops that every Linux host causes by being there
+ * (severity QUIET: multicast, and what it tries at the gateway's address). They are in the answer
+ * unless it is given.
  *
  * <p>Immutable.
  */
@@ -29,6 +36,13 @@ public final class FlowFilter {
 
     private static final Map<String, Integer> PROTOCOLS =
             Map.of("icmp", 1, "icmpv4", 1, "tcp", 6, "udp", 17, "icmpv6", 58, "sctp", 132);
+
+    /** Codes of the drop reasons that are ordinary chatter. */
+    private static final Set<Integer> QUIET =
+            Arrays.stream(DropReason.values())
+                    .filter(reason -> reason.severity() == DropReason.Severity.QUIET)
+                    .map(DropReason::code)
+                    .collect(Collectors.toUnmodifiableSet());
 
     private FlowFilter() {}
 
@@ -46,6 +60,7 @@ public final class FlowFilter {
                         "type",
                         "protocol",
                         "drop-reason-desc",
+                        "all-drops",
                         "traffic-direction",
                         "since",
                         "until"));
@@ -91,6 +106,12 @@ public final class FlowFilter {
                 yield flow -> flow.protocol() == protocol || (both && flow.protocol() == 58);
             }
             case "drop-reason-desc" -> flow -> flow.dropReasonName().equalsIgnoreCase(value);
+            case "all-drops" ->
+                    switch (value) {
+                        case "true" -> flow -> true;
+                        case "false" -> flow -> !QUIET.contains(flow.dropReason());
+                        default -> throw wrong(name, value, "true or false");
+                    };
             case "traffic-direction" -> {
                 final Flow.Direction direction = constant(Flow.Direction.class, name, value);
                 yield flow -> flow.direction() == direction;

@@ -106,6 +106,7 @@ final class FlowJsonTest {
                         case "type" -> "drop";
                         case "protocol" -> "tcp";
                         case "traffic-direction" -> "ingress";
+                        case "all-drops" -> "false";
                         case "since", "until" -> "2026-03-01T11:58:20Z";
                         default -> "1";
                     };
