@@ -65,7 +65,7 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
 
     /**
      * @param pods all Pods of the world
-     * @param current endpoints that exist, in any state but FAILED, by path
+     * @param current endpoints that {@link Endpoints} holds, in whatever state, by path
      * @param book remembers what it assigns
      */
     static EndpointPlan of(
