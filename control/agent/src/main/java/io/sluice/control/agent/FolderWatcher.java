@@ -34,6 +34,10 @@ final class FolderWatcher implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(FolderWatcher.class);
 
     private static final long RESCAN_MS = 2000;
+
+    /** Time between looks while a file rests, so that its change is live within the second. */
+    private static final long RESTING_RESCAN_MS = 200;
+
     private static final long QUIET_MS = 50;
     private static final long QUIET_MS_MAX = 400;
 
@@ -68,7 +72,10 @@ final class FolderWatcher implements AutoCloseable {
         boolean pending = false;
         try {
             while (true) {
-                final WatchKey first = events.poll(RESCAN_MS, TimeUnit.MILLISECONDS);
+                final WatchKey first =
+                        events.poll(
+                                folders.isResting() ? RESTING_RESCAN_MS : RESCAN_MS,
+                                TimeUnit.MILLISECONDS);
                 if (first != null) {
                     waitForQuiet(first);
                 }

@@ -50,10 +50,11 @@ final class ManifestFolders {
     private static final Duration SETTLED = Duration.ofSeconds(2);
 
     /**
-     * How long a file must stay as it is before it is believed to have lost objects; no longer than
-     * the watcher's time between scans, so that the second one takes it.
+     * How long a file must stay as it is before it is believed to have lost objects: longer than a
+     * writer pauses between two pieces of one text, and well within the second after which a save
+     * is live. An empty file, what a slow writer leaves behind longest, takes nothing away at all.
      */
-    static final long RESTED_NS = 1_900_000_000L;
+    static final long RESTED_NS = 500_000_000L;
 
     private record Stamp(Instant modified, long bytes, @Nullable Object inode) {}
 
@@ -63,6 +64,7 @@ final class ManifestFolders {
      * @param stamp of the content that was read last
      * @param seenNs when the stamp was seen first
      * @param settled whether the stamp proves that content, and the content is in force
+     * @param resting whether the content counts once the file has rested
      * @param objects of the last good content
      * @param problems of the content that was read last
      */
@@ -70,6 +72,7 @@ final class ManifestFolders {
             Stamp stamp,
             long seenNs,
             boolean settled,
+            boolean resting,
             List<KubeObject> objects,
             List<Problem> problems) {}
 
@@ -108,6 +111,11 @@ final class ManifestFolders {
         final List<Problem> problems = new ArrayList<>(rootProblems);
         files.values().forEach(file -> problems.addAll(file.problems()));
         return problems;
+    }
+
+    /** Whether a scan after {@link #RESTED_NS} will find more than the last one did. */
+    boolean isResting() {
+        return files.values().stream().anyMatch(ManifestFile::resting);
     }
 
     /**
@@ -229,11 +237,14 @@ final class ManifestFolders {
                     staysInForce(path, before, "the file is empty: delete it if that is meant"));
         } else if (lost > 0 && clockNs.getAsLong() - seenNs < RESTED_NS) {
             problems.add(staysInForce(path, before, "%d objects fewer now".formatted(lost)));
-            return new ManifestFile(stamp, seenNs, false, lastGood(before), List.copyOf(problems));
+            return new ManifestFile(
+                    stamp, seenNs, false, true, lastGood(before), List.copyOf(problems));
         } else {
-            return new ManifestFile(stamp, seenNs, settled, result.objects(), result.problems());
+            return new ManifestFile(
+                    stamp, seenNs, settled, false, result.objects(), result.problems());
         }
-        return new ManifestFile(stamp, seenNs, settled, lastGood(before), List.copyOf(problems));
+        return new ManifestFile(
+                stamp, seenNs, settled, false, lastGood(before), List.copyOf(problems));
     }
 
     private static ManifestFile unread(
@@ -244,6 +255,7 @@ final class ManifestFolders {
         return new ManifestFile(
                 stamp,
                 0,
+                false,
                 false,
                 lastGood(before),
                 List.of(
