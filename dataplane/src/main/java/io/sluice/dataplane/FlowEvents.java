@@ -8,7 +8,8 @@ package io.sluice.dataplane;
  */
 public interface FlowEvents {
     /**
-     * A flow was opened, or opened again after the policy let it pass once more.
+     * A flow was opened, or opened again after the policy let it pass once more, and its packet has
+     * left; so has an ICMP message that stands alone, and is a flow of its own here.
      *
      * @param packet the packet that opened it; valid only during the call
      * @param nowNs the lane's clock

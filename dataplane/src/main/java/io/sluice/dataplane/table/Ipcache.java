@@ -95,11 +95,6 @@ public final class Ipcache {
         return size;
     }
 
-    /** Native memory of the table. */
-    public long sizeBytes() {
-        return memory.byteSize();
-    }
-
     private static long highMask(final int length) {
         return length == 0 ? 0 : length >= 64 ? -1L : -1L << (64 - length);
     }

@@ -132,11 +132,6 @@ public final class PolicyMap {
         return programCount;
     }
 
-    /** Native memory of this map. */
-    public long sizeBytes() {
-        return memory.byteSize();
-    }
-
     private static int hash(final int identity) {
         final int mixed = identity * 0x9E37_79B9;
         return mixed ^ mixed >>> 15;

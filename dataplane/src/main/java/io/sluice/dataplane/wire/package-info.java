@@ -7,9 +7,8 @@
  * offsets: {@code vnet} is where the virtio-net header starts, {@code ethernet} follows it by 10
  * bytes, {@code l3} and {@code l4} are where IP and upper header start.
  *
- * <p>Packet path: nothing is allocated, except by {@link io.sluice.dataplane.wire.IpAddress},
- * {@link io.sluice.dataplane.wire.IpPrefix} and {@link io.sluice.dataplane.wire.MacAddress}, which
- * are for text.
+ * <p>Packet path: nothing is allocated, except by {@link io.sluice.dataplane.wire.IpAddress} and
+ * {@link io.sluice.dataplane.wire.MacAddress}, which are for text.
  */
 @NullMarked
 package io.sluice.dataplane.wire;
