@@ -12,6 +12,10 @@ public sealed interface KubeObject
                 KubeObject.Service,
                 KubeObject.EndpointSlice,
                 KubeObject.CiliumCidrGroup,
+                CalicoPolicy.Tier,
+                CalicoPolicy.NetworkSet,
+                CalicoPolicy.HostEndpoint,
+                CalicoPolicy.Profile,
                 Pod {
     ObjectMeta meta();
 
@@ -24,7 +28,8 @@ public sealed interface KubeObject
     }
 
     /** Kinds that decide about traffic, as opposed to those that describe the world. */
-    sealed interface Policy extends KubeObject permits NetworkPolicy, CiliumPolicy {}
+    sealed interface Policy extends KubeObject
+            permits NetworkPolicy, CiliumPolicy, AdminPolicy, CalicoPolicy {}
 
     /** Kind {@code Namespace}; its labels are what namespace selectors match. */
     record Namespace(ObjectMeta meta) implements KubeObject {}

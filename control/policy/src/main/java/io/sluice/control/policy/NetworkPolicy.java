@@ -5,9 +5,10 @@ import java.util.Set;
 
 /**
  * Kind {@code NetworkPolicy} of {@code networking.k8s.io/v1}, with the API server's defaults
- * applied.
+ * applied, and {@code StagedKubernetesNetworkPolicy} of {@code projectcalico.org/v3}.
  *
  * @param meta name and namespace
+ * @param staging ENFORCED for the first kind
  * @param podSelector pods of the policy's namespace that it isolates
  * @param directions {@code policyTypes}, given or defaulted: Ingress, and Egress if there are
  *     egress rules
@@ -16,6 +17,7 @@ import java.util.Set;
  */
 public record NetworkPolicy(
         ObjectMeta meta,
+        Staging staging,
         LabelSelector podSelector,
         Set<PolicyDirection> directions,
         List<Rule> ingress,

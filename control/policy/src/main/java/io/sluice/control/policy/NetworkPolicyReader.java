@@ -33,6 +33,7 @@ final class NetworkPolicyReader {
             // The API server defaults a missing spec to the empty one: it isolates ingress.
             return new NetworkPolicy(
                     meta,
+                    Staging.ENFORCED,
                     LabelSelector.EVERYTHING,
                     Set.of(PolicyDirection.INGRESS),
                     List.of(),
@@ -50,7 +51,7 @@ final class NetworkPolicyReader {
         final List<Rule> egress = readRules(spec.objects("egress"), "to");
         final Set<PolicyDirection> directions = readTypes(spec, !egress.isEmpty());
         spec.rejectOthers();
-        return new NetworkPolicy(meta, podSelector, directions, ingress, egress);
+        return new NetworkPolicy(meta, Staging.ENFORCED, podSelector, directions, ingress, egress);
     }
 
     private static Set<PolicyDirection> readTypes(final Fields spec, final boolean hasEgress) {

@@ -3,7 +3,8 @@ package io.sluice.control.policy;
 /**
  * Name of an object.
  *
- * @param kind as in the manifest, {@code Pod}
+ * @param kind as in the manifest, {@code Pod}; with its group where two projects use one word:
+ *     {@code NetworkPolicy.projectcalico.org}
  * @param namespace empty for cluster-scoped kinds
  * @param name {@code metadata.name}
  */

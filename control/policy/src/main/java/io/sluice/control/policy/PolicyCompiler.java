@@ -147,6 +147,7 @@ public final class PolicyCompiler {
                                 NetworkPolicyTranslator.translate(
                                         networkPolicy, PolicyTier.DEFAULT_NAME);
                         case final CiliumPolicy ciliumPolicy -> cilium.translate(ciliumPolicy);
+                        case AdminPolicy _, CalicoPolicy _ -> List.<PolicyStatement>of();
                     });
         }
         return new PolicyTier(PolicyTier.DEFAULT_NAME, List.copyOf(statements));

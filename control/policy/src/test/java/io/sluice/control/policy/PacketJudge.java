@@ -62,6 +62,7 @@ final class PacketJudge {
                         allowed |= networkPolicyAllows(np, packet, other, pod, direction);
                     }
                 }
+                case AdminPolicy _, CalicoPolicy _ -> throw new AssertionError("not generated");
                 case final CiliumPolicy cp -> {
                     for (final CiliumPolicy.Rule rule : cp.rules()) {
                         final LabelSelector selector =
