@@ -2,7 +2,9 @@ package io.sluice.control.policy;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -13,7 +15,8 @@ import java.util.TreeSet;
 /**
  * Phrases for sets of pods, as short as they can be without leaving anything open: {@code *} for
  * all, and by namespace {@code shop/*} for all of it, {@code shop/[app=web]} where labels tell
- * exactly these from the others of the namespace, {@code shop/{a,b}} otherwise.
+ * exactly these from the others of the namespace, {@code shop/{a,b}} otherwise; {@code
+ * {shop,ops}/*} where the same is true of several namespaces.
  *
  * <p>Of a pod that both worlds have, the labels are those of the later one.
  */
@@ -41,45 +44,62 @@ final class EndNames {
 
     String of(final Collection<ObjectRef> pods) {
         if (podsByNamespace.size() > 1 && pods.size() == labels.size()) {
-            return "*" + count(pods);
+            return "*" + count(pods.size());
         }
         final SortedMap<String, SortedSet<ObjectRef>> asked = new TreeMap<>();
         for (final ObjectRef pod : pods) {
             asked.computeIfAbsent(pod.namespace(), _ -> new TreeSet<>()).add(pod);
         }
-        final List<String> texts = new ArrayList<>();
+        final Map<String, SortedSet<String>> namespacesByPattern = new LinkedHashMap<>();
         asked.forEach(
                 (namespace, members) ->
-                        texts.add(
-                                namespace
-                                        + "/"
-                                        + within(
-                                                members,
-                                                podsByNamespace.getOrDefault(namespace, members))));
+                        namespacesByPattern
+                                .computeIfAbsent(pattern(namespace, members), _ -> new TreeSet<>())
+                                .add(namespace));
+        final List<String> texts = new ArrayList<>();
+        namespacesByPattern.forEach(
+                (pattern, namespaces) -> {
+                    final boolean names = !pattern.startsWith("*") && !pattern.startsWith("[");
+                    final int members =
+                            namespaces.stream()
+                                    .mapToInt(namespace -> pods(asked, namespace).size())
+                                    .sum();
+                    texts.add(oneOf(namespaces) + "/" + pattern + (names ? "" : count(members)));
+                });
         return String.join(" and ", texts);
     }
 
-    private String within(
-            final SortedSet<ObjectRef> members, final SortedSet<ObjectRef> ofNamespace) {
-        if (members.size() == 1) {
-            return members.getFirst().name();
-        }
-        if (members.size() == ofNamespace.size()) {
-            return "*" + count(members);
-        }
-        final SortedMap<String, String> common = new TreeMap<>(labelsOf(members.getFirst()));
-        members.forEach(member -> common.entrySet().retainAll(labelsOf(member).entrySet()));
-        for (final Map.Entry<String, String> label : common.entrySet()) {
-            if (matching(Map.of(label.getKey(), label.getValue()), ofNamespace) == members.size()) {
-                return "[" + label.getKey() + "=" + label.getValue() + "]" + count(members);
+    private static SortedSet<ObjectRef> pods(
+            final Map<String, SortedSet<ObjectRef>> byNamespace, final String namespace) {
+        return byNamespace.getOrDefault(namespace, Collections.emptySortedSet());
+    }
+
+    private static String oneOf(final Collection<String> names) {
+        final String joined = String.join(",", names);
+        return names.size() == 1 ? joined : "{" + joined + "}";
+    }
+
+    private String pattern(final String namespace, final SortedSet<ObjectRef> members) {
+        final SortedSet<ObjectRef> ofNamespace = pods(podsByNamespace, namespace);
+        if (members.size() > 1) {
+            if (members.size() == ofNamespace.size()) {
+                return "*";
+            }
+            final SortedMap<String, String> common = new TreeMap<>(labelsOf(members.getFirst()));
+            members.forEach(member -> common.entrySet().retainAll(labelsOf(member).entrySet()));
+            for (final Map.Entry<String, String> label : common.entrySet()) {
+                final Map<String, String> one = Map.of(label.getKey(), label.getValue());
+                if (matching(one, ofNamespace) == members.size()) {
+                    return "[" + label.getKey() + "=" + label.getValue() + "]";
+                }
+            }
+            if (matching(common, ofNamespace) == members.size()) {
+                final List<String> texts = new ArrayList<>();
+                common.forEach((key, value) -> texts.add(key + "=" + value));
+                return "[" + String.join(",", texts) + "]";
             }
         }
-        if (matching(common, ofNamespace) == members.size()) {
-            final List<String> texts = new ArrayList<>();
-            common.forEach((key, value) -> texts.add(key + "=" + value));
-            return "[" + String.join(",", texts) + "]" + count(members);
-        }
-        return "{" + String.join(",", members.stream().map(ObjectRef::name).toList()) + "}";
+        return oneOf(members.stream().map(ObjectRef::name).toList());
     }
 
     private Map<String, String> labelsOf(final ObjectRef pod) {
@@ -92,7 +112,7 @@ final class EndNames {
                 .count();
     }
 
-    private static String count(final Collection<ObjectRef> pods) {
-        return " (" + pods.size() + (pods.size() == 1 ? " pod)" : " pods)");
+    private static String count(final int pods) {
+        return " (" + pods + (pods == 1 ? " pod)" : " pods)");
     }
 }

@@ -359,10 +359,18 @@ final class WorldComparison {
         return notes;
     }
 
+    /** Ends that nobody isolates say nothing where a policy decides at the other end. */
     private static String authors(final Judgement judgement) {
-        return judgement.by().isEmpty()
-                ? "nobody"
-                : String.join(" and ", judgement.by().stream().map(Author::toString).toList());
+        final List<String> policies = new ArrayList<>();
+        for (final Author author : judgement.by()) {
+            if (!author.kind().isEmpty()) {
+                policies.add(author.toString());
+            }
+        }
+        if (policies.isEmpty()) {
+            return judgement.by().isEmpty() ? "nobody" : judgement.by().getLast().toString();
+        }
+        return String.join(" and ", policies);
     }
 
     // Names of ends

@@ -150,9 +150,8 @@ final class PolicyDiffTest {
                                 + " [All Connections except TCP 80 decided by end of tier default:"
                                 + " isolated by NetworkPolicy shop/x, before by end of tier"
                                 + " default: isolated by NetworkPolicy shop/db, TCP 80 decided by"
-                                + " default: no policy isolates the endpoint and NetworkPolicy"
-                                + " shop/x ingress[0], before by default: no policy isolates the"
-                                + " endpoint and NetworkPolicy shop/db ingress[0]]");
+                                + " NetworkPolicy shop/x ingress[0], before by NetworkPolicy"
+                                + " shop/db ingress[0]]");
     }
 
     @Test
@@ -165,5 +164,30 @@ final class PolicyDiffTest {
                                 PODS + ingress("db", "matchLabels: {app: db}", tcp),
                                 PODS + ingress("db", "matchLabels: {app: db}", all)))
                 .containsExactly("CHANGED * (4 pods) -> shop/db: TCP -> All Connections");
+    }
+
+    @Test
+    void podsOfManyNamespacesAreNamedByWhatTheyHaveInCommon() {
+        final StringBuilder pods = new StringBuilder();
+        for (int i = 0; i < 8; i++) {
+            pods.append(
+                    """
+                    {apiVersion: v1, kind: Pod, metadata: {name: p%d, namespace: n%d, labels: {app: a%d}},
+                     status: {podIP: 10.1.0.%d}}
+                    ---
+                    """
+                            .formatted(i, i % 2, i / 4, i + 1));
+        }
+        final String policy =
+                """
+                {apiVersion: cilium.io/v2, kind: CiliumClusterwideNetworkPolicy, metadata: {name: p},
+                 spec: {endpointSelector: {matchLabels: {app: a0}},
+                        ingress: [{fromEndpoints: [{}], toPorts: [{ports: [{port: '%s'}]}]}]}}
+                """;
+
+        assertThat(diff(pods + policy.formatted("80"), pods + policy.formatted("81")))
+                .containsExactly(
+                        "CHANGED * (8 pods) -> {n0,n1}/[app=a0] (4 pods): TCP 80,UDP 80,SCTP 80 ->"
+                                + " TCP 81,UDP 81,SCTP 81");
     }
 }
