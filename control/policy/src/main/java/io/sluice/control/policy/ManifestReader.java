@@ -389,12 +389,7 @@ public final class ManifestReader {
         for (final Fields port : container.objects("ports")) {
             final String name = port.string("name", "");
             final OptionalInt number = port.integer("containerPort");
-            final int protocol = IpProtocol.parse(port.string("protocol", "TCP"));
-            if (!IpProtocol.hasPorts(protocol)) {
-                port.error(
-                        "protocol",
-                        "Unsupported value: supported values: \"SCTP\", \"TCP\", \"UDP\"");
-            }
+            final int protocol = readPortProtocol(port);
             if (number.isPresent()
                     && (number.getAsInt() < 1 || number.getAsInt() > VerdictProgram.PORT_MAX)) {
                 port.error(
@@ -462,7 +457,37 @@ public final class ManifestReader {
                 }
             }
         }
-        return new KubeObject.Service(meta, selector, List.copyOf(clusterIps));
+        final List<KubeObject.ServicePort> ports = new ArrayList<>();
+        for (final Fields port : spec.map(fields -> fields.objects("ports")).orElse(List.of())) {
+            readServicePort(port).ifPresent(ports::add);
+        }
+        return new KubeObject.Service(
+                meta, selector, List.copyOf(clusterIps), List.copyOf(ports));
+    }
+
+    private static Optional<KubeObject.ServicePort> readServicePort(final Fields port) {
+        final int protocol = readPortProtocol(port);
+        final OptionalInt number = port.integer("port");
+        if (number.isEmpty()) {
+            return Optional.empty();
+        }
+        final boolean named = port.has("targetPort") && !port.isInteger("targetPort");
+        return Optional.of(
+                new KubeObject.ServicePort(
+                        port.string("name", ""),
+                        protocol,
+                        number.getAsInt(),
+                        named ? 0 : port.integer("targetPort").orElse(number.getAsInt()),
+                        named ? port.string("targetPort", "") : ""));
+    }
+
+    private static int readPortProtocol(final Fields port) {
+        final int protocol = IpProtocol.parse(port.string("protocol", "TCP"));
+        if (!IpProtocol.hasPorts(protocol)) {
+            port.error(
+                    "protocol", "Unsupported value: supported values: \"SCTP\", \"TCP\", \"UDP\"");
+        }
+        return protocol;
     }
 
     private static KubeObject.EndpointSlice readEndpointSlice(
@@ -475,10 +500,18 @@ public final class ManifestReader {
                 }
             }
         }
+        final List<Pod.NamedPort> ports = new ArrayList<>();
+        for (final Fields port : document.objects("ports")) {
+            final int protocol = readPortProtocol(port);
+            final String name = port.string("name", "");
+            port.integer("port")
+                    .ifPresent(number -> ports.add(new Pod.NamedPort(name, protocol, number)));
+        }
         return new KubeObject.EndpointSlice(
                 meta,
                 meta.labels().getOrDefault("kubernetes.io/service-name", ""),
-                List.copyOf(addresses));
+                List.copyOf(addresses),
+                List.copyOf(ports));
     }
 
     private static KubeObject.CiliumCidrGroup readCidrGroup(
