@@ -84,7 +84,25 @@ public final class ManifestReader {
                             Set.of("v2", "v2alpha1"),
                             "CiliumCIDRGroup",
                             false,
-                            ManifestReader::readCidrGroup));
+                            ManifestReader::readCidrGroup),
+                    new Kind(
+                            "policy.networking.k8s.io",
+                            Set.of("v1alpha1"),
+                            "AdminNetworkPolicy",
+                            false,
+                            AdminPolicyReader::readAdmin),
+                    new Kind(
+                            "policy.networking.k8s.io",
+                            Set.of("v1alpha1"),
+                            "BaselineAdminNetworkPolicy",
+                            false,
+                            AdminPolicyReader::readBaseline),
+                    new Kind(
+                            "policy.networking.k8s.io",
+                            Set.of("v1alpha2"),
+                            "ClusterNetworkPolicy",
+                            false,
+                            AdminPolicyReader::readCluster));
 
     /** Groups whose every kind may restrict traffic, beside those of {@link #KINDS}. */
     private static final Set<String> POLICY_GROUPS =
