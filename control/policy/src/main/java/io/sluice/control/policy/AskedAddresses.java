@@ -34,9 +34,9 @@ final class AskedAddresses {
     private void count(final Collection<PolicyStatement> statements, final int step) {
         for (final PolicyStatement statement : statements) {
             for (final PolicyRule rule : statement.rules()) {
-                rule.peers().visit(match -> count(match, step));
+                PeerMatch.visit(rule.peers(), match -> count(match, step));
                 if (!rule.local().equals(PeerMatch.EVERYONE)) {
-                    rule.local().visit(match -> count(match, step));
+                    PeerMatch.visit(rule.local(), match -> count(match, step));
                     // Which of the endpoint's addresses it is shows in the family of the peer's.
                     count(PeerMatch.ofFamily(Cidr.ALL_IPV4), step);
                     count(PeerMatch.ofFamily(Cidr.ALL_IPV6), step);

@@ -4,6 +4,7 @@ import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /**
  * Whom a rule is about: a condition on the facts of a peer. Immutable; equal conditions are
@@ -28,7 +29,7 @@ sealed interface PeerMatch {
     /** All of several; the simplest form of it. */
     static PeerMatch allOf(final List<PeerMatch> conditions) {
         final List<PeerMatch> written =
-                conditions.stream().filter(condition -> condition != EVERYONE).toList();
+                conditions.stream().filter(condition -> !condition.equals(EVERYONE)).toList();
         return switch (written.size()) {
             case 0 -> EVERYONE;
             case 1 -> written.getFirst();
@@ -226,13 +227,13 @@ sealed interface PeerMatch {
         }
     }
 
-    /** Visits this condition and all that it is made of. */
-    default void visit(final java.util.function.Consumer<PeerMatch> visitor) {
-        visitor.accept(this);
-        switch (this) {
-            case final AnyOf any -> any.alternatives().forEach(a -> a.visit(visitor));
-            case final AllOf all -> all.conditions().forEach(c -> c.visit(visitor));
-            case final Not not -> not.condition().visit(visitor);
+    /** Visits a condition and all that it is made of. */
+    static void visit(final PeerMatch match, final Consumer<PeerMatch> visitor) {
+        visitor.accept(match);
+        switch (match) {
+            case final AnyOf any -> any.alternatives().forEach(part -> visit(part, visitor));
+            case final AllOf all -> all.conditions().forEach(part -> visit(part, visitor));
+            case final Not not -> visit(not.condition(), visitor);
             case Everyone _, OfKind _, OfNode _, Labelled _, Selected _, InPrefix _, Named _ -> {}
         }
     }

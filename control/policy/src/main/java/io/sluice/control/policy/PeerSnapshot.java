@@ -5,7 +5,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
+import java.util.SortedMap;
 import java.util.TreeSet;
 
 /**
@@ -22,7 +22,7 @@ final class PeerSnapshot {
     private final int[] ipv6Lengths;
     private volatile List<Identity> identities = List.of();
 
-    PeerSnapshot(final Map<PeerFacts, Integer> numbers, final TreeMap<Cidr, PeerFacts> prefixes) {
+    PeerSnapshot(final Map<PeerFacts, Integer> numbers, final SortedMap<Cidr, PeerFacts> prefixes) {
         this.factsByNumber = new HashMap<>(numbers.size() * 2);
         numbers.forEach((facts, number) -> factsByNumber.put(number, facts));
         this.numberByPrefix = new HashMap<>(prefixes.size() * 2);

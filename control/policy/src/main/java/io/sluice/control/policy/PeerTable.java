@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -484,7 +485,7 @@ final class PeerTable {
     }
 
     /** Facts by prefix, in the order of the prefixes. */
-    TreeMap<Cidr, PeerFacts> prefixes() {
+    SortedMap<Cidr, PeerFacts> prefixes() {
         return factsByPrefix;
     }
 

@@ -45,8 +45,8 @@ public final class PolicyEvaluator {
         }
     }
 
-    private int[] numbers(final List<IpAddress> addresses) {
-        return addresses.stream().mapToInt(policies::numberAt).toArray();
+    private List<Integer> numbers(final List<IpAddress> addresses) {
+        return addresses.stream().map(policies::numberAt).toList();
     }
 
     /**
@@ -64,7 +64,7 @@ public final class PolicyEvaluator {
             Optional<Pod> pod,
             Optional<PolicySet.Subject> subject,
             List<IpAddress> addresses,
-            int[] numbers,
+            List<Integer> numbers,
             int identity) {}
 
     /** A probe whose every name is looked up. */
@@ -242,8 +242,8 @@ public final class PolicyEvaluator {
                     return new Question(
                             from,
                             to,
-                            from.numbers[f],
-                            to.numbers[t],
+                            from.numbers.get(f),
+                            to.numbers.get(t),
                             protocol,
                             sourcePort,
                             port,
@@ -289,7 +289,7 @@ public final class PolicyEvaluator {
                     pod,
                     pod.flatMap(p -> policies.subject(p.ref())),
                     List.of(address.get()),
-                    new int[] {number},
+                    List.of(number),
                     number);
         }
         final int slash = text.indexOf('/');

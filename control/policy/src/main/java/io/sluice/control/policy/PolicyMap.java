@@ -80,7 +80,7 @@ public final class PolicyMap {
 
     /** The different programs of this map. */
     public List<VerdictProgram> distinctPrograms() {
-        final Map<VerdictProgram, Boolean> seen = new IdentityHashMap<>();
+        final IdentityHashMap<VerdictProgram, Boolean> seen = new IdentityHashMap<>();
         seen.put(everyoneElse, true);
         programs.values().forEach(program -> seen.put(program, true));
         return new ArrayList<>(seen.keySet());

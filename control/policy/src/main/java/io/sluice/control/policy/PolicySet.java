@@ -67,7 +67,7 @@ public final class PolicySet {
 
     /** Different policy maps. */
     public List<PolicyMap> policyMaps() {
-        final Map<PolicyMap, Boolean> seen = new IdentityHashMap<>();
+        final IdentityHashMap<PolicyMap, Boolean> seen = new IdentityHashMap<>();
         final List<PolicyMap> maps = new ArrayList<>();
         for (final Subject subject : subjects.values()) {
             for (final SubjectSide.Result side : List.of(subject.ingress, subject.egress)) {
@@ -81,7 +81,7 @@ public final class PolicySet {
 
     /** Different verdict programs of all maps. */
     public List<VerdictProgram> programs() {
-        final Map<VerdictProgram, Boolean> seen = new IdentityHashMap<>();
+        final IdentityHashMap<VerdictProgram, Boolean> seen = new IdentityHashMap<>();
         policyMaps()
                 .forEach(map -> map.distinctPrograms().forEach(program -> seen.put(program, true)));
         return List.copyOf(seen.keySet());
