@@ -19,30 +19,23 @@ final class RepeatScan {
     /** Size of what a repeat right here would repeat. */
     private long atomSize;
 
-    RepeatScan(final String source) {
+    private RepeatScan(final String source) {
         this.source = source;
     }
 
     /**
-     * Scans.
+     * Steps of an expression with its repeats written out: at least as many as RE2/J makes, but for
+     * the few that every expression has. Counting stops above the limit.
      *
-     * @throws IllegalArgumentException if the expression is too large or too deep
+     * @throws IllegalArgumentException if it has groups too deep within groups
      */
-    void run() {
-        while (at < source.length()) {
-            step();
-            if (groupSize[depth] > TextPattern.EXPANDED_MAX) {
-                throw tooLarge(groupSize[depth]);
-            }
+    static long expandedSize(final String source) {
+        final RepeatScan scan = new RepeatScan(source);
+        while (scan.at < source.length()
+                && scan.groupSize[scan.depth] <= TextPattern.EXPANDED_MAX) {
+            scan.step();
         }
-    }
-
-    static IllegalArgumentException tooLarge(final long size) {
-        return new IllegalArgumentException(
-                "repeats make "
-                        + size
-                        + " steps of the expression: accepted: at most "
-                        + TextPattern.EXPANDED_MAX);
+        return scan.groupSize[scan.depth];
     }
 
     private void step() {
@@ -53,7 +46,8 @@ final class RepeatScan {
             case '(' -> open();
             case ')' -> close();
             case '|' -> {
-                groupSize[depth]++;
+                // The choice, and what stands for a branch that is empty.
+                groupSize[depth] += 2;
                 atomSize = 0;
             }
             case '*', '+', '?' -> {
@@ -71,18 +65,27 @@ final class RepeatScan {
     }
 
     private void open() {
+        if (at < source.length() && source.charAt(at) == '?') {
+            int end = at + 1;
+            while (end < source.length() && "imsU-".indexOf(source.charAt(end)) >= 0) {
+                end++;
+            }
+            if (end < source.length() && source.charAt(end) == ')') {
+                // (?i) is no group: a repeat behind it repeats what is before it.
+                at = end + 1;
+                return;
+            }
+            // What else follows the question mark, as in (?: and (?P<name>, counts as characters.
+            at++;
+        }
         if (depth == TextPattern.DEPTH_MAX) {
             throw new IllegalArgumentException(
                     "groups within groups: accepted: at most " + TextPattern.DEPTH_MAX + " deep");
         }
         depth++;
-        // A group that captures has an instruction at each end.
-        groupSize[depth] = 2;
+        // A group that captures has a step at each end, an empty one a step between.
+        groupSize[depth] = 3;
         atomSize = 0;
-        if (at < source.length() && source.charAt(at) == '?') {
-            // What follows names or flags the group: (?i), (?:, (?P<name>.
-            at++;
-        }
     }
 
     private void close() {

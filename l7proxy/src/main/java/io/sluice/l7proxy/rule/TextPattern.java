@@ -52,13 +52,16 @@ final class TextPattern {
         if (isLiteral(source)) {
             return new TextPattern(source, null);
         }
-        final RepeatScan scan = new RepeatScan(source);
-        scan.run();
+        final long expanded = RepeatScan.expandedSize(source);
+        if (expanded > EXPANDED_MAX) {
+            throw new IllegalArgumentException(
+                    "repeats make "
+                            + expanded
+                            + " steps of the expression: accepted: at most "
+                            + EXPANDED_MAX);
+        }
         try {
             final Pattern expression = Pattern.compile(source);
-            if (expression.programSize() > EXPANDED_MAX) {
-                throw RepeatScan.tooLarge(expression.programSize());
-            }
             return new TextPattern(source, expression);
         } catch (final PatternSyntaxException malformed) {
             throw new IllegalArgumentException(
