@@ -77,15 +77,10 @@ record LabelMatch(List<String> keys, Operator operator, Set<String> values) {
         for (final String key : keys) {
             final String value = labels.get(key);
             if (value != null) {
-                return switch (operator) {
-                    case IN -> values.contains(value);
-                    case NOT_IN -> !values.contains(value);
-                    case EXISTS -> true;
-                    case DOES_NOT_EXIST -> false;
-                };
+                return operator.holds(value, values);
             }
         }
-        return operator == Operator.NOT_IN || operator == Operator.DOES_NOT_EXIST;
+        return operator.holdsWithoutKey();
     }
 
     /** Whether the key, whatever its source, is this label. */

@@ -11,8 +11,15 @@ import java.util.regex.Pattern;
  */
 final class NameSyntax {
     private static final Pattern DNS_LABEL = Pattern.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?");
-    private static final Pattern DNS_SUBDOMAIN =
-            Pattern.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*");
+    private static final String DNS_SUBDOMAIN_SHOWN =
+            "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+
+    /**
+     * The same, possessive: a dot is in no label, so there is nothing to give back, and a greedy
+     * group would be a stack frame for each label of a text of any length.
+     */
+    private static final Pattern DNS_SUBDOMAIN = Pattern.compile(DNS_SUBDOMAIN_SHOWN + "+");
+
     private static final Pattern LABEL_NAME =
             Pattern.compile("([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]");
     private static final Pattern LABEL_VALUE =
@@ -36,7 +43,7 @@ final class NameSyntax {
                     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric"
                             + " characters, '-' or '.', and must start and end with an alphanumeric"
                             + " character (e.g. 'example.com', regex used for validation is '"
-                            + DNS_SUBDOMAIN.pattern()
+                            + DNS_SUBDOMAIN_SHOWN
                             + "')");
         }
         return complaints;
