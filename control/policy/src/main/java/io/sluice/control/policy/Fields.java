@@ -280,6 +280,13 @@ public final class Fields {
     /** One string of a list, with its place. */
     public record Text(String value, String field, SourceLocation where) {}
 
+    /** A string with its place. */
+    Optional<Text> text(final String field) {
+        return value(field)
+                .flatMap(value -> string(value, field))
+                .map(string -> new Text(string, path(field), where(field)));
+    }
+
     /** A list of strings; absent is empty. */
     public List<Text> strings(final String field) {
         return items(
@@ -320,9 +327,19 @@ public final class Fields {
         asked.addAll(List.of(fields));
     }
 
-    /** Fields of this object, as written. */
+    /** Fields of this object that are written and not null, in the order written. */
     public List<String> names() {
-        return List.copyOf(entries.keySet());
+        return entries.entrySet().stream()
+                .filter(entry -> !YamlText.isNull(entry.getValue()))
+                .map(Map.Entry::getKey)
+                .toList();
+    }
+
+    /** Items of a list, right or wrong; empty if the field is absent or no list. */
+    public OptionalInt itemCount(final String field) {
+        return value(field).orElse(node) instanceof final SequenceNode sequence
+                ? OptionalInt.of(sequence.getValue().size())
+                : OptionalInt.empty();
     }
 
     /** Reports every field that was not asked for. */
