@@ -173,7 +173,7 @@ final class CalicoEntityReader {
     }
 
     private static Optional<ServiceAccounts> readServiceAccounts(final Fields fields) {
-        if (fields.isList("serviceAccounts")) {
+        if (fields.itemCount("serviceAccounts").isPresent()) {
             fields.error(
                     "serviceAccounts",
                     "must be an object, is a list: write serviceAccounts: {names: [x]}, or"

@@ -195,11 +195,6 @@ public final class Fields {
         return string(value, field).map(v -> new Text(v, path(field), text.location(value)));
     }
 
-    /** Whether the field is a list. */
-    boolean isList(final String field) {
-        return value(field).filter(SequenceNode.class::isInstance).isPresent();
-    }
-
     /**
      * Whether a field of {@link #names} says nothing: null, false, or an empty text, list or
      * object. Not a question that {@link #rejectOthers} counts.
