@@ -35,6 +35,13 @@ public final class ManifestReader {
             String name,
             boolean namespaced,
             BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
+        /** The name in an {@link ObjectRef}; Kubernetes and Calico both have a NetworkPolicy. */
+        String refKind() {
+            return group.equals(CALICO_GROUP) && name.equals("NetworkPolicy")
+                    ? name + "." + group
+                    : name;
+        }
+
         String apiVersions() {
             return String.join(
                     " or ",
@@ -44,6 +51,11 @@ public final class ManifestReader {
                             .toList());
         }
     }
+
+    private static final String CALICO_GROUP = "projectcalico.org";
+
+    /** Group under which a cluster without Calico's API server keeps the same objects. */
+    private static final String CALICO_STORAGE_GROUP = "crd.projectcalico.org";
 
     private static final List<Kind> KINDS =
             List.of(
@@ -102,7 +114,17 @@ public final class ManifestReader {
                             Set.of("v1alpha2"),
                             "ClusterNetworkPolicy",
                             false,
-                            AdminPolicyReader::readCluster));
+                            AdminPolicyReader::readCluster),
+                    calico("NetworkPolicy", true, CalicoReader::readPolicy),
+                    calico("GlobalNetworkPolicy", false, CalicoReader::readPolicy),
+                    calico("StagedNetworkPolicy", true, CalicoReader::readStagedPolicy),
+                    calico("StagedGlobalNetworkPolicy", false, CalicoReader::readStagedPolicy),
+                    calico("StagedKubernetesNetworkPolicy", true, NetworkPolicyReader::readStaged),
+                    calico("Tier", false, CalicoReader::readTier),
+                    calico("NetworkSet", true, CalicoReader::readNetworkSet),
+                    calico("GlobalNetworkSet", false, CalicoReader::readNetworkSet),
+                    calico("HostEndpoint", false, CalicoReader::readHostEndpoint),
+                    calico("Profile", false, CalicoReader::readProfile));
 
     /** Groups whose every kind may restrict traffic, beside those of {@link #KINDS}. */
     private static final Set<String> POLICY_GROUPS =
@@ -110,8 +132,8 @@ public final class ManifestReader {
                     "networking.k8s.io",
                     "policy.networking.k8s.io",
                     "cilium.io",
-                    "projectcalico.org",
-                    "crd.projectcalico.org",
+                    CALICO_GROUP,
+                    CALICO_STORAGE_GROUP,
                     "extensions");
 
     /** Kinds of those groups, and of the core group, that restrict nothing. */
@@ -124,6 +146,20 @@ public final class ManifestReader {
                     "CiliumNode",
                     "CiliumEndpoint",
                     "CiliumIdentity",
+                    "BGPConfiguration",
+                    "BGPFilter",
+                    "BGPPeer",
+                    "BlockAffinity",
+                    "CalicoNodeStatus",
+                    "ClusterInformation",
+                    "FelixConfiguration",
+                    "IPAMBlock",
+                    "IPAMConfig",
+                    "IPAMConfiguration",
+                    "IPAMHandle",
+                    "IPPool",
+                    "IPReservation",
+                    "KubeControllersConfiguration",
                     "ConfigMap",
                     "Secret",
                     "ReplicationController",
@@ -138,6 +174,13 @@ public final class ManifestReader {
                     "ComponentStatus");
 
     private ManifestReader() {}
+
+    private static Kind calico(
+            final String name,
+            final boolean namespaced,
+            final BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
+        return new Kind(CALICO_GROUP, Set.of("v3"), name, namespaced, reader);
+    }
 
     private static Kind world(
             final String group,
@@ -197,8 +240,13 @@ public final class ManifestReader {
     private static Optional<Kind> lookup(
             final Fields document, final String apiVersion, final String name) {
         final int slash = apiVersion.indexOf('/');
-        final String group = slash < 0 ? "" : apiVersion.substring(0, slash);
-        final String version = apiVersion.substring(slash + 1);
+        final String writtenGroup = slash < 0 ? "" : apiVersion.substring(0, slash);
+        final boolean stored = writtenGroup.equals(CALICO_STORAGE_GROUP);
+        final String group = stored ? CALICO_GROUP : writtenGroup;
+        final String version =
+                apiVersion.equals(CALICO_STORAGE_GROUP + "/v1")
+                        ? "v3"
+                        : apiVersion.substring(slash + 1);
         for (final Kind kind : KINDS) {
             if (kind.name.equals(name) && kind.group.equals(group)) {
                 if (kind.versions.contains(version)) {
@@ -242,10 +290,17 @@ public final class ManifestReader {
         return KINDS.stream().anyMatch(kind -> kind.name.equals(name));
     }
 
-    /** Kinds as {@code v1 Pod}, for messages. */
+    /** Kinds as {@code v1 Pod, Node}, one group after the other, for messages. */
     public static String acceptedKinds() {
+        final Map<String, List<String>> names = new LinkedHashMap<>();
+        for (final Kind kind : KINDS) {
+            names.computeIfAbsent(kind.apiVersions(), _ -> new ArrayList<>()).add(kind.name);
+        }
         return String.join(
-                ", ", KINDS.stream().map(kind -> kind.apiVersions() + " " + kind.name).toList());
+                "; ",
+                names.entrySet().stream()
+                        .map(group -> group.getKey() + " " + String.join(", ", group.getValue()))
+                        .toList());
     }
 
     private static ObjectMeta readMeta(
@@ -254,7 +309,7 @@ public final class ManifestReader {
         if (written.isEmpty()) {
             document.error("metadata", "Required value");
             return new ObjectMeta(
-                    new ObjectRef(kind.name, "", ""),
+                    new ObjectRef(kind.refKind(), "", ""),
                     apiVersion,
                     document.where(),
                     Map.of(),
@@ -292,7 +347,7 @@ public final class ManifestReader {
                 "selfLink");
         meta.rejectOthers();
         return new ObjectMeta(
-                new ObjectRef(kind.name, namespace, name),
+                new ObjectRef(kind.refKind(), namespace, name),
                 apiVersion,
                 document.where(),
                 labels,
