@@ -1,4 +1,4 @@
-/** DNS proxy and FQDN cache. Empty so far: rules that name domains allow nothing. */
+/** DNS proxy and FQDN cache. Only their rules so far: what names domains allows nothing. */
 @NullMarked
 package io.sluice.dnsproxy;
 

@@ -1,6 +1,6 @@
 /**
- * Transparent proxy for flows whose verdict depends on requests. Empty so far: such rules allow
- * nothing.
+ * Transparent proxy for flows whose verdict depends on requests. Only their rules so far: they
+ * allow nothing.
  */
 @NullMarked
 package io.sluice.l7proxy;

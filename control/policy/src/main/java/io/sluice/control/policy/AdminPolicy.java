@@ -78,19 +78,21 @@ public record AdminPolicy(
     /** {@code networks}: addresses, those of pods included. */
     public record Networks(List<Cidr> cidrs) implements Peer {}
 
-    /** {@code nodes}: nodes by label. */
+    /** {@code nodes}: addresses of the nodes with these labels. */
     public record Nodes(LabelSelector nodes) implements Peer {}
 
     /**
-     * {@code domainNames}: addresses that were learned from these names.
+     * {@code domainNames}: addresses that were learned from these names; only in Accept rules.
      *
-     * @param names {@code example.com}, or {@code *.example.com} for one or more labels below it
+     * @param names {@code example.com}, or {@code *.example.com} for one or more labels below it;
+     *     lower case, without the dot of the root
      */
     public record DomainNames(List<String> names) implements Peer {}
 
     /**
-     * A field that this version does not know. Accept matches nothing then, Deny and Pass match
-     * everyone: what is not understood must not open anything.
+     * A field that this version does not know. Accept matches nothing then, Deny matches everyone:
+     * what is not understood must not open anything. For the same reason there is no Pass rule of
+     * such a peer: it is read as Deny.
      */
     public record UnknownPeer() implements Peer {}
 
@@ -101,8 +103,8 @@ public record AdminPolicy(
      * Destination ports by number.
      *
      * @param protocol IP protocol number
-     * @param from 0 with to 65535 where the protocol alone is given
-     * @param to inclusive
+     * @param from 1 to 65535
+     * @param to inclusive, not below from
      */
     public record PortRange(int protocol, int from, int to) implements Port {}
 

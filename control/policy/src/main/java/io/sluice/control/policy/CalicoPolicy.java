@@ -130,7 +130,7 @@ public record CalicoPolicy(
      * @param serviceAccounts endpoint of one of these accounts
      * @param ports ports of this end; empty is all
      * @param notPorts none of these ports of this end
-     * @param service {@code services}: endpoints, and as a destination ports, of a Service
+     * @param service endpoints, and as a destination ports, of the one Service that is named
      * @param domains names that the address was learned from, or of the TLS server name
      */
     public record Entity(

@@ -21,6 +21,11 @@ public record Cidr(IpAddress network, int lengthBits) implements Comparable<Cidr
         }
     }
 
+    /** The prefix of some length that holds an address. */
+    public static Cidr around(final IpAddress address, final int lengthBits) {
+        return new Cidr(masked(address, lengthBits), lengthBits);
+    }
+
     /** The prefix that holds only this address. */
     public static Cidr host(final IpAddress address) {
         return new Cidr(address, address.familyBits());

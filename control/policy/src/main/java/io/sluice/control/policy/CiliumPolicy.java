@@ -1,6 +1,9 @@
 package io.sluice.control.policy;
 
+import io.sluice.dnsproxy.rule.NamePattern;
+import io.sluice.l7proxy.rule.SecretName;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -168,17 +171,50 @@ public record CiliumPolicy(ObjectMeta meta, List<Rule> rules) implements KubeObj
      *
      * @param matchName exact name
      * @param matchPattern pattern with {@code *}
+     * @param pattern whichever was given, compiled
      */
-    public record FqdnSelector(String matchName, String matchPattern) {}
+    public record FqdnSelector(String matchName, String matchPattern, NamePattern pattern) {}
 
     /**
      * One item of {@code toPorts} or {@code icmps}.
      *
      * @param ports the ports; empty means every port of every protocol
      * @param restriction what, beyond the port, the item asks for
+     * @param rules the same, compiled; empty without a restriction
+     * @param terminatingTls the TLS that clients meet
+     * @param originatingTls the TLS that servers meet
      * @param where its place
      */
-    public record PortRule(List<Port> ports, Restriction restriction, SourceLocation where) {}
+    public record PortRule(
+            List<Port> ports,
+            Restriction restriction,
+            Optional<L7Rules> rules,
+            Optional<TlsContext> terminatingTls,
+            Optional<TlsContext> originatingTls,
+            SourceLocation where) {
+        /** Ports alone. */
+        static PortRule of(final List<Port> ports, final SourceLocation where) {
+            return new PortRule(
+                    ports,
+                    Restriction.NONE,
+                    Optional.empty(),
+                    Optional.empty(),
+                    Optional.empty(),
+                    where);
+        }
+    }
+
+    /**
+     * Where the keys of one side of a TLS connection are kept. Names of keys in the Secret are
+     * empty if not written: {@code ca.crt}, {@code tls.crt}, {@code tls.key} then.
+     *
+     * @param secret the Secret; its namespace is empty where the policy's own is meant
+     * @param trustedCa key of the CA certificates
+     * @param certificate key of the own certificate
+     * @param privateKey key of its private key
+     */
+    public record TlsContext(
+            SecretName secret, String trustedCa, String certificate, String privateKey) {}
 
     /**
      * What an item of {@code toPorts} asks for that needs a proxy. Until a proxy is there, such an

@@ -28,12 +28,12 @@ import io.sluice.control.policy.CiliumPolicy.ServiceName;
 import io.sluice.control.policy.CiliumPolicy.ServiceRule;
 import io.sluice.control.policy.CiliumPolicy.Side;
 import io.sluice.control.policy.CiliumPolicy.Subject;
+import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Pattern;
 
 /**
  * Reads {@code CiliumNetworkPolicy} and {@code CiliumClusterwideNetworkPolicy}; the items of {@code
@@ -44,7 +44,6 @@ import java.util.regex.Pattern;
  * enough of it that the compiler makes the rule narrower, never wider.
  */
 final class CiliumPolicyReader {
-    private static final Pattern FQDN = Pattern.compile("[-a-zA-Z0-9_.*]{1,255}");
     private static final int LOG_VALUE_LENGTH_MAX = 32;
 
     private static final List<String> REMOVED_PEERS = List.of("fromRequires", "toRequires");
@@ -498,7 +497,7 @@ final class CiliumPolicyReader {
     private static List<FqdnSelector> readNames(final Fields fields) {
         final List<FqdnSelector> names = new ArrayList<>();
         for (final Fields item : fields.objects("toFQDNs")) {
-            names.add(readFqdnSelector(item));
+            readFqdnSelector(item).ifPresent(names::add);
         }
         fields.warning(
                 "toFQDNs",
@@ -508,27 +507,23 @@ final class CiliumPolicyReader {
     }
 
     /** {@code matchName} or {@code matchPattern}, of {@code toFQDNs} and of DNS rules. */
-    static FqdnSelector readFqdnSelector(final Fields item) {
+    static Optional<FqdnSelector> readFqdnSelector(final Fields item) {
         final String name = item.string("matchName", "");
         final String pattern = item.string("matchPattern", "");
         item.rejectOthers();
         if (name.isEmpty() == pattern.isEmpty()) {
             item.error("exactly one of matchName and matchPattern must be given");
-        } else {
-            final String field = name.isEmpty() ? "matchPattern" : "matchName";
-            final String text = name.isEmpty() ? pattern : name;
-            if (!FQDN.matcher(text).matches()) {
-                item.error(
-                        field,
-                        "Invalid value: \""
-                                + text
-                                + "\": accepted: at most 255 of the characters a-z, A-Z, 0-9, '-',"
-                                + " '_', '.', '*'");
-            }
-            if (!name.isEmpty() && name.indexOf('*') >= 0) {
-                item.error("matchName", "Invalid value: \"" + name + "\": '*' needs matchPattern");
-            }
+            return Optional.empty();
         }
-        return new FqdnSelector(name, pattern);
+        try {
+            final NamePattern compiled =
+                    name.isEmpty() ? NamePattern.parse(pattern) : NamePattern.parseName(name);
+            return Optional.of(new FqdnSelector(name, pattern, compiled));
+        } catch (final IllegalArgumentException bad) {
+            item.error(
+                    name.isEmpty() ? "matchPattern" : "matchName",
+                    "Invalid value: " + bad.getMessage());
+            return Optional.empty();
+        }
     }
 }

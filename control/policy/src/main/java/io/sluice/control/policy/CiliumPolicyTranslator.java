@@ -20,13 +20,13 @@ import io.sluice.control.policy.CiliumPolicy.PeerServices;
 import io.sluice.control.policy.CiliumPolicy.PortName;
 import io.sluice.control.policy.CiliumPolicy.PortRange;
 import io.sluice.control.policy.CiliumPolicy.PortRule;
-import io.sluice.control.policy.CiliumPolicy.Restriction;
 import io.sluice.control.policy.CiliumPolicy.Rule;
 import io.sluice.control.policy.CiliumPolicy.ServiceLabels;
 import io.sluice.control.policy.CiliumPolicy.ServiceName;
 import io.sluice.control.policy.CiliumPolicy.ServiceRule;
 import io.sluice.control.policy.CiliumPolicy.Side;
 import io.sluice.control.policy.CiliumPolicy.WholeProtocol;
+import io.sluice.control.policy.PolicyRule.Effect;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -59,21 +59,23 @@ final class CiliumPolicyTranslator {
                     Entity.UNMANAGED,
                     Entity.KUBE_APISERVER);
 
+    /** Names never match endpoints: these are told apart by their labels. */
+    private static final Set<PeerFacts.Kind> WORLD_ONLY = Set.of(PeerFacts.Kind.WORLD);
+
+    private static final String TIER = PolicyTier.DEFAULT.name();
+
     private final World world;
     private final PolicyOptions options;
-    private final String tier;
-    private final List<Problem> warnings;
     private final Set<PeerFacts.Kind> cidrKinds = EnumSet.of(PeerFacts.Kind.WORLD);
 
-    CiliumPolicyTranslator(
-            final World world,
-            final PolicyOptions options,
-            final String tier,
-            final List<Problem> warnings) {
+    // Of the policy that is being translated.
+    private final List<Problem> warnings = new ArrayList<>();
+    private final Set<Translation.Reads> reads = EnumSet.noneOf(Translation.Reads.class);
+    private final List<Translation.WorldPrefix> worldPrefixes = new ArrayList<>();
+
+    CiliumPolicyTranslator(final World world, final PolicyOptions options) {
         this.world = world;
         this.options = options;
-        this.tier = tier;
-        this.warnings = warnings;
         if (options.cidrMatches().contains(PolicyOptions.CidrMatch.PODS)) {
             cidrKinds.add(PeerFacts.Kind.POD);
         }
@@ -82,20 +84,30 @@ final class CiliumPolicyTranslator {
         }
     }
 
-    List<PolicyStatement> translate(final CiliumPolicy policy) {
+    Translation translate(final CiliumPolicy policy) {
+        warnings.clear();
+        reads.clear();
+        worldPrefixes.clear();
         final List<PolicyStatement> statements = new ArrayList<>();
         for (int i = 0; i < policy.rules().size(); i++) {
             final Rule rule = policy.rules().get(i);
             final String path = policy.rules().size() == 1 ? "" : "specs[" + i + "].";
             switch (rule.subject()) {
                 case final Endpoints endpoints -> {
-                    final List<LabelMatch> subject = subject(policy, endpoints.selector());
+                    final PeerMatch subject = subject(policy, endpoints.selector());
                     for (final PolicyDirection direction : PolicyDirection.values()) {
                         final Side side = rule.side(direction);
                         if (side.isPresent() || side.defaultDeny()) {
                             statements.add(
                                     new PolicyStatement(
                                             policy,
+                                            // Before what else has the same order: its denies
+                                            // count for all of the group.
+                                            new PolicyStatement.Place(
+                                                    PolicyTier.DEFAULT,
+                                                    PolicyTier.ADDITIVE_ORDER,
+                                                    "",
+                                                    true),
                                             subject,
                                             direction,
                                             side.defaultDeny(),
@@ -107,13 +119,17 @@ final class CiliumPolicyTranslator {
                 case Nodes _ -> {}
             }
         }
-        return statements;
+        return new Translation(
+                List.copyOf(statements),
+                Set.copyOf(reads),
+                List.copyOf(warnings),
+                List.copyOf(worldPrefixes));
     }
 
-    private List<LabelMatch> subject(final CiliumPolicy policy, final LabelSelector selector) {
+    private PeerMatch subject(final CiliumPolicy policy, final LabelSelector selector) {
         final List<LabelMatch> labels = sourced(selector);
         if (policy.isClusterwide()) {
-            return List.copyOf(labels);
+            return new PeerMatch.Labelled(List.copyOf(labels));
         }
         final LabelMatch own = LabelMatch.equal(NAMESPACE, policy.meta().namespace());
         if (labels.removeIf(
@@ -129,7 +145,7 @@ final class CiliumPolicyTranslator {
                                     + policy.meta().namespace()));
         }
         labels.add(0, own);
-        return List.copyOf(labels);
+        return new PeerMatch.Labelled(List.copyOf(labels));
     }
 
     private static boolean isOwn(final LabelMatch label, final LabelMatch own) {
@@ -146,75 +162,79 @@ final class CiliumPolicyTranslator {
             final Entry entry = side.deny().get(i);
             final Author author =
                     Author.ofRule(
-                            tier, policy, path + direction.field() + "Deny", i, entry.where());
-            addRules(
-                    policy,
-                    entry,
-                    restriction -> PolicyEntry.deny(PolicyEntry.Reason.POLICY_DENY, author),
-                    rules);
+                            TIER, policy, path + direction.field() + "Deny", i, entry.where());
+            addRules(policy, entry, Effect.DENY, false, author, rules);
         }
         for (int i = 0; i < side.allow().size(); i++) {
             final Entry entry = side.allow().get(i);
             final Author author =
-                    Author.ofRule(tier, policy, path + direction.field(), i, entry.where());
+                    Author.ofRule(TIER, policy, path + direction.field(), i, entry.where());
+            final boolean authenticates =
+                    entry.authentication() == Authentication.REQUIRED
+                            || entry.authentication() == Authentication.TEST_ALWAYS_FAIL;
             addRules(
                     policy,
                     entry,
-                    restriction -> allowEntry(entry, restriction, side.defaultDeny(), author),
+                    authenticates ? Effect.AUTHENTICATE : Effect.ALLOW,
+                    side.defaultDeny(),
+                    author,
                     rules);
         }
         return List.copyOf(rules);
     }
 
-    private static PolicyEntry allowEntry(
-            final Entry entry,
-            final Restriction restriction,
-            final boolean defaultDeny,
-            final Author author) {
-        final boolean authenticated =
-                entry.authentication() == Authentication.REQUIRED
-                        || entry.authentication() == Authentication.TEST_ALWAYS_FAIL;
-        if (authenticated) {
-            return PolicyEntry.deny(PolicyEntry.Reason.AUTH_REQUIRED, author);
-        }
-        return restriction == Restriction.NONE || restriction.isWidened(defaultDeny)
-                ? PolicyEntry.allow(author)
-                : PolicyEntry.deny(PolicyEntry.Reason.L7_NOT_ENFORCEABLE, author);
-    }
-
-    /** What becomes of the packets of a rule, by what it asks beyond ports. */
-    private interface EntryOf {
-        PolicyEntry entry(Restriction restriction);
-    }
-
     private void addRules(
             final CiliumPolicy policy,
             final Entry entry,
-            final EntryOf outcome,
+            final Effect effect,
+            final boolean defaultDeny,
+            final Author author,
             final List<PolicyRule> rules) {
         if (entry.empty()) {
             return;
         }
         final PeerMatch peers = peers(policy, entry);
         if (entry.ports().isEmpty()) {
-            rules.add(new PolicyRule(peers, List.of(), outcome.entry(Restriction.NONE)));
+            rules.add(
+                    new PolicyRule(
+                            peers,
+                            PeerMatch.EVERYONE,
+                            List.of(),
+                            effect,
+                            Optional.empty(),
+                            author));
         }
         for (final PortRule portRule : entry.ports()) {
             rules.add(
                     new PolicyRule(
                             peers,
-                            portRule.ports().stream().map(CiliumPolicyTranslator::port).toList(),
-                            outcome.entry(portRule.restriction())));
+                            PeerMatch.EVERYONE,
+                            portRule.ports().stream()
+                                    .map(CiliumPolicyTranslator::traffic)
+                                    .toList(),
+                            effect,
+                            effect == Effect.ALLOW
+                                    ? portRule.rules().map(l7 -> widened(l7, portRule, defaultDeny))
+                                    : Optional.empty(),
+                            author));
         }
     }
 
-    private static PortMatch port(final CiliumPolicy.Port port) {
+    /** In a direction that does not isolate, rules about requests only observe. */
+    private static L7Rules widened(
+            final L7Rules rules, final PortRule portRule, final boolean defaultDeny) {
+        return portRule.restriction().isWidened(defaultDeny)
+                ? L7Rules.union(rules, L7Rules.ofEverything(rules.parser()))
+                : rules;
+    }
+
+    private static Traffic traffic(final CiliumPolicy.Port port) {
         return switch (port) {
             case final PortRange range ->
-                    new PortMatch.Range(range.protocol(), range.from(), range.to());
-            case final PortName name -> new PortMatch.Named(name.protocol(), name.name());
-            case final WholeProtocol whole ->
-                    new PortMatch.Range(whole.protocol(), 0, VerdictProgram.PORT_MAX);
+                    Traffic.of(range.protocol(), Traffic.Ports.of(range.from(), range.to()));
+            case final PortName name ->
+                    Traffic.of(name.protocol(), Traffic.Ports.named(name.name()));
+            case final WholeProtocol whole -> Traffic.of(whole.protocol(), Traffic.Ports.ALL);
         };
     }
 
@@ -231,15 +251,24 @@ final class CiliumPolicyTranslator {
             case final PeerEntities entities -> entities(entities.entities());
             case final PeerCidrs cidrs -> cidrs(policy, entry, cidrs.cidrs());
             case final PeerServices services -> services(services.services());
-            case PeerNames _, PeerGroups _ -> PeerMatch.NOBODY;
+            case final PeerNames names ->
+                    anyOf(
+                            names.names().stream()
+                                    .map(
+                                            name ->
+                                                    (PeerMatch)
+                                                            new PeerMatch.Named(
+                                                                    name.pattern(), WORLD_ONLY))
+                                    .toList());
+            case PeerGroups _ -> PeerMatch.NOBODY;
         };
     }
 
-    private static PeerMatch anyOf(final List<PeerMatch.Term> terms) {
-        return terms.isEmpty() ? PeerMatch.NOBODY : new PeerMatch.AnyOf(List.copyOf(terms));
+    private static PeerMatch anyOf(final List<PeerMatch> terms) {
+        return terms.isEmpty() ? PeerMatch.NOBODY : PeerMatch.anyOf(terms);
     }
 
-    private PeerMatch.Term endpointTerm(final CiliumPolicy policy, final LabelSelector selector) {
+    private PeerMatch endpointTerm(final CiliumPolicy policy, final LabelSelector selector) {
         final List<LabelMatch> labels = sourced(selector);
         if (selector.requirements().stream()
                 .anyMatch(r -> r.key().startsWith(LabelMatch.SOURCE_RESERVED))) {
@@ -274,7 +303,7 @@ final class CiliumPolicyTranslator {
         }
     }
 
-    private PeerMatch.Term nodeTerm(final LabelSelector selector) {
+    private PeerMatch nodeTerm(final LabelSelector selector) {
         final List<LabelMatch> labels = sourced(selector);
         labels.add(0, LabelMatch.exists(RESERVED_REMOTE_NODE));
         return new PeerMatch.Labelled(List.copyOf(labels));
@@ -289,7 +318,7 @@ final class CiliumPolicyTranslator {
         if (entities.contains(Entity.ALL)) {
             return PeerMatch.EVERYONE;
         }
-        final List<PeerMatch.Term> terms = new ArrayList<>();
+        final List<PeerMatch> terms = new ArrayList<>();
         for (final Entity entity : Entity.values()) {
             if (entities.contains(entity)) {
                 addEntity(entity, terms);
@@ -298,7 +327,7 @@ final class CiliumPolicyTranslator {
         return anyOf(terms);
     }
 
-    private void addEntity(final Entity entity, final List<PeerMatch.Term> terms) {
+    private void addEntity(final Entity entity, final List<PeerMatch> terms) {
         switch (entity) {
             case CLUSTER -> {
                 CLUSTER_ENTITIES.forEach(reserved -> terms.add(reserved(reserved)));
@@ -323,23 +352,27 @@ final class CiliumPolicyTranslator {
         }
     }
 
-    private static PeerMatch.Term reserved(final Entity entity) {
+    private static PeerMatch reserved(final Entity entity) {
         return labelled(LabelMatch.exists(LabelMatch.SOURCE_RESERVED + entity.text()));
     }
 
-    private static PeerMatch.Term labelled(final LabelMatch match) {
+    private static PeerMatch labelled(final LabelMatch match) {
         return new PeerMatch.Labelled(List.of(match));
     }
 
     private PeerMatch cidrs(
             final CiliumPolicy policy, final Entry entry, final List<CidrRule> rules) {
-        final List<PeerMatch.Term> terms = new ArrayList<>();
+        final List<PeerMatch> terms = new ArrayList<>();
         for (final CidrRule rule : rules) {
             for (final Cidr cidr : prefixes(policy, rule)) {
                 final List<Cidr> except =
                         rule.except().stream().filter(taken -> overlap(cidr, taken)).toList();
                 terms.add(new PeerMatch.InPrefix(cidr, except, Set.copyOf(cidrKinds)));
-                warnIfCovered(policy, entry, cidr, except);
+                if (!cidrKinds.contains(PeerFacts.Kind.POD)) {
+                    worldPrefixes.add(
+                            new Translation.WorldPrefix(
+                                    policy.ref(), entry.where(), cidr, except));
+                }
             }
         }
         return anyOf(terms);
@@ -354,6 +387,7 @@ final class CiliumPolicyTranslator {
         return switch (rule) {
             case final CidrPrefix prefix -> List.of(prefix.cidr());
             case final CidrGroupName name -> {
+                reads.add(Translation.Reads.CIDR_GROUPS);
                 final Optional<KubeObject> group =
                         world.lookup(new ObjectRef("CiliumCIDRGroup", "", name.name()));
                 if (group.orElse(null) instanceof final KubeObject.CiliumCidrGroup found) {
@@ -370,6 +404,7 @@ final class CiliumPolicyTranslator {
                 yield List.of();
             }
             case final CidrGroupLabels labels -> {
+                reads.add(Translation.Reads.CIDR_GROUPS);
                 final List<LabelMatch> matches =
                         labels.selector().requirements().stream()
                                 .map(LabelMatch::ofPodLabel)
@@ -393,41 +428,9 @@ final class CiliumPolicyTranslator {
         return matches.stream().allMatch(match -> match.matches(labels));
     }
 
-    /** The most common surprise of CIDR rules: they do not match endpoints. */
-    private void warnIfCovered(
-            final CiliumPolicy policy,
-            final Entry entry,
-            final Cidr cidr,
-            final List<Cidr> except) {
-        if (cidrKinds.contains(PeerFacts.Kind.POD)) {
-            return;
-        }
-        for (final Pod pod : world.pods()) {
-            for (final IpAddress address : pod.addresses()) {
-                if (pod.isEndpoint()
-                        && cidr.contains(address)
-                        && except.stream().noneMatch(taken -> taken.contains(address))) {
-                    warnings.add(
-                            Problem.warning(
-                                    entry.where(),
-                                    "",
-                                    policy.ref()
-                                            + ": "
-                                            + cidr
-                                            + " covers "
-                                            + pod.ref()
-                                            + " ("
-                                            + address
-                                            + "), but CIDR rules do not match endpoints: select it"
-                                            + " by labels, or set policyCIDRMatchMode"));
-                    return;
-                }
-            }
-        }
-    }
-
     private PeerMatch services(final List<ServiceRule> rules) {
-        final List<PeerMatch.Term> terms = new ArrayList<>();
+        reads.add(Translation.Reads.SERVICES);
+        final List<PeerMatch> terms = new ArrayList<>();
         for (final KubeObject.Service service : world.all(KubeObject.Service.class)) {
             for (final ServiceRule rule : rules) {
                 if (selects(rule, service)) {
@@ -468,7 +471,7 @@ final class CiliumPolicyTranslator {
                 };
     }
 
-    private void addService(final KubeObject.Service service, final List<PeerMatch.Term> terms) {
+    private void addService(final KubeObject.Service service, final List<PeerMatch> terms) {
         if (!service.selector().isEmpty()) {
             final List<LabelMatch> labels = new ArrayList<>();
             labels.add(LabelMatch.equal(NAMESPACE, service.meta().namespace()));

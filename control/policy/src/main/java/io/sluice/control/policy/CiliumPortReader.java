@@ -1,25 +1,34 @@
 package io.sluice.control.policy;
 
+import io.sluice.control.policy.CiliumPolicy.FqdnSelector;
 import io.sluice.control.policy.CiliumPolicy.Port;
 import io.sluice.control.policy.CiliumPolicy.PortName;
 import io.sluice.control.policy.CiliumPolicy.PortRange;
 import io.sluice.control.policy.CiliumPolicy.PortRule;
 import io.sluice.control.policy.CiliumPolicy.Restriction;
+import io.sluice.control.policy.CiliumPolicy.TlsContext;
 import io.sluice.control.policy.CiliumPolicy.WholeProtocol;
+import io.sluice.l7proxy.rule.HeaderMatch;
+import io.sluice.l7proxy.rule.HeaderMatch.OnMismatch;
+import io.sluice.l7proxy.rule.HttpRule;
+import io.sluice.l7proxy.rule.KafkaRule;
+import io.sluice.l7proxy.rule.RuleSyntaxException;
+import io.sluice.l7proxy.rule.SecretName;
+import io.sluice.l7proxy.rule.ServerNamePattern;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Function;
 
 /**
  * Reads the items of {@code toPorts} and {@code icmps}.
  *
  * <p>What needs a proxy ({@code rules}, {@code serverNames}, TLS contexts, {@code listener}) is
- * checked and becomes the item's {@link Restriction}.
+ * compiled to {@link L7Rules} and becomes the item's {@link Restriction}.
  */
 final class CiliumPortReader {
     /** Cilium's limit on ports of one item, and on ICMP types. */
@@ -84,8 +93,6 @@ final class CiliumPortReader {
                     Map.entry("ExtendedEchoRequest", 160),
                     Map.entry("ExtendedEchoReply", 161));
 
-    private static final Set<String> KAFKA_ROLES = Set.of("produce", "consume");
-
     private CiliumPortReader() {}
 
     static PortRule readPorts(
@@ -102,8 +109,11 @@ final class CiliumPortReader {
         for (final Fields item : items) {
             readPort(item, ports);
         }
-        final Restriction restriction =
-                verb.isDeny() ? Restriction.NONE : readRestriction(fields, verb, ports);
+        final PortRule rule =
+                verb.isDeny()
+                        ? PortRule.of(List.copyOf(ports), fields.where())
+                        : readRestriction(fields, verb, List.copyOf(ports));
+        final Restriction restriction = rule.restriction();
         fields.rejectOthers();
         if (restriction != Restriction.NONE) {
             fields.warning(
@@ -115,7 +125,7 @@ final class CiliumPortReader {
                                     : ": these ports are denied to what the rule would let through"
                                             + " in part"));
         }
-        return new PortRule(List.copyOf(ports), restriction, fields.where());
+        return rule;
     }
 
     private static String firstWord(final String field) {
@@ -221,7 +231,7 @@ final class CiliumPortReader {
         }
     }
 
-    private static Restriction readRestriction(
+    private static PortRule readRestriction(
             final Fields fields, final CiliumPolicyReader.Verb verb, final List<Port> ports) {
         Restriction restriction = Restriction.NONE;
         final Optional<Fields> listener = fields.object("listener");
@@ -229,25 +239,18 @@ final class CiliumPortReader {
             readListener(listener.get());
             restriction = Restriction.LISTENER;
         }
-        final List<Fields.Text> serverNames = fields.strings("serverNames");
-        for (final Fields.Text name : serverNames) {
-            if (name.value().isEmpty()) {
-                fields.error(name, "Invalid value: \"\": a server name must not be empty");
-            }
-        }
+        final List<ServerNamePattern> serverNames = readServerNames(fields);
         if (!serverNames.isEmpty()) {
             restriction = Restriction.SERVER_NAMES;
         }
         final boolean terminatingTls = fields.has("terminatingTLS");
-        for (final String context : List.of("terminatingTLS", "originatingTLS")) {
-            final Optional<Fields> tls = fields.object(context);
-            if (tls.isPresent()) {
-                readTls(tls.get());
-                restriction = Restriction.TLS;
-            }
+        final Optional<TlsContext> terminating = readTls(fields, "terminatingTLS");
+        final Optional<TlsContext> originating = readTls(fields, "originatingTLS");
+        if (terminating.isPresent() || originating.isPresent()) {
+            restriction = Restriction.TLS;
         }
-        final Restriction rules = readRules(fields, verb, ports);
-        if (rules != Restriction.NONE) {
+        final ReadRules rules = readRules(fields, verb, ports);
+        if (rules.restriction() != Restriction.NONE) {
             if (listener.isPresent()) {
                 fields.error("listener", "Forbidden: a listener takes no L7 rules");
             }
@@ -256,8 +259,37 @@ final class CiliumPortReader {
                         "serverNames", "Forbidden: with L7 rules only if terminatingTLS is given");
             }
         }
-        // The narrower of the two counts: nothing ever widens a TLS context or a server name.
-        return restriction == Restriction.NONE ? rules : restriction;
+        final Optional<L7Rules> withoutRules =
+                listener.isPresent()
+                        ? Optional.of(L7Rules.ofCustom())
+                        : restriction == Restriction.NONE
+                                ? Optional.empty()
+                                : Optional.of(L7Rules.ofTls(List.of()));
+        return new PortRule(
+                ports,
+                // The narrower of the two counts: nothing ever widens a TLS context or a server
+                // name.
+                restriction == Restriction.NONE ? rules.restriction() : restriction,
+                rules.rules().or(() -> withoutRules).map(read -> read.withServerNames(serverNames)),
+                terminating,
+                originating,
+                fields.where());
+    }
+
+    private static List<ServerNamePattern> readServerNames(final Fields fields) {
+        final List<ServerNamePattern> patterns = new ArrayList<>();
+        for (final Fields.Text name : fields.strings("serverNames")) {
+            if (name.value().isEmpty()) {
+                fields.error(name, "Invalid value: \"\": a server name must not be empty");
+                continue;
+            }
+            try {
+                patterns.add(ServerNamePattern.compile(name.value()));
+            } catch (final IllegalArgumentException bad) {
+                fields.error(name, "Invalid value: " + bad.getMessage());
+            }
+        }
+        return patterns;
     }
 
     private static void readListener(final Fields listener) {
@@ -278,48 +310,81 @@ final class CiliumPortReader {
         listener.rejectOthers();
     }
 
-    private static void readTls(final Fields tls) {
-        final Optional<Fields> secret = tls.object("secret");
+    private static Optional<TlsContext> readTls(final Fields fields, final String context) {
+        final Optional<Fields> tls = fields.object(context);
+        if (tls.isEmpty()) {
+            return Optional.empty();
+        }
+        final Optional<SecretName> secret = readSecret(tls.get());
         if (secret.isEmpty()) {
-            tls.error("secret", "Required value");
-        } else {
-            secret.get().string("namespace", "");
-            secret.get().requiredString("name");
-            secret.get().rejectOthers();
+            tls.get().error("secret", "Required value");
         }
-        for (final String field : List.of("trustedCA", "certificate", "privateKey")) {
-            tls.string(field, "");
-        }
-        tls.rejectOthers();
+        final TlsContext read =
+                new TlsContext(
+                        secret.orElse(new SecretName("", "")),
+                        tls.get().string("trustedCA", ""),
+                        tls.get().string("certificate", ""),
+                        tls.get().string("privateKey", ""));
+        tls.get().rejectOthers();
+        return Optional.of(read);
     }
 
-    private static Restriction readRules(
+    private static Optional<SecretName> readSecret(final Fields fields) {
+        final Optional<Fields> secret = fields.object("secret");
+        final Optional<SecretName> name =
+                secret.map(
+                        written ->
+                                new SecretName(
+                                        written.string("namespace", ""),
+                                        written.requiredString("name")));
+        secret.ifPresent(Fields::rejectOthers);
+        return name;
+    }
+
+    /** What {@code rules} asks for: by its kind, and compiled. */
+    private record ReadRules(Restriction restriction, Optional<L7Rules> rules) {
+        static final ReadRules NONE = new ReadRules(Restriction.NONE, Optional.empty());
+
+        ReadRules(final Restriction restriction, final L7Rules rules) {
+            this(restriction, Optional.of(rules));
+        }
+    }
+
+    private static ReadRules readRules(
             final Fields fields, final CiliumPolicyReader.Verb verb, final List<Port> ports) {
         final Optional<Fields> rules = fields.object("rules");
         if (rules.isEmpty()) {
-            return Restriction.NONE;
+            return ReadRules.NONE;
         }
-        final List<Restriction> found = new ArrayList<>();
+        final List<ReadRules> found = new ArrayList<>();
         final List<Fields> http = rules.get().objects("http");
-        http.forEach(CiliumPortReader::readHttp);
         if (!http.isEmpty()) {
-            found.add(Restriction.HTTP);
+            found.add(
+                    new ReadRules(
+                            Restriction.HTTP,
+                            L7Rules.ofHttp(compiled(http, CiliumPortReader::readHttp))));
         }
         final List<Fields> kafka = rules.get().objects("kafka");
-        kafka.forEach(CiliumPortReader::readKafka);
         if (!kafka.isEmpty()) {
-            found.add(Restriction.KAFKA);
+            found.add(
+                    new ReadRules(
+                            Restriction.KAFKA,
+                            L7Rules.ofKafka(compiled(kafka, CiliumPortReader::readKafka))));
         }
         final List<Fields> dns = rules.get().objects("dns");
-        dns.forEach(CiliumPolicyReader::readFqdnSelector);
         if (!dns.isEmpty()) {
-            found.add(Restriction.DNS);
+            final List<FqdnSelector> names = compiled(dns, CiliumPolicyReader::readFqdnSelector);
+            found.add(
+                    new ReadRules(
+                            Restriction.DNS,
+                            L7Rules.ofDns(names.stream().map(FqdnSelector::pattern).toList())));
         }
-        if (!rules.get().string("l7proto", "").isEmpty()) {
-            found.add(Restriction.L7PROTO);
+        final boolean custom = !rules.get().string("l7proto", "").isEmpty();
+        if (custom) {
+            found.add(new ReadRules(Restriction.L7PROTO, L7Rules.ofCustom()));
         }
         rules.get().ignore("l7");
-        if (rules.get().has("l7") && !found.contains(Restriction.L7PROTO)) {
+        if (rules.get().has("l7") && !custom) {
             rules.get()
                     .error("l7", "'l7' may only be specified when a 'l7proto' is also specified");
         }
@@ -327,9 +392,19 @@ final class CiliumPortReader {
         if (found.size() > 1) {
             rules.get().error("multiple L7 protocol rule types specified in single rule");
         }
-        final Restriction restriction = found.isEmpty() ? Restriction.NONE : found.get(0);
-        checkRulePorts(rules.get(), restriction, verb, ports);
-        return restriction;
+        final ReadRules read = found.isEmpty() ? ReadRules.NONE : found.get(0);
+        checkRulePorts(rules.get(), read.restriction(), verb, ports);
+        return read;
+    }
+
+    /** The items that could be compiled; what is wrong with the others is reported. */
+    private static <T> List<T> compiled(
+            final List<Fields> items, final Function<Fields, Optional<T>> reader) {
+        final List<T> compiled = new ArrayList<>();
+        for (final Fields item : items) {
+            reader.apply(item).ifPresent(compiled::add);
+        }
+        return compiled;
     }
 
     private static void checkRulePorts(
@@ -368,49 +443,78 @@ final class CiliumPortReader {
         }
     }
 
-    private static void readHttp(final Fields http) {
-        for (final String field : List.of("path", "method", "host")) {
-            http.string(field, "");
-        }
-        http.strings("headers");
-        for (final Fields match : http.objects("headerMatches")) {
-            final String mismatch = match.string("mismatch", "");
-            if (!Set.of("", "LOG", "ADD", "DELETE", "REPLACE").contains(mismatch)) {
-                match.error(
-                        "mismatch",
-                        "Unsupported value: \""
-                                + mismatch
-                                + "\": supported values: \"LOG\", \"ADD\", \"DELETE\","
-                                + " \"REPLACE\"");
-            }
-            match.requiredString("name");
-            match.string("value", "");
-            match.object("secret")
-                    .ifPresent(
-                            secret -> {
-                                secret.string("namespace", "");
-                                secret.requiredString("name");
-                                secret.rejectOthers();
-                            });
-            match.rejectOthers();
-        }
+    private static Optional<HttpRule> readHttp(final Fields http) {
+        final List<HeaderMatch> matches =
+                compiled(http.objects("headerMatches"), CiliumPortReader::readHeaderMatch);
+        final List<String> headers = new ArrayList<>();
+        http.strings("headers").forEach(header -> headers.add(header.value()));
+        final String path = http.string("path", "");
+        final String method = http.string("method", "");
+        final String host = http.string("host", "");
         http.rejectOthers();
+        try {
+            return Optional.of(HttpRule.compile(method, path, host, headers, matches));
+        } catch (final RuleSyntaxException bad) {
+            report(http, bad);
+            return Optional.empty();
+        }
     }
 
-    private static void readKafka(final Fields kafka) {
+    private static Optional<HeaderMatch> readHeaderMatch(final Fields match) {
+        final String mismatch = match.string("mismatch", "");
+        final Optional<OnMismatch> onMismatch =
+                switch (mismatch) {
+                    case "" -> Optional.of(OnMismatch.FAIL);
+                    case "LOG" -> Optional.of(OnMismatch.LOG);
+                    case "ADD" -> Optional.of(OnMismatch.ADD);
+                    case "DELETE" -> Optional.of(OnMismatch.DELETE);
+                    case "REPLACE" -> Optional.of(OnMismatch.REPLACE);
+                    default -> Optional.empty();
+                };
+        if (onMismatch.isEmpty()) {
+            match.error(
+                    "mismatch",
+                    "Unsupported value: \""
+                            + mismatch
+                            + "\": supported values: \"LOG\", \"ADD\", \"DELETE\","
+                            + " \"REPLACE\"");
+        }
+        final String name = match.requiredString("name");
+        final String value = match.string("value", "");
+        final Optional<SecretName> secret = readSecret(match);
+        match.rejectOthers();
+        if (name.isEmpty() || onMismatch.isEmpty()) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(HeaderMatch.of(name, value, secret, onMismatch.get()));
+        } catch (final RuleSyntaxException bad) {
+            report(match, bad);
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<KafkaRule> readKafka(final Fields kafka) {
         final String role = kafka.string("role", "");
         final String apiKey = kafka.string("apiKey", "");
-        for (final String field : List.of("apiVersion", "clientID", "topic")) {
-            kafka.string(field, "");
-        }
+        final String apiVersion = kafka.string("apiVersion", "");
+        final String clientId = kafka.string("clientID", "");
+        final String topic = kafka.string("topic", "");
         kafka.rejectOthers();
-        if (!role.isEmpty() && !apiKey.isEmpty()) {
-            kafka.error("Cannot set both Role and APIKey together");
+        try {
+            return Optional.of(KafkaRule.compile(role, apiKey, apiVersion, clientId, topic));
+        } catch (final RuleSyntaxException bad) {
+            report(kafka, bad);
+            return Optional.empty();
         }
-        if (!role.isEmpty() && !KAFKA_ROLES.contains(role.toLowerCase(Locale.ROOT))) {
-            kafka.error(
-                    "role",
-                    "Unsupported value: \"" + role + "\": supported values: produce, consume");
+    }
+
+    private static void report(final Fields rule, final RuleSyntaxException bad) {
+        final String message = String.valueOf(bad.getMessage());
+        if (bad.field().isEmpty()) {
+            rule.error(message);
+        } else {
+            rule.error(bad.field(), "Invalid value: " + message);
         }
     }
 
@@ -428,7 +532,7 @@ final class CiliumPortReader {
             readIcmpType(item).ifPresent(ports::add);
         }
         icmp.rejectOthers();
-        return new PortRule(List.copyOf(ports), Restriction.NONE, icmp.where());
+        return PortRule.of(List.copyOf(ports), icmp.where());
     }
 
     private static Optional<Port> readIcmpType(final Fields item) {

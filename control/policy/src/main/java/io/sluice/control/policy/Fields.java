@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
@@ -145,6 +146,75 @@ public final class Fields {
         return OptionalInt.empty();
     }
 
+    /** A finite number. */
+    public OptionalDouble number(final String field) {
+        final Optional<Node> value = value(field);
+        if (value.isEmpty()) {
+            return OptionalDouble.empty();
+        }
+        if (value.get() instanceof final ScalarNode scalar) {
+            final double number = finite(scalar);
+            if (!Double.isNaN(number)) {
+                return OptionalDouble.of(number);
+            }
+        }
+        wrongType(field, value.get(), "a finite number");
+        return OptionalDouble.empty();
+    }
+
+    private static double finite(final ScalarNode scalar) {
+        try {
+            if (scalar.getTag().equals(Tag.INT)) {
+                return Long.decode(scalar.getValue().replace("0o", "0"));
+            }
+            final boolean isFloat = scalar.getTag().equals(Tag.FLOAT);
+            final double number = isFloat ? Double.parseDouble(scalar.getValue()) : Double.NaN;
+            return Double.isInfinite(number) ? Double.NaN : number;
+        } catch (final NumberFormatException notFinite) {
+            return Double.NaN;
+        }
+    }
+
+    /** Text that may be written as a whole number; the number is answered in decimal. */
+    public Optional<Text> textOrNumber(final String field) {
+        return value(field).flatMap(value -> textOrNumber(value, field));
+    }
+
+    /** A list of texts that may be written as whole numbers; absent is empty. */
+    public List<Text> textsOrNumbers(final String field) {
+        return items(field, (itemField, item) -> textOrNumber(item, itemField));
+    }
+
+    private Optional<Text> textOrNumber(final Node value, final String field) {
+        if (value instanceof final ScalarNode scalar && scalar.getTag().equals(Tag.INT)) {
+            final double number = finite(scalar);
+            final String decimal =
+                    Double.isNaN(number) ? scalar.getValue() : Long.toString((long) number);
+            return Optional.of(new Text(decimal, path(field), text.location(value)));
+        }
+        return string(value, field).map(v -> new Text(v, path(field), text.location(value)));
+    }
+
+    /**
+     * Whether a field of {@link #names} says nothing: null, false, or an empty text, list or
+     * object. Not a question that {@link #rejectOthers} counts.
+     */
+    boolean isEmpty(final String field) {
+        final Node value = entries.get(field);
+        if (value == null || YamlText.isNull(value)) {
+            return true;
+        }
+        return switch (value) {
+            case final SequenceNode list -> list.getValue().isEmpty();
+            case final MappingNode object -> object.getValue().isEmpty();
+            case final ScalarNode scalar ->
+                    scalar.getValue().isEmpty()
+                            || (scalar.getTag().equals(Tag.BOOL)
+                                    && !Boolean.parseBoolean(scalar.getValue()));
+            default -> false;
+        };
+    }
+
     /** Whether the field is written as a number rather than as text. */
     public boolean isInteger(final String field) {
         return value(field)
@@ -205,6 +275,13 @@ public final class Fields {
     /** One string of a list, with its place. */
     public record Text(String value, String field, SourceLocation where) {}
 
+    /** A string with its place. */
+    Optional<Text> text(final String field) {
+        return value(field)
+                .flatMap(value -> string(value, field))
+                .map(string -> new Text(string, path(field), where(field)));
+    }
+
     /** A list of strings; absent is empty. */
     public List<Text> strings(final String field) {
         return items(
@@ -245,9 +322,19 @@ public final class Fields {
         asked.addAll(List.of(fields));
     }
 
-    /** Fields of this object, as written. */
+    /** Fields of this object that are written and not null, in the order written. */
     public List<String> names() {
-        return List.copyOf(entries.keySet());
+        return entries.entrySet().stream()
+                .filter(entry -> !YamlText.isNull(entry.getValue()))
+                .map(Map.Entry::getKey)
+                .toList();
+    }
+
+    /** Items of a list, right or wrong; empty if the field is absent or no list. */
+    public OptionalInt itemCount(final String field) {
+        return value(field).orElse(node) instanceof final SequenceNode sequence
+                ? OptionalInt.of(sequence.getValue().size())
+                : OptionalInt.empty();
     }
 
     /** Reports every field that was not asked for. */

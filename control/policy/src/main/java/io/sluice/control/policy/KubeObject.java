@@ -52,9 +52,25 @@ public sealed interface KubeObject
      * @param selector {@code spec.selector}; empty for a service whose backends are listed by
      *     EndpointSlices only
      * @param clusterIps {@code spec.clusterIPs}
+     * @param ports {@code spec.ports}
      */
-    record Service(ObjectMeta meta, Map<String, String> selector, List<IpAddress> clusterIps)
+    record Service(
+            ObjectMeta meta,
+            Map<String, String> selector,
+            List<IpAddress> clusterIps,
+            List<ServicePort> ports)
             implements KubeObject {}
+
+    /**
+     * A port of a service.
+     *
+     * @param name its name; empty if it has none
+     * @param protocol IP protocol number
+     * @param port the service's port
+     * @param target {@code targetPort}; the service's port if absent
+     * @param targetName {@code targetPort} where it names a container port; empty if it is a number
+     */
+    record ServicePort(String name, int protocol, int port, int target, String targetName) {}
 
     /**
      * Kind {@code EndpointSlice}.
@@ -62,8 +78,13 @@ public sealed interface KubeObject
      * @param meta name and labels
      * @param service value of the label {@code kubernetes.io/service-name}; empty if there is none
      * @param addresses addresses of all endpoints of the slice
+     * @param ports ports of all endpoints of the slice
      */
-    record EndpointSlice(ObjectMeta meta, String service, List<IpAddress> addresses)
+    record EndpointSlice(
+            ObjectMeta meta,
+            String service,
+            List<IpAddress> addresses,
+            List<Pod.NamedPort> ports)
             implements KubeObject {}
 
     /**

@@ -20,6 +20,10 @@ record LabelMatch(List<String> keys, Operator operator, Set<String> values) {
     static final String SOURCE_K8S = "k8s:";
     static final String SOURCE_RESERVED = "reserved:";
     static final String SOURCE_NODE = "node:";
+
+    /** Labels of a pod's service account: no key that a policy writes can say this. */
+    static final String SOURCE_ACCOUNT = "sa ";
+
     private static final String SOURCE_ANY = "any:";
 
     /** Sources of the labels that peers have, in the order a key without a source tries them. */
@@ -39,6 +43,31 @@ record LabelMatch(List<String> keys, Operator operator, Set<String> values) {
                 List.of(SOURCE_K8S + PeerFacts.NAMESPACE_LABEL_PREFIX + requirement.key()),
                 requirement.operator(),
                 requirement.values());
+    }
+
+    /** A label of a node. */
+    static LabelMatch ofNodeLabel(final Requirement requirement) {
+        return new LabelMatch(
+                List.of(SOURCE_NODE + requirement.key()),
+                requirement.operator(),
+                requirement.values());
+    }
+
+    /** Pods of one namespace by their labels. */
+    static PeerMatch pods(final String namespace, final LabelSelector pods) {
+        final List<LabelMatch> labels = new ArrayList<>();
+        labels.add(equal(SOURCE_K8S + PeerFacts.NAMESPACE_KEY, namespace));
+        pods.requirements().forEach(requirement -> labels.add(ofPodLabel(requirement)));
+        return new PeerMatch.Labelled(List.copyOf(labels));
+    }
+
+    /** Pods by the labels of their namespace and their own. */
+    static PeerMatch pods(final LabelSelector namespaces, final LabelSelector pods) {
+        final List<LabelMatch> labels = new ArrayList<>();
+        labels.add(exists(SOURCE_K8S + PeerFacts.NAMESPACE_KEY));
+        namespaces.requirements().forEach(r -> labels.add(ofNamespaceLabel(r)));
+        pods.requirements().forEach(r -> labels.add(ofPodLabel(r)));
+        return new PeerMatch.Labelled(List.copyOf(labels));
     }
 
     /** A label as Cilium policies name it, with or without a source. */
@@ -77,15 +106,10 @@ record LabelMatch(List<String> keys, Operator operator, Set<String> values) {
         for (final String key : keys) {
             final String value = labels.get(key);
             if (value != null) {
-                return switch (operator) {
-                    case IN -> values.contains(value);
-                    case NOT_IN -> !values.contains(value);
-                    case EXISTS -> true;
-                    case DOES_NOT_EXIST -> false;
-                };
+                return operator.holds(value, values);
             }
         }
-        return operator == Operator.NOT_IN || operator == Operator.DOES_NOT_EXIST;
+        return operator.holdsWithoutKey();
     }
 
     /** Whether the key, whatever its source, is this label. */

@@ -1,6 +1,7 @@
 package io.sluice.control.policy;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -32,6 +33,21 @@ public record LabelSelector(List<Requirement> requirements) {
         public String text() {
             return text;
         }
+
+        /** Whether a key with this value satisfies the condition. */
+        boolean holds(final String value, final Set<String> values) {
+            return switch (this) {
+                case IN -> values.contains(value);
+                case NOT_IN -> !values.contains(value);
+                case EXISTS -> true;
+                case DOES_NOT_EXIST -> false;
+            };
+        }
+
+        /** Whether the key may be absent. */
+        boolean holdsWithoutKey() {
+            return this == NOT_IN || this == DOES_NOT_EXIST;
+        }
     }
 
     /**
@@ -42,6 +58,11 @@ public record LabelSelector(List<Requirement> requirements) {
      * @param values listed values; empty for Exists and DoesNotExist
      */
     public record Requirement(String key, Operator operator, Set<String> values) {
+        boolean matches(final Map<String, String> labels) {
+            final String value = labels.get(key);
+            return value == null ? operator.holdsWithoutKey() : operator.holds(value, values);
+        }
+
         @Override
         public String toString() {
             return switch (operator) {
@@ -49,11 +70,24 @@ public record LabelSelector(List<Requirement> requirements) {
                         values.size() == 1
                                 ? key + "=" + values.iterator().next()
                                 : key + " in (" + String.join(",", values) + ")";
-                case NOT_IN -> key + " notin (" + String.join(",", values) + ")";
+                case NOT_IN ->
+                        values.size() == 1
+                                ? key + "!=" + values.iterator().next()
+                                : key + " notin (" + String.join(",", values) + ")";
                 case EXISTS -> key;
                 case DOES_NOT_EXIST -> "!" + key;
             };
         }
+    }
+
+    /** Whether every requirement holds for these labels. */
+    public boolean matches(final Map<String, String> labels) {
+        for (int i = 0; i < requirements.size(); i++) {
+            if (!requirements.get(i).matches(labels)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** kubectl's selector text; {@code <all>} for the empty selector. */

@@ -35,6 +35,13 @@ public final class ManifestReader {
             String name,
             boolean namespaced,
             BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
+        /** The name in an {@link ObjectRef}; Kubernetes and Calico both have a NetworkPolicy. */
+        String refKind() {
+            return group.equals(CALICO_GROUP) && name.equals("NetworkPolicy")
+                    ? name + "." + group
+                    : name;
+        }
+
         String apiVersions() {
             return String.join(
                     " or ",
@@ -44,6 +51,11 @@ public final class ManifestReader {
                             .toList());
         }
     }
+
+    private static final String CALICO_GROUP = "projectcalico.org";
+
+    /** Group under which a cluster without Calico's API server keeps the same objects. */
+    private static final String CALICO_STORAGE_GROUP = "crd.projectcalico.org";
 
     private static final List<Kind> KINDS =
             List.of(
@@ -84,7 +96,35 @@ public final class ManifestReader {
                             Set.of("v2", "v2alpha1"),
                             "CiliumCIDRGroup",
                             false,
-                            ManifestReader::readCidrGroup));
+                            ManifestReader::readCidrGroup),
+                    new Kind(
+                            "policy.networking.k8s.io",
+                            Set.of("v1alpha1"),
+                            "AdminNetworkPolicy",
+                            false,
+                            AdminPolicyReader::readAdmin),
+                    new Kind(
+                            "policy.networking.k8s.io",
+                            Set.of("v1alpha1"),
+                            "BaselineAdminNetworkPolicy",
+                            false,
+                            AdminPolicyReader::readBaseline),
+                    new Kind(
+                            "policy.networking.k8s.io",
+                            Set.of("v1alpha2"),
+                            "ClusterNetworkPolicy",
+                            false,
+                            AdminPolicyReader::readCluster),
+                    calico("NetworkPolicy", true, CalicoReader::readPolicy),
+                    calico("GlobalNetworkPolicy", false, CalicoReader::readPolicy),
+                    calico("StagedNetworkPolicy", true, CalicoReader::readStagedPolicy),
+                    calico("StagedGlobalNetworkPolicy", false, CalicoReader::readStagedPolicy),
+                    calico("StagedKubernetesNetworkPolicy", true, NetworkPolicyReader::readStaged),
+                    calico("Tier", false, CalicoReader::readTier),
+                    calico("NetworkSet", true, CalicoReader::readNetworkSet),
+                    calico("GlobalNetworkSet", false, CalicoReader::readNetworkSet),
+                    calico("HostEndpoint", false, CalicoReader::readHostEndpoint),
+                    calico("Profile", false, CalicoReader::readProfile));
 
     /** Groups whose every kind may restrict traffic, beside those of {@link #KINDS}. */
     private static final Set<String> POLICY_GROUPS =
@@ -92,8 +132,8 @@ public final class ManifestReader {
                     "networking.k8s.io",
                     "policy.networking.k8s.io",
                     "cilium.io",
-                    "projectcalico.org",
-                    "crd.projectcalico.org",
+                    CALICO_GROUP,
+                    CALICO_STORAGE_GROUP,
                     "extensions");
 
     /** Kinds of those groups, and of the core group, that restrict nothing. */
@@ -106,6 +146,20 @@ public final class ManifestReader {
                     "CiliumNode",
                     "CiliumEndpoint",
                     "CiliumIdentity",
+                    "BGPConfiguration",
+                    "BGPFilter",
+                    "BGPPeer",
+                    "BlockAffinity",
+                    "CalicoNodeStatus",
+                    "ClusterInformation",
+                    "FelixConfiguration",
+                    "IPAMBlock",
+                    "IPAMConfig",
+                    "IPAMConfiguration",
+                    "IPAMHandle",
+                    "IPPool",
+                    "IPReservation",
+                    "KubeControllersConfiguration",
                     "ConfigMap",
                     "Secret",
                     "ReplicationController",
@@ -120,6 +174,13 @@ public final class ManifestReader {
                     "ComponentStatus");
 
     private ManifestReader() {}
+
+    private static Kind calico(
+            final String name,
+            final boolean namespaced,
+            final BiFunction<ObjectMeta, Fields, ? extends KubeObject> reader) {
+        return new Kind(CALICO_GROUP, Set.of("v3"), name, namespaced, reader);
+    }
 
     private static Kind world(
             final String group,
@@ -179,8 +240,13 @@ public final class ManifestReader {
     private static Optional<Kind> lookup(
             final Fields document, final String apiVersion, final String name) {
         final int slash = apiVersion.indexOf('/');
-        final String group = slash < 0 ? "" : apiVersion.substring(0, slash);
-        final String version = apiVersion.substring(slash + 1);
+        final String writtenGroup = slash < 0 ? "" : apiVersion.substring(0, slash);
+        final boolean stored = writtenGroup.equals(CALICO_STORAGE_GROUP);
+        final String group = stored ? CALICO_GROUP : writtenGroup;
+        final String version =
+                apiVersion.equals(CALICO_STORAGE_GROUP + "/v1")
+                        ? "v3"
+                        : apiVersion.substring(slash + 1);
         for (final Kind kind : KINDS) {
             if (kind.name.equals(name) && kind.group.equals(group)) {
                 if (kind.versions.contains(version)) {
@@ -224,10 +290,17 @@ public final class ManifestReader {
         return KINDS.stream().anyMatch(kind -> kind.name.equals(name));
     }
 
-    /** Kinds as {@code v1 Pod}, for messages. */
+    /** Kinds as {@code v1 Pod, Node}, one group after the other, for messages. */
     public static String acceptedKinds() {
+        final Map<String, List<String>> names = new LinkedHashMap<>();
+        for (final Kind kind : KINDS) {
+            names.computeIfAbsent(kind.apiVersions(), _ -> new ArrayList<>()).add(kind.name);
+        }
         return String.join(
-                ", ", KINDS.stream().map(kind -> kind.apiVersions() + " " + kind.name).toList());
+                "; ",
+                names.entrySet().stream()
+                        .map(group -> group.getKey() + " " + String.join(", ", group.getValue()))
+                        .toList());
     }
 
     private static ObjectMeta readMeta(
@@ -236,7 +309,7 @@ public final class ManifestReader {
         if (written.isEmpty()) {
             document.error("metadata", "Required value");
             return new ObjectMeta(
-                    new ObjectRef(kind.name, "", ""),
+                    new ObjectRef(kind.refKind(), "", ""),
                     apiVersion,
                     document.where(),
                     Map.of(),
@@ -274,7 +347,7 @@ public final class ManifestReader {
                 "selfLink");
         meta.rejectOthers();
         return new ObjectMeta(
-                new ObjectRef(kind.name, namespace, name),
+                new ObjectRef(kind.refKind(), namespace, name),
                 apiVersion,
                 document.where(),
                 labels,
@@ -389,12 +462,7 @@ public final class ManifestReader {
         for (final Fields port : container.objects("ports")) {
             final String name = port.string("name", "");
             final OptionalInt number = port.integer("containerPort");
-            final int protocol = IpProtocol.parse(port.string("protocol", "TCP"));
-            if (!IpProtocol.hasPorts(protocol)) {
-                port.error(
-                        "protocol",
-                        "Unsupported value: supported values: \"SCTP\", \"TCP\", \"UDP\"");
-            }
+            final int protocol = readPortProtocol(port);
             if (number.isPresent()
                     && (number.getAsInt() < 1 || number.getAsInt() > VerdictProgram.PORT_MAX)) {
                 port.error(
@@ -462,7 +530,37 @@ public final class ManifestReader {
                 }
             }
         }
-        return new KubeObject.Service(meta, selector, List.copyOf(clusterIps));
+        final List<KubeObject.ServicePort> ports = new ArrayList<>();
+        for (final Fields port : spec.map(fields -> fields.objects("ports")).orElse(List.of())) {
+            readServicePort(port).ifPresent(ports::add);
+        }
+        return new KubeObject.Service(
+                meta, selector, List.copyOf(clusterIps), List.copyOf(ports));
+    }
+
+    private static Optional<KubeObject.ServicePort> readServicePort(final Fields port) {
+        final int protocol = readPortProtocol(port);
+        final OptionalInt number = port.integer("port");
+        if (number.isEmpty()) {
+            return Optional.empty();
+        }
+        final boolean named = port.has("targetPort") && !port.isInteger("targetPort");
+        return Optional.of(
+                new KubeObject.ServicePort(
+                        port.string("name", ""),
+                        protocol,
+                        number.getAsInt(),
+                        named ? 0 : port.integer("targetPort").orElse(number.getAsInt()),
+                        named ? port.string("targetPort", "") : ""));
+    }
+
+    private static int readPortProtocol(final Fields port) {
+        final int protocol = IpProtocol.parse(port.string("protocol", "TCP"));
+        if (!IpProtocol.hasPorts(protocol)) {
+            port.error(
+                    "protocol", "Unsupported value: supported values: \"SCTP\", \"TCP\", \"UDP\"");
+        }
+        return protocol;
     }
 
     private static KubeObject.EndpointSlice readEndpointSlice(
@@ -475,10 +573,18 @@ public final class ManifestReader {
                 }
             }
         }
+        final List<Pod.NamedPort> ports = new ArrayList<>();
+        for (final Fields port : document.objects("ports")) {
+            final int protocol = readPortProtocol(port);
+            final String name = port.string("name", "");
+            port.integer("port")
+                    .ifPresent(number -> ports.add(new Pod.NamedPort(name, protocol, number)));
+        }
         return new KubeObject.EndpointSlice(
                 meta,
                 meta.labels().getOrDefault("kubernetes.io/service-name", ""),
-                List.copyOf(addresses));
+                List.copyOf(addresses),
+                List.copyOf(ports));
     }
 
     private static KubeObject.CiliumCidrGroup readCidrGroup(

@@ -11,12 +11,21 @@ import java.util.regex.Pattern;
  */
 final class NameSyntax {
     private static final Pattern DNS_LABEL = Pattern.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?");
-    private static final Pattern DNS_SUBDOMAIN =
-            Pattern.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*");
+    private static final String DNS_SUBDOMAIN_SHOWN =
+            "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+
+    /**
+     * The same, possessive: a dot is in no label, so there is nothing to give back, and a greedy
+     * group would be a stack frame for each label of a text of any length.
+     */
+    private static final Pattern DNS_SUBDOMAIN = Pattern.compile(DNS_SUBDOMAIN_SHOWN + "+");
+
     private static final Pattern LABEL_NAME =
             Pattern.compile("([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]");
     private static final Pattern LABEL_VALUE =
             Pattern.compile("(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?");
+    private static final Pattern DOMAIN_LABEL =
+            Pattern.compile("[a-zA-Z0-9]([-a-zA-Z0-9_]{0,61}[a-zA-Z0-9])?");
     private static final Pattern PORT_NAME_CHARACTERS = Pattern.compile("[-a-z0-9]+");
 
     private static final int DNS_SUBDOMAIN_LENGTH_MAX = 253;
@@ -36,7 +45,7 @@ final class NameSyntax {
                     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric"
                             + " characters, '-' or '.', and must start and end with an alphanumeric"
                             + " character (e.g. 'example.com', regex used for validation is '"
-                            + DNS_SUBDOMAIN.pattern()
+                            + DNS_SUBDOMAIN_SHOWN
                             + "')");
         }
         return complaints;
@@ -123,6 +132,25 @@ final class NameSyntax {
             complaints.add("must not begin or end with a hyphen");
         }
         return complaints;
+    }
+
+    /** A domain name of two or more labels, or {@code *.} before one (network-policy-api). */
+    static List<String> domainPattern(final String text) {
+        if (text.length() > DNS_SUBDOMAIN_LENGTH_MAX + "*.".length()) {
+            return List.of(tooLong(DNS_SUBDOMAIN_LENGTH_MAX));
+        }
+        final String rooted = text.endsWith(".") ? text.substring(0, text.length() - 1) : text;
+        final String name = rooted.startsWith("*.") ? rooted.substring(2) : rooted;
+        final List<String> labels = List.of(name.split("\\.", -1));
+        final boolean wellFormed =
+                labels.size() > 1
+                        && labels.stream().allMatch(label -> DOMAIN_LABEL.matcher(label).matches());
+        return wellFormed
+                ? List.of()
+                : List.of(
+                        "must be a domain name of at least two labels of letters, digits, '-' and"
+                                + " '_', or such a name after '*.' (e.g. 'example.com' or"
+                                + " '*.example.com')");
     }
 
     private static String tooLong(final int lengthMax) {

@@ -16,9 +16,9 @@ import java.util.OptionalInt;
 import java.util.Set;
 
 /**
- * Reads {@code NetworkPolicy}. Complaints have the API server's words (kubernetes {@code
- * pkg/apis/networking/validation/validation.go}) and defaults are the API server's ({@code
- * defaults.go}).
+ * Reads {@code NetworkPolicy} and {@code StagedKubernetesNetworkPolicy}. Complaints have the API
+ * server's words (kubernetes {@code pkg/apis/networking/validation/validation.go}) and defaults are
+ * the API server's ({@code defaults.go}).
  */
 final class NetworkPolicyReader {
     private static final String PORT_RANGE_TEXT = "must be between 1 and 65535, inclusive";
@@ -26,6 +26,16 @@ final class NetworkPolicyReader {
     private NetworkPolicyReader() {}
 
     static NetworkPolicy read(final ObjectMeta meta, final Fields document) {
+        return read(meta, document, Staging.ENFORCED);
+    }
+
+    /** Kind {@code StagedKubernetesNetworkPolicy}: the same spec, and what is staged. */
+    static NetworkPolicy readStaged(final ObjectMeta meta, final Fields document) {
+        return read(meta, document, Staging.SET);
+    }
+
+    private static NetworkPolicy read(
+            final ObjectMeta meta, final Fields document, final Staging defaultStaging) {
         document.ignore("status");
         final Optional<Fields> spec = document.object("spec");
         document.rejectOthers();
@@ -33,16 +43,21 @@ final class NetworkPolicyReader {
             // The API server defaults a missing spec to the empty one: it isolates ingress.
             return new NetworkPolicy(
                     meta,
-                    Staging.ENFORCED,
+                    defaultStaging,
                     LabelSelector.EVERYTHING,
                     Set.of(PolicyDirection.INGRESS),
                     List.of(),
                     List.of());
         }
-        return readSpec(meta, spec.get());
+        final Staging staging =
+                defaultStaging == Staging.ENFORCED
+                        ? Staging.ENFORCED
+                        : CalicoReader.readStaging(spec.get(), Set.of());
+        return readSpec(meta, spec.get(), staging);
     }
 
-    private static NetworkPolicy readSpec(final ObjectMeta meta, final Fields spec) {
+    private static NetworkPolicy readSpec(
+            final ObjectMeta meta, final Fields spec, final Staging staging) {
         final LabelSelector podSelector =
                 spec.object("podSelector")
                         .map(fields -> SelectorReader.read(fields, SelectorReader.Keys.PLAIN))
@@ -51,7 +66,7 @@ final class NetworkPolicyReader {
         final List<Rule> egress = readRules(spec.objects("egress"), "to");
         final Set<PolicyDirection> directions = readTypes(spec, !egress.isEmpty());
         spec.rejectOthers();
-        return new NetworkPolicy(meta, Staging.ENFORCED, podSelector, directions, ingress, egress);
+        return new NetworkPolicy(meta, staging, podSelector, directions, ingress, egress);
     }
 
     private static Set<PolicyDirection> readTypes(final Fields spec, final boolean hasEgress) {

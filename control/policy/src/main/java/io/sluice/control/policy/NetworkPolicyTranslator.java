@@ -8,39 +8,40 @@ import io.sluice.control.policy.NetworkPolicy.PortName;
 import io.sluice.control.policy.NetworkPolicy.PortRange;
 import io.sluice.control.policy.NetworkPolicy.Rule;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.Set;
 
-/** NetworkPolicy to statements. */
+/** NetworkPolicy to statements of the additive group. */
 final class NetworkPolicyTranslator {
-    /** An ipBlock matches by address alone, pods and nodes included. */
-    private static final Set<PeerFacts.Kind> IP_BLOCK_KINDS =
-            Set.copyOf(EnumSet.allOf(PeerFacts.Kind.class));
+    /** Kind in the key that orders policies of one tier (Calico: {@code PolKVLess}). */
+    private static final String KIND = "KubernetesNetworkPolicy";
 
     private NetworkPolicyTranslator() {}
 
-    static List<PolicyStatement> translate(final NetworkPolicy policy, final String tier) {
-        final List<LabelMatch> subject = new ArrayList<>();
-        subject.add(inNamespace(policy.meta().namespace()));
-        policy.podSelector().requirements().forEach(r -> subject.add(LabelMatch.ofPodLabel(r)));
+    static Translation translate(final NetworkPolicy policy) {
+        final PeerMatch subject =
+                LabelMatch.pods(policy.meta().namespace(), policy.podSelector());
         final List<PolicyStatement> statements = new ArrayList<>();
         for (final PolicyDirection direction : PolicyDirection.values()) {
             if (policy.directions().contains(direction)) {
                 statements.add(
                         new PolicyStatement(
                                 policy,
-                                List.copyOf(subject),
+                                new PolicyStatement.Place(
+                                        PolicyTier.DEFAULT,
+                                        PolicyTier.ADDITIVE_ORDER,
+                                        CalicoPolicyTranslator.key(policy.meta(), KIND),
+                                        true),
+                                subject,
                                 direction,
                                 true,
-                                rules(policy, direction, tier)));
+                                rules(policy, direction)));
             }
         }
-        return statements;
+        return Translation.of(statements);
     }
 
     private static List<PolicyRule> rules(
-            final NetworkPolicy policy, final PolicyDirection direction, final String tier) {
+            final NetworkPolicy policy, final PolicyDirection direction) {
         final List<Rule> written =
                 switch (direction) {
                     case INGRESS -> policy.ingress();
@@ -49,12 +50,16 @@ final class NetworkPolicyTranslator {
         final List<PolicyRule> rules = new ArrayList<>();
         for (int i = 0; i < written.size(); i++) {
             final Rule rule = written.get(i);
-            final Author author = Author.ofRule(tier, policy, direction.field(), i, rule.where());
             rules.add(
-                    new PolicyRule(
+                    PolicyRule.allow(
                             peers(policy, rule.peers()),
-                            rule.ports().stream().map(NetworkPolicyTranslator::port).toList(),
-                            PolicyEntry.allow(author)));
+                            rule.ports().stream().map(NetworkPolicyTranslator::traffic).toList(),
+                            Author.ofRule(
+                                    PolicyTier.DEFAULT.name(),
+                                    policy,
+                                    direction.field(),
+                                    i,
+                                    rule.where())));
         }
         return List.copyOf(rules);
     }
@@ -63,48 +68,29 @@ final class NetworkPolicyTranslator {
         if (peers.isEmpty()) {
             return PeerMatch.EVERYONE;
         }
-        final List<PeerMatch.Term> terms = new ArrayList<>();
+        final List<PeerMatch> alternatives = new ArrayList<>();
         for (final Peer peer : peers) {
-            terms.add(
+            alternatives.add(
                     switch (peer) {
-                        case final PodsOfSameNamespace same -> {
-                            final List<LabelMatch> labels = new ArrayList<>();
-                            labels.add(inNamespace(policy.meta().namespace()));
-                            addPodLabels(same.pods(), labels);
-                            yield new PeerMatch.Labelled(List.copyOf(labels));
-                        }
-                        case final PodsOfNamespaces any -> {
-                            final List<LabelMatch> labels = new ArrayList<>();
-                            labels.add(
-                                    LabelMatch.exists(
-                                            LabelMatch.SOURCE_K8S + PeerFacts.NAMESPACE_KEY));
-                            any.namespaces()
-                                    .requirements()
-                                    .forEach(r -> labels.add(LabelMatch.ofNamespaceLabel(r)));
-                            addPodLabels(any.pods(), labels);
-                            yield new PeerMatch.Labelled(List.copyOf(labels));
-                        }
+                        case final PodsOfSameNamespace same ->
+                                LabelMatch.pods(policy.meta().namespace(), same.pods());
+                        case final PodsOfNamespaces any ->
+                                LabelMatch.pods(any.namespaces(), any.pods());
+                        // An ipBlock matches by address alone, pods and nodes included.
                         case final IpBlock block ->
                                 new PeerMatch.InPrefix(
-                                        block.cidr(), block.except(), IP_BLOCK_KINDS);
+                                        block.cidr(), block.except(), PeerMatch.ALL_KINDS);
                     });
         }
-        return new PeerMatch.AnyOf(List.copyOf(terms));
+        return PeerMatch.anyOf(alternatives);
     }
 
-    private static void addPodLabels(final LabelSelector selector, final List<LabelMatch> labels) {
-        selector.requirements().forEach(r -> labels.add(LabelMatch.ofPodLabel(r)));
-    }
-
-    private static LabelMatch inNamespace(final String namespace) {
-        return LabelMatch.equal(LabelMatch.SOURCE_K8S + PeerFacts.NAMESPACE_KEY, namespace);
-    }
-
-    private static PortMatch port(final NetworkPolicy.Port port) {
+    private static Traffic traffic(final NetworkPolicy.Port port) {
         return switch (port) {
             case final PortRange range ->
-                    new PortMatch.Range(range.protocol(), range.from(), range.to());
-            case final PortName name -> new PortMatch.Named(name.protocol(), name.name());
+                    Traffic.of(range.protocol(), Traffic.Ports.of(range.from(), range.to()));
+            case final PortName name ->
+                    Traffic.of(name.protocol(), Traffic.Ports.named(name.name()));
         };
     }
 }

@@ -1,5 +1,6 @@
 package io.sluice.control.policy;
 
+import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -9,18 +10,20 @@ import java.util.Set;
  *
  * @param kind what the peer is
  * @param labels labels with their source as in {@code k8s:app}, those of the namespace under {@code
- *     k8s:io.cilium.k8s.namespace.labels.}; sorted
+ *     k8s:io.cilium.k8s.namespace.labels.}, those of the service account with {@link LabelMatch#SOURCE_ACCOUNT}
  * @param nodeName the node that a NODE is; empty for others
  * @param ports named ports of a POD
  * @param prefixes the policy prefixes which contain the address and which some policy can match
  *     against a peer of this kind
+ * @param names patterns of policies that match a name which the address was learned from
  */
 record PeerFacts(
         Kind kind,
         Map<String, String> labels,
         String nodeName,
         Set<Pod.NamedPort> ports,
-        Set<Cidr> prefixes) {
+        Set<Cidr> prefixes,
+        Set<NamePattern> names) {
     static final String NAMESPACE_KEY = "io.kubernetes.pod.namespace";
     static final String NAMESPACE_LABEL_PREFIX = "io.cilium.k8s.namespace.labels.";
     static final String CLUSTER_KEY = "io.cilium.k8s.policy.cluster";
@@ -42,6 +45,7 @@ record PeerFacts(
         labels = Map.copyOf(labels);
         ports = Set.copyOf(ports);
         prefixes = Set.copyOf(prefixes);
+        names = Set.copyOf(names);
     }
 
     /**
@@ -53,15 +57,21 @@ record PeerFacts(
         return bareKey.startsWith(DERIVED_KEY_PREFIX) || bareKey.equals(NAMESPACE_KEY);
     }
 
+    /** The same peer, when its address was also learned from names that these patterns match. */
+    PeerFacts withNames(final Set<NamePattern> matched) {
+        return new PeerFacts(kind, labels, nodeName, ports, prefixes, matched);
+    }
+
     /** Labels as {@code source:key=value}, sorted; the value is left out if empty. */
     List<String> labelTexts() {
-        return labels.entrySet().stream()
-                .sorted(Map.Entry.comparingByKey())
-                .map(
-                        label ->
-                                label.getValue().isEmpty()
-                                        ? label.getKey()
-                                        : label.getKey() + "=" + label.getValue())
-                .toList();
+        final java.util.TreeSet<String> texts = new java.util.TreeSet<>();
+        labels.forEach(
+                (key, value) -> {
+                    if (!key.startsWith(LabelMatch.SOURCE_ACCOUNT)) {
+                        texts.add(value.isEmpty() ? key : key + "=" + value);
+                    }
+                });
+        names.forEach(name -> texts.add("fqdn:" + name));
+        return List.copyOf(texts);
     }
 }

@@ -1,13 +1,18 @@
 package io.sluice.control.policy;
 
+import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -16,37 +21,83 @@ import java.util.TreeSet;
  * the identity that stands for it.
  *
  * <p>Prefixes are: every address of a pod or node, every prefix that a policy names (excepts
- * included), every address of the API server, and the two of length 0. An address belongs to its
- * longest prefix, and so the policy prefixes around the address are exactly those around that
- * prefix: they become part of the facts, and a rule about a prefix is a set lookup.
+ * included), every address of the API server, every address that was learned from a name which some
+ * policy asks for, and the two of length 0. An address belongs to its longest prefix, and so the
+ * policy prefixes around the address are exactly those around that prefix: they become part of the
+ * facts, and a rule about a prefix is a set lookup.
  *
  * <p>Two addresses of one pod can differ in the policy prefixes around them; then the pod has two
  * identities.
+ *
+ * <p>{@link #rebuild} starts anew, which nodes and new policy prefixes need; {@link #updatePods}
+ * does what pods need that came, went or changed. Either way {@link #takeChanges} says which facts
+ * appeared and vanished.
+ *
+ * <p>Thread: that of the compiler.
  */
 final class PeerTable {
     private static final String RESERVED_WORLD = LabelMatch.SOURCE_RESERVED + "world";
 
-    private final World world;
+    /**
+     * What policy can see of a pod.
+     *
+     * @param primary at its primary address
+     * @param ipv4 at its IPv4 address, if it has one
+     * @param ipv6 at its IPv6 address, if it has one
+     */
+    record PodFacts(PeerFacts primary, Optional<PeerFacts> ipv4, Optional<PeerFacts> ipv6) {}
+
+    /** Facts that no address had before, and facts that none has any more. */
+    record Changes(List<PeerFacts> added, List<PeerFacts> removed) {}
+
     private final PolicyOptions options;
     private final IdentityAllocator allocator;
-    private final Map<PeerFacts.Kind, PrefixSet> prefixesByKind = new HashMap<>();
-    private final Map<Cidr, PeerFacts> factsByPrefix = new LinkedHashMap<>();
-    private final Map<ObjectRef, PeerFacts> factsByPod = new LinkedHashMap<>();
-    private final Map<PeerFacts, Integer> numbers = new LinkedHashMap<>();
-    private final Map<String, Map<String, String>> namespaceLabels = new HashMap<>();
+    private World world = World.EMPTY;
+    private Universe universe = Universe.EMPTY;
+    private final Map<PeerFacts.Kind, PrefixSet> prefixesByKind =
+            new EnumMap<>(PeerFacts.Kind.class);
     private final Set<IpAddress> apiServers = new HashSet<>();
+    private final Map<IpAddress, PeerFacts> factsByNodeAddress = new LinkedHashMap<>();
+    private final TreeMap<Cidr, PeerFacts> factsByPrefix = new TreeMap<>();
+    private final Map<ObjectRef, PodFacts> factsByPod = new HashMap<>();
+    private final Map<PeerFacts, Integer> numbers = new HashMap<>();
+    private final Map<PeerFacts, Integer> uses = new HashMap<>();
+    private final LinkedHashSet<PeerFacts> added = new LinkedHashSet<>();
+    private final LinkedHashSet<PeerFacts> removed = new LinkedHashSet<>();
+    private final Map<String, Map<String, String>> namespaceLabels = new HashMap<>();
 
-    PeerTable(
-            final World world,
-            final PolicyOptions options,
-            final IdentityAllocator allocator,
-            final Map<PeerFacts.Kind, Set<Cidr>> policyPrefixes) {
-        this.world = world;
+    /**
+     * What the rules of all policies ask about addresses.
+     *
+     * @param prefixes prefixes by the kinds of peers that rules match them against
+     * @param names patterns of names
+     */
+    record Universe(Map<PeerFacts.Kind, Set<Cidr>> prefixes, Set<NamePattern> names) {
+        static final Universe EMPTY = new Universe(Map.of(), Set.of());
+    }
+
+    PeerTable(final PolicyOptions options, final IdentityAllocator allocator) {
         this.options = options;
         this.allocator = allocator;
+    }
+
+    /** What became of the numbers of peers that stayed. */
+    enum Numbers {
+        KEPT,
+        /** Another peer is the host now. */
+        MOVED
+    }
+
+    /** Everything anew. */
+    Numbers rebuild(final World next, final Universe asked) {
+        world = next;
+        universe = asked;
+        namespaceLabels.clear();
         for (final PeerFacts.Kind kind : PeerFacts.Kind.values()) {
-            prefixesByKind.put(kind, new PrefixSet(policyPrefixes.getOrDefault(kind, Set.of())));
+            prefixesByKind.put(
+                    kind, new PrefixSet(asked.prefixes().getOrDefault(kind, Set.of())));
         }
+        apiServers.clear();
         for (final KubeObject.EndpointSlice slice : world.all(KubeObject.EndpointSlice.class)) {
             if (slice.service().equals("kubernetes")
                     && slice.meta().namespace().equals("default")) {
@@ -54,45 +105,114 @@ final class PeerTable {
             }
         }
         allocator.beginCompile();
-        addPods();
-        addNodes();
-        addWorld(policyPrefixes);
+        final Numbers kept = rebuildNodes();
+        final Set<ObjectRef> pods = new LinkedHashSet<>(factsByPod.keySet());
+        world.pods().forEach(pod -> pods.add(pod.ref()));
+        final Set<Cidr> prefixes = new LinkedHashSet<>();
+        for (final ObjectRef pod : pods) {
+            updatePod(pod, prefixes);
+        }
+        prefixes.addAll(factsByPrefix.keySet());
+        factsByNodeAddress.keySet().forEach(address -> prefixes.add(Cidr.host(address)));
+        final Set<Cidr> worldPrefixes = new TreeSet<>();
+        asked.prefixes().values().forEach(worldPrefixes::addAll);
+        worldPrefixes.add(Cidr.ALL_IPV4);
+        worldPrefixes.add(Cidr.ALL_IPV6);
+        apiServers.forEach(address -> worldPrefixes.add(Cidr.host(address)));
+        world.names().keySet().forEach(address -> worldPrefixes.add(Cidr.host(address)));
+        prefixes.addAll(worldPrefixes);
+        prefixes.forEach(this::refresh);
+        // Numbers that are in use must not be forgotten by the allocator.
+        numbers.forEach((facts, _) -> number(facts));
+        return kept;
     }
 
-    private void addPods() {
-        for (final Pod pod : world.pods()) {
-            if (!pod.isEndpoint()) {
-                continue;
+    /** Pods that came, went, or changed, or whose namespace or service account changed. */
+    void updatePods(final World next, final Collection<ObjectRef> changed) {
+        world = next;
+        namespaceLabels.clear();
+        final Set<Cidr> prefixes = new LinkedHashSet<>();
+        changed.forEach(pod -> updatePod(pod, prefixes));
+        prefixes.forEach(this::refresh);
+    }
+
+    /** What has appeared and vanished since this was last asked. */
+    Changes takeChanges() {
+        final Changes changes =
+                new Changes(
+                        added.stream().filter(facts -> !removed.contains(facts)).toList(),
+                        removed.stream().filter(facts -> !added.contains(facts)).toList());
+        added.clear();
+        removed.clear();
+        return changes;
+    }
+
+    private void updatePod(final ObjectRef ref, final Set<Cidr> prefixes) {
+        final Optional<PodFacts> before = Optional.ofNullable(factsByPod.remove(ref));
+        final Optional<Pod> pod =
+                world.lookup(ref).map(Pod.class::cast).filter(Pod::isEndpoint);
+        final Optional<PodFacts> after = pod.map(this::podFacts);
+        after.ifPresent(facts -> factsByPod.put(ref, facts));
+        after.ifPresent(facts -> use(facts.primary()));
+        before.ifPresent(facts -> release(facts.primary()));
+        for (final IpAddress address : addressesOf.getOrDefault(ref, List.of())) {
+            prefixes.add(Cidr.host(address));
+        }
+        if (pod.isPresent()) {
+            addressesOf.put(ref, pod.get().addresses());
+            pod.get().addresses().forEach(address -> prefixes.add(Cidr.host(address)));
+        } else {
+            addressesOf.remove(ref);
+        }
+    }
+
+    /** Addresses under which a pod was last seen: they have to be looked at when it moves. */
+    private final Map<ObjectRef, List<IpAddress>> addressesOf = new HashMap<>();
+
+    private PodFacts podFacts(final Pod pod) {
+        final Map<String, String> labels = podLabels(pod);
+        Optional<PeerFacts> ipv4 = Optional.empty();
+        Optional<PeerFacts> ipv6 = Optional.empty();
+        Optional<PeerFacts> primary = Optional.empty();
+        for (final IpAddress address : pod.addresses()) {
+            final PeerFacts facts = podFacts(pod, labels, address);
+            if (address.isIpv4() && ipv4.isEmpty()) {
+                ipv4 = Optional.of(facts);
+            } else if (!address.isIpv4() && ipv6.isEmpty()) {
+                ipv6 = Optional.of(facts);
             }
-            final Map<String, String> labels = podLabels(pod);
-            final Set<Pod.NamedPort> ports = Set.copyOf(pod.ports());
-            for (final IpAddress address : pod.addresses()) {
-                final Cidr host = Cidr.host(address);
-                final PeerFacts facts =
-                        intern(
+            if (primary.isEmpty()) {
+                primary = Optional.of(facts);
+            }
+        }
+        return new PodFacts(
+                primary.orElseGet(
+                        () ->
                                 new PeerFacts(
                                         PeerFacts.Kind.POD,
                                         labels,
                                         "",
-                                        ports,
-                                        around(PeerFacts.Kind.POD, host)));
-                factsByPod.putIfAbsent(pod.ref(), facts);
-                factsByPrefix.putIfAbsent(host, facts);
-            }
-            factsByPod.computeIfAbsent(
-                    pod.ref(),
-                    _ -> intern(new PeerFacts(PeerFacts.Kind.POD, labels, "", ports, Set.of())));
-        }
+                                        Set.copyOf(pod.ports()),
+                                        Set.of(),
+                                        Set.of())),
+                ipv4,
+                ipv6);
     }
 
-    private PeerFacts intern(final PeerFacts facts) {
-        numbers.computeIfAbsent(facts, f -> allocator.number(IdentityAllocator.Range.CLUSTER, f));
-        return facts;
+    private PeerFacts podFacts(
+            final Pod pod, final Map<String, String> labels, final IpAddress address) {
+        return new PeerFacts(
+                PeerFacts.Kind.POD,
+                labels,
+                "",
+                Set.copyOf(pod.ports()),
+                around(PeerFacts.Kind.POD, Cidr.host(address)),
+                names(address));
     }
 
     private Map<String, String> podLabels(final Pod pod) {
         final String namespace = pod.meta().namespace();
-        final Map<String, String> labels = new TreeMap<>();
+        final Map<String, String> labels = new HashMap<>();
         pod.meta()
                 .labels()
                 .forEach(
@@ -101,8 +221,26 @@ final class PeerTable {
                                 labels.put(LabelMatch.SOURCE_K8S + key, value);
                             }
                         });
-        namespaceLabels
-                .computeIfAbsent(namespace, world::namespaceLabels)
+        labels.putAll(namespaceLabels.computeIfAbsent(namespace, this::namespaceLabels));
+        labels.put(LabelMatch.SOURCE_K8S + PeerFacts.NAMESPACE_KEY, namespace);
+        labels.put(LabelMatch.SOURCE_K8S + PeerFacts.CLUSTER_KEY, options.clusterName());
+        labels.put(LabelMatch.SOURCE_K8S + PeerFacts.SERVICE_ACCOUNT_KEY, pod.serviceAccountName());
+        world.lookup(new ObjectRef("ServiceAccount", namespace, pod.serviceAccountName()))
+                .ifPresent(
+                        account ->
+                                account.meta()
+                                        .labels()
+                                        .forEach(
+                                                (key, value) ->
+                                                        labels.put(
+                                                                LabelMatch.SOURCE_ACCOUNT + key,
+                                                                value)));
+        return labels;
+    }
+
+    private Map<String, String> namespaceLabels(final String namespace) {
+        final Map<String, String> labels = new HashMap<>();
+        world.namespaceLabels(namespace)
                 .forEach(
                         (key, value) ->
                                 labels.put(
@@ -110,13 +248,11 @@ final class PeerTable {
                                                 + PeerFacts.NAMESPACE_LABEL_PREFIX
                                                 + key,
                                         value));
-        labels.put(LabelMatch.SOURCE_K8S + PeerFacts.NAMESPACE_KEY, namespace);
-        labels.put(LabelMatch.SOURCE_K8S + PeerFacts.CLUSTER_KEY, options.clusterName());
-        labels.put(LabelMatch.SOURCE_K8S + PeerFacts.SERVICE_ACCOUNT_KEY, pod.serviceAccountName());
         return labels;
     }
 
-    private void addNodes() {
+    private Numbers rebuildNodes() {
+        factsByNodeAddress.clear();
         final Set<IpAddress> hostAddresses = new LinkedHashSet<>(options.hostAddresses());
         Map<String, String> hostLabels = Map.of();
         for (final KubeObject.Node node : world.all(KubeObject.Node.class)) {
@@ -131,31 +267,35 @@ final class PeerTable {
         }
         if (hosts.isEmpty()) {
             // The node exists even where nothing says at what address.
-            hosts.add(nodeFacts(options.nodeName(), "host", hostLabels, Set.of(), ApiServer.NO));
+            hosts.add(
+                    nodeFacts(
+                            options.nodeName(),
+                            "host",
+                            hostLabels,
+                            Set.of(),
+                            ApiServer.NO,
+                            Set.of()));
         }
-        for (final PeerFacts host : hosts) {
-            numbers.computeIfAbsent(
-                    host,
-                    facts ->
-                            numbers.containsValue(Identity.HOST)
-                                    ? allocator.number(IdentityAllocator.Range.NODE, facts)
-                                    : Identity.HOST);
-        }
+        final Optional<PeerFacts> before = host;
+        final PeerFacts now = before.filter(hosts::contains).orElse(hosts.getFirst());
+        final Numbers kept =
+                before.isPresent() && !before.get().equals(now) ? Numbers.MOVED : Numbers.KEPT;
+        host = Optional.of(now);
+        numbers.put(now, Identity.HOST);
+        use(now);
+        before.ifPresent(this::release);
         for (final KubeObject.Node node : world.all(KubeObject.Node.class)) {
             if (!isThisNode(node)) {
                 for (final IpAddress address : node.addresses()) {
-                    final PeerFacts facts =
-                            addNode(
-                                    address,
-                                    node.meta().name(),
-                                    "remote-node",
-                                    node.meta().labels());
-                    numbers.computeIfAbsent(
-                            facts, f -> allocator.number(IdentityAllocator.Range.NODE, f));
+                    addNode(address, node.meta().name(), "remote-node", node.meta().labels());
                 }
             }
         }
+        return kept;
     }
+
+    /** What has the number of the host. */
+    private Optional<PeerFacts> host = Optional.empty();
 
     private boolean isThisNode(final KubeObject.Node node) {
         return node.meta().name().equals(options.nodeName());
@@ -171,15 +311,15 @@ final class PeerTable {
             final String name,
             final String reserved,
             final Map<String, String> nodeLabels) {
-        final Cidr host = Cidr.host(address);
         final PeerFacts facts =
                 nodeFacts(
                         name,
                         reserved,
                         nodeLabels,
-                        around(PeerFacts.Kind.NODE, host),
-                        apiServers.contains(address) ? ApiServer.YES : ApiServer.NO);
-        factsByPrefix.putIfAbsent(host, facts);
+                        around(PeerFacts.Kind.NODE, Cidr.host(address)),
+                        apiServers.contains(address) ? ApiServer.YES : ApiServer.NO,
+                        names(address));
+        factsByNodeAddress.putIfAbsent(address, facts);
         return facts;
     }
 
@@ -188,52 +328,104 @@ final class PeerTable {
             final String reserved,
             final Map<String, String> nodeLabels,
             final Set<Cidr> prefixes,
-            final ApiServer apiServer) {
-        final Map<String, String> labels = new TreeMap<>();
+            final ApiServer apiServer,
+            final Set<NamePattern> names) {
+        final Map<String, String> labels = new HashMap<>();
         nodeLabels.forEach((key, value) -> labels.put(LabelMatch.SOURCE_NODE + key, value));
         labels.put(LabelMatch.SOURCE_RESERVED + reserved, "");
         if (apiServer == ApiServer.YES) {
             labels.put(LabelMatch.SOURCE_RESERVED + "kube-apiserver", "");
         }
-        return new PeerFacts(PeerFacts.Kind.NODE, labels, name, Set.of(), prefixes);
+        return new PeerFacts(PeerFacts.Kind.NODE, labels, name, Set.of(), prefixes, names);
     }
 
-    private void addWorld(final Map<PeerFacts.Kind, Set<Cidr>> policyPrefixes) {
-        final Set<Cidr> prefixes = new TreeSet<>();
-        policyPrefixes.values().forEach(prefixes::addAll);
-        prefixes.add(Cidr.ALL_IPV4);
-        prefixes.add(Cidr.ALL_IPV6);
-        apiServers.forEach(address -> prefixes.add(Cidr.host(address)));
-        for (final Cidr prefix : prefixes) {
-            if (factsByPrefix.containsKey(prefix)) {
-                continue;
-            }
-            final PeerFacts facts = worldFacts(prefix);
-            factsByPrefix.put(prefix, facts);
-            numbers.computeIfAbsent(facts, _ -> worldNumber(prefix));
-        }
+    /** Looks again what a prefix is, after something about it has changed. */
+    private void refresh(final Cidr prefix) {
+        final Optional<PeerFacts> after = factsAt(prefix);
+        after.ifPresent(this::use);
+        final PeerFacts before =
+                after.isPresent()
+                        ? factsByPrefix.put(prefix, after.get())
+                        : factsByPrefix.remove(prefix);
+        Optional.ofNullable(before).ifPresent(this::release);
     }
+
+    private Optional<PeerFacts> factsAt(final Cidr prefix) {
+        if (prefix.lengthBits() == prefix.network().familyBits()) {
+            final IpAddress address = prefix.network();
+            final Optional<Pod> pod = world.podAt(address);
+            if (pod.isPresent()) {
+                final PodFacts facts = factsByPod.getOrDefault(pod.get().ref(), NO_POD);
+                final Optional<PeerFacts> ofFamily =
+                        address.isIpv4() ? facts.ipv4() : facts.ipv6();
+                if (ofFamily.isPresent()) {
+                    return ofFamily;
+                }
+            }
+            final Optional<PeerFacts> node =
+                    Optional.ofNullable(factsByNodeAddress.get(address));
+            if (node.isPresent()) {
+                return node;
+            }
+            if (apiServers.contains(address) || !names(address).isEmpty()) {
+                return Optional.of(worldFacts(prefix));
+            }
+        }
+        final boolean asked =
+                prefix.lengthBits() == 0
+                        || universe.prefixes().values().stream()
+                                .anyMatch(prefixes -> prefixes.contains(prefix));
+        return asked ? Optional.of(worldFacts(prefix)) : Optional.empty();
+    }
+
+    private static final PodFacts NO_POD =
+            new PodFacts(
+                    new PeerFacts(
+                            PeerFacts.Kind.POD, Map.of(), "", Set.of(), Set.of(), Set.of()),
+                    Optional.empty(),
+                    Optional.empty());
 
     private PeerFacts worldFacts(final Cidr prefix) {
-        final Map<String, String> labels = new TreeMap<>();
+        final boolean isHost = prefix.lengthBits() == prefix.network().familyBits();
+        final Set<Cidr> around = around(PeerFacts.Kind.WORLD, prefix);
+        final Map<String, String> labels = new HashMap<>();
         labels.put(RESERVED_WORLD, "");
         labels.put(RESERVED_WORLD + (prefix.isIpv4() ? "-ipv4" : "-ipv6"), "");
-        if (prefix.lengthBits() > 0) {
-            labels.put("cidr:" + prefix, "");
+        final Cidr narrowest = around.stream().max(PeerTable::narrower).orElse(prefix);
+        if (narrowest.lengthBits() > 0) {
+            labels.put("cidr:" + narrowest, "");
         }
-        final boolean isHost = prefix.lengthBits() == prefix.network().familyBits();
         if (isHost && apiServers.contains(prefix.network())) {
             labels.put(LabelMatch.SOURCE_RESERVED + "kube-apiserver", "");
         }
         return new PeerFacts(
-                PeerFacts.Kind.WORLD, labels, "", Set.of(), around(PeerFacts.Kind.WORLD, prefix));
+                PeerFacts.Kind.WORLD,
+                labels,
+                "",
+                Set.of(),
+                around,
+                isHost ? names(prefix.network()) : Set.of());
     }
 
-    private int worldNumber(final Cidr prefix) {
-        if (prefix.lengthBits() > 0) {
-            return allocator.number(IdentityAllocator.Range.CIDR, prefix);
+    private static int narrower(final Cidr one, final Cidr other) {
+        return Integer.compare(one.lengthBits(), other.lengthBits());
+    }
+
+    private Set<NamePattern> names(final IpAddress address) {
+        final Set<String> learned = world.names().getOrDefault(address, Set.of());
+        return learned.isEmpty() ? Set.of() : matching(universe.names(), learned);
+    }
+
+    /** Patterns that match one of some names. */
+    static Set<NamePattern> matching(
+            final Set<NamePattern> patterns, final Collection<String> names) {
+        final Set<NamePattern> matched = new HashSet<>();
+        for (final NamePattern pattern : patterns) {
+            if (names.stream().anyMatch(pattern::matches)) {
+                matched.add(pattern);
+            }
         }
-        return prefix.isIpv4() ? Identity.WORLD_IPV4 : Identity.WORLD_IPV6;
+        return matched;
     }
 
     private Set<Cidr> around(final PeerFacts.Kind kind, final Cidr prefix) {
@@ -241,12 +433,59 @@ final class PeerTable {
         return prefixes == null ? Set.of() : Set.copyOf(prefixes.containing(prefix));
     }
 
-    /** Facts of the endpoints at their primary address. */
-    Map<ObjectRef, PeerFacts> pods() {
+    private void use(final PeerFacts facts) {
+        if (uses.merge(facts, 1, Integer::sum) == 1) {
+            numbers.computeIfAbsent(facts, this::number);
+            removed.remove(facts);
+            added.add(facts);
+        }
+    }
+
+    private void release(final PeerFacts facts) {
+        if (uses.merge(facts, -1, Integer::sum) == 0) {
+            uses.remove(facts);
+            added.remove(facts);
+            removed.add(facts);
+        }
+    }
+
+    /** Forgets the numbers of facts that {@link #takeChanges} said have vanished. */
+    void forget(final PeerFacts facts) {
+        numbers.remove(facts);
+    }
+
+    private int number(final PeerFacts facts) {
+        return switch (facts.kind()) {
+            case POD -> allocator.number(IdentityAllocator.Range.CLUSTER, facts);
+            case NODE ->
+                    host.filter(facts::equals).isPresent()
+                            ? Identity.HOST
+                            : allocator.number(IdentityAllocator.Range.NODE, facts);
+            case WORLD -> {
+                final boolean ipv4 = facts.labels().containsKey(RESERVED_WORLD + "-ipv4");
+                final boolean plain = facts.labels().size() == 2 && facts.names().isEmpty();
+                yield plain
+                        ? ipv4 ? Identity.WORLD_IPV4 : Identity.WORLD_IPV6
+                        : allocator.number(IdentityAllocator.Range.CIDR, facts);
+            }
+        };
+    }
+
+    /** Number of facts that some address has. */
+    int numberOf(final PeerFacts facts) {
+        final Integer number = numbers.get(facts);
+        if (number == null) {
+            throw new IllegalStateException("no number for " + facts);
+        }
+        return number;
+    }
+
+    Map<ObjectRef, PodFacts> pods() {
         return factsByPod;
     }
 
-    Map<Cidr, PeerFacts> prefixes() {
+    /** Facts by prefix, in the order of the prefixes. */
+    SortedMap<Cidr, PeerFacts> prefixes() {
         return factsByPrefix;
     }
 

@@ -1,422 +1,836 @@
 package io.sluice.control.policy;
 
+import io.sluice.control.policy.PeerSets.PeerSet;
+import io.sluice.control.policy.PeerTable.PodFacts;
+import io.sluice.control.policy.PolicyEntry.Reason;
+import io.sluice.control.policy.RuleChain.IndexedRule;
+import io.sluice.control.policy.RuleChain.Part;
+import io.sluice.control.policy.Traffic.Box;
+import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
 import java.util.BitSet;
-import java.util.EnumMap;
+import java.util.Collection;
+import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
-import java.util.function.IntPredicate;
 
 /**
- * Policies to policy maps: read {@link #compile} first.
+ * Policies to policy maps: read {@link #update} first.
  *
  * <pre>
- *   objects -> statements (translators) -> tiers
- *   world + prefixes of the statements  -> peers, identities, ipcache
- *   tiers x endpoints                   -> subjects: endpoints with the same statements
- *   subject x identity                  -> verdict program (ProgramPainter)
+ *   objects -> statements (translators), each with its place among all
+ *   world + prefixes and names of the statements -> peers, identities, ipcache (PeerTable)
+ *   rules x peers       -> who matches what (PeerSets)
+ *   endpoints that are alike -> the statements that select them, in order (RuleChain)
+ *   chain x identity    -> verdict program (Canvas), shared when equal
  * </pre>
  *
- * <p>A rule is matched against an identity once, not once per endpoint; endpoints that the same
- * statements select share one map; inside a map, identities that the same rules match share one
- * program. The cost is statements x distinct label sets for the subjects, plus rules x identities
- * for the peers; painting is only done for combinations of rules that occur.
+ * <p>It remembers all of that, and a new world costs what it touches:
  *
- * <p>What it does not do: order between statements (the additive group has none), L7, learned
- * names, host policies. It never decides by numbers of identities: equal worlds give equal verdicts
- * whatever the allocator.
+ * <table>
+ * <caption>What a change costs</caption>
+ * <tr><td>a policy</td><td>its translation, its rules against the peers, the endpoints that it
+ * selects or selected</td></tr>
+ * <tr><td>a pod like others</td><td>its addresses in the ipcache</td></tr>
+ * <tr><td>a pod like no other</td><td>besides: the rules that could match it, one program in each
+ * map which has such a rule, its own two maps</td></tr>
+ * <tr><td>a CIDR group, service, network set, tier</td><td>the policies that read such
+ * objects</td></tr>
+ * <tr><td>a node, a prefix or name that no policy named before</td><td>all peers anew: facts of
+ * addresses change with what policies ask about them</td></tr>
+ * </table>
  *
- * <p>Thread: any; the allocator belongs to the caller's thread.
+ * <p>It never decides by numbers of identities: equal worlds give equal verdicts whatever the
+ * allocator and whatever came before, and a test holds that.
+ *
+ * <p>Thread: one at a time; the allocator belongs to the same thread. What it answers is immutable.
  */
 public final class PolicyCompiler {
+    /** Updates after which peers are made anew, so that the allocator can forget vanished ones. */
+    private static final int UPDATES_PER_REBUILD = 1024;
+
     private final PolicyOptions options;
-    private final List<PolicyTier> tiers;
-
-    /** Statements of all tiers, in order; the position is the statement's number. */
-    private final List<PolicyStatement> statements;
-
-    private final List<Problem> warnings;
     private final PeerTable peers;
+    private PeerSets sets = new PeerSets();
+    private World world = World.EMPTY;
+    private boolean first = true;
+    private int updates;
 
-    /** Facts by dense index, in the order of the peer table. */
-    private final List<PeerFacts> facts;
+    /** A policy with its rules indexed. */
+    private record Compiled(Translation translation, List<Part> parts) {}
 
-    private final int[] numbers;
-    private final Map<PeerMatch, BitSet> matchesByPeers = new HashMap<>();
-    private final Map<String, BitSet> ownNodePeers = new HashMap<>();
-    private final Map<VerdictProgram, Integer> programIndexes = new LinkedHashMap<>();
-    private final List<VerdictProgram> programs = new ArrayList<>();
-    private final Map<SubjectKey, PolicyMap> mapBySubject = new HashMap<>();
-    private final Map<MapContent, PolicyMap> mapByContent = new LinkedHashMap<>();
+    private final Map<ObjectRef, Compiled> compiled = new LinkedHashMap<>();
+    private final Map<ObjectRef, Set<ObjectRef>> stagedFor = new HashMap<>();
+    private final Map<String, Set<Part>> partsByNamespace = new HashMap<>();
+    private final Map<IndexedRule, Map<Cidr, IndexedRule>> rulesOfFamily = new HashMap<>();
+    private final Map<String, IndexedRule> ownNodeRules = new HashMap<>();
+    private final AskedAddresses asked = new AskedAddresses();
 
     /**
-     * Endpoints with equal keys have the same policy map.
+     * Endpoints with equal keys have the same policy.
      *
-     * @param direction direction of policy
-     * @param statements positions of the selecting statements in all statements
-     * @param ports named ports of the endpoint, if a rule asks for one by name
-     * @param ownNode positions of the facts of the endpoint's own node
+     * @param facts what policy can see of them, address by address
+     * @param node the node they are on
+     * @param audited whether they are audited as a whole
      */
-    private record SubjectKey(
-            PolicyDirection direction,
-            BitSet statements,
-            Set<Pod.NamedPort> ports,
-            BitSet ownNode) {}
+    private record SubjectKey(PodFacts facts, String node, boolean audited) {}
 
-    /** Identities with equal keys have, in one map, the same program. */
-    private record ProgramKey(BitSet rules, Set<Pod.NamedPort> ports, boolean ownNode) {}
+    private static final class Subject {
+        private final SubjectKey key;
+        private final SubjectSide ingress = new SubjectSide(PolicyDirection.INGRESS);
+        private final SubjectSide egress = new SubjectSide(PolicyDirection.EGRESS);
+        private int pods;
 
-    /** Equal contents are one map; programs by their index, per position of the facts. */
-    private record MapContent(boolean isolated, List<Integer> programs) {}
+        Subject(final SubjectKey key) {
+            this.key = key;
+        }
 
-    private PolicyCompiler(
-            final World world, final IdentityAllocator allocator, final PolicyOptions options) {
+        String namespace() {
+            return key.facts
+                    .primary()
+                    .labels()
+                    .getOrDefault(LabelMatch.SOURCE_K8S + PeerFacts.NAMESPACE_KEY, "");
+        }
+
+        List<SubjectSide> sides() {
+            return List.of(ingress, egress);
+        }
+    }
+
+    private final Map<SubjectKey, Subject> subjects = new LinkedHashMap<>();
+    private final Map<ObjectRef, Subject> subjectByPod = new HashMap<>();
+    private final Map<VerdictProgram, VerdictProgram> programs = new HashMap<>();
+    private final Map<PolicyMap, PolicyMap> maps = new HashMap<>();
+    private final Map<Object, PolicyMap> mapByChain = new HashMap<>();
+
+    public PolicyCompiler(final IdentityAllocator allocator, final PolicyOptions options) {
         this.options = options;
-        this.warnings = new ArrayList<>();
-        this.tiers = List.of(defaultTier(world));
-        this.statements = tiers.stream().flatMap(tier -> tier.statements().stream()).toList();
-        this.peers = new PeerTable(world, options, allocator, policyPrefixes());
-        this.facts = List.copyOf(peers.numbers().keySet());
-        this.numbers = facts.stream().mapToInt(this::numberOf).toArray();
+        this.peers = new PeerTable(options, allocator);
     }
 
     /** Compiles every policy of a world. */
     public static PolicySet compile(
             final World world, final IdentityAllocator identities, final PolicyOptions options) {
-        return new PolicyCompiler(world, identities, options).compile(world);
+        return new PolicyCompiler(identities, options).update(world);
     }
 
-    private PolicySet compile(final World world) {
-        final Map<ObjectRef, PolicySet.Subject> subjects = new LinkedHashMap<>();
-        final Map<PeerFacts, BitSet> selections = new HashMap<>();
-        for (final Pod pod : world.pods()) {
-            final PeerFacts endpoint = peers.pods().get(pod.ref());
-            if (endpoint == null) {
+    /**
+     * The policies of a world, made from those of the world before.
+     *
+     * @return the same as a new compiler would answer, numbers of identities aside
+     */
+    public PolicySet update(final World next) {
+        final Set<ObjectRef> changed = next.changedSince(world);
+        final boolean namesChanged = !next.names().equals(world.names());
+        world = next;
+        final Set<ObjectRef> policies = policiesToTranslate(changed);
+        final Set<Part> touched = new LinkedHashSet<>();
+        final Map<ObjectRef, Translation> translations = translate(policies);
+        touched.addAll(forget(policies));
+
+        translations.values().forEach(translation -> asked.add(translation.statements()));
+        final boolean askedChanged = asked.takeChanged();
+        updates++;
+        final boolean rebuild =
+                first
+                        || namesChanged
+                        || askedChanged
+                        || updates % UPDATES_PER_REBUILD == 0
+                        || changed.stream().anyMatch(this::changesEveryPeer);
+        final Set<ObjectRef> pods = rebuild ? allPods() : changedPods(changed);
+        if (rebuild) {
+            first |= peers.rebuild(world, asked.universe()) == PeerTable.Numbers.MOVED;
+        } else {
+            peers.updatePods(world, pods);
+        }
+        updatePeers(peers.takeChanges());
+        touched.addAll(index(translations));
+
+        final Set<Subject> selected = subjectsOf(touched);
+        selected.addAll(updateSubjects(pods));
+        for (final Subject subject : subjects.values()) {
+            for (final SubjectSide side : subject.sides()) {
+                if (side.result().isEmpty() || selected.contains(subject)) {
+                    compile(subject, side);
+                } else if (!side.changedPeers().isEmpty()) {
+                    patch(side);
+                }
+            }
+        }
+        first = false;
+        final boolean samePeers = !rebuild && pods.isEmpty();
+        tidy();
+        return snapshot(samePeers);
+    }
+
+    // Policies.
+
+    private Set<ObjectRef> policiesToTranslate(final Set<ObjectRef> changed) {
+        final Set<ObjectRef> policies = new LinkedHashSet<>();
+        final Set<Translation.Reads> read = EnumSet.noneOf(Translation.Reads.class);
+        for (final ObjectRef ref : changed) {
+            read.addAll(Translation.Reads.of(ref.kind()));
+            if (compiled.containsKey(ref)
+                    || world.lookup(ref).orElse(null) instanceof KubeObject.Policy) {
+                policies.add(ref);
+            }
+        }
+        if (!read.isEmpty()) {
+            compiled.forEach(
+                    (ref, policy) -> {
+                        if (policy.translation.reads().stream().anyMatch(read::contains)) {
+                            policies.add(ref);
+                        }
+                    });
+        }
+        return policies;
+    }
+
+    private Map<ObjectRef, Translation> translate(final Set<ObjectRef> policies) {
+        final CiliumPolicyTranslator cilium = new CiliumPolicyTranslator(world, options);
+        final CalicoPolicyTranslator calico = new CalicoPolicyTranslator(world);
+        final Map<ObjectRef, Translation> translations = new LinkedHashMap<>();
+        for (final ObjectRef ref : policies) {
+            if (world.lookup(ref).orElse(null) instanceof final KubeObject.Policy policy) {
+                translations.put(
+                        ref,
+                        switch (policy) {
+                            case final NetworkPolicy networkPolicy ->
+                                    NetworkPolicyTranslator.translate(networkPolicy);
+                            case final CiliumPolicy ciliumPolicy -> cilium.translate(ciliumPolicy);
+                            case final AdminPolicy adminPolicy ->
+                                    AdminPolicyTranslator.translate(adminPolicy);
+                            case final CalicoPolicy calicoPolicy -> calico.translate(calicoPolicy);
+                        });
+            }
+        }
+        return translations;
+    }
+
+    /** Takes policies out; answers what they said. */
+    private Set<Part> forget(final Set<ObjectRef> policies) {
+        final Set<Part> gone = new LinkedHashSet<>();
+        for (final ObjectRef ref : policies) {
+            final Compiled policy = compiled.remove(ref);
+            if (policy == null) {
                 continue;
             }
-            final BitSet selecting = selections.computeIfAbsent(endpoint, this::selecting);
-            subjects.put(
-                    pod.ref(),
-                    new PolicySet.Subject(
-                            numberOf(endpoint),
-                            side(PolicyDirection.INGRESS, selecting, pod, endpoint),
-                            side(PolicyDirection.EGRESS, selecting, pod, endpoint)));
+            asked.remove(policy.translation.statements());
+            for (final Part part : policy.parts) {
+                gone.add(part);
+                partsOf(namespaceOf(part)).remove(part);
+                for (final IndexedRule rule : part.rules()) {
+                    sets.release(rule.peers());
+                    final Map<Cidr, IndexedRule> derived = rulesOfFamily.remove(rule);
+                    if (derived != null) {
+                        derived.values().forEach(narrowed -> sets.release(narrowed.peers()));
+                    }
+                }
+                stagedTarget(part.statement())
+                        .ifPresent(
+                                target ->
+                                        stagedFor
+                                                .getOrDefault(target, new HashSet<>())
+                                                .remove(ref));
+            }
         }
-        final List<IpcacheEntry> ipcache = new ArrayList<>();
-        peers.prefixes()
-                .forEach((prefix, at) -> ipcache.add(new IpcacheEntry(prefix, numberOf(at))));
-        ipcache.sort((a, b) -> a.prefix().compareTo(b.prefix()));
-        return new PolicySet(
-                peers.numbers(),
-                ipcache,
-                List.copyOf(mapByContent.values()),
-                programs,
-                subjects,
-                List.copyOf(new LinkedHashSet<>(warnings)));
+        return gone;
     }
 
-    private int numberOf(final PeerFacts peer) {
-        final Integer number = peers.numbers().get(peer);
-        if (number == null) {
-            throw new IllegalStateException("no number for " + peer);
+    /** Puts policies in; answers what they say. */
+    private Set<Part> index(final Map<ObjectRef, Translation> translations) {
+        final Set<Part> added = new LinkedHashSet<>();
+        translations.forEach(
+                (ref, translation) -> {
+                    final List<Part> parts = new ArrayList<>();
+                    for (final PolicyStatement statement : translation.statements()) {
+                        final List<IndexedRule> rules = new ArrayList<>();
+                        for (final PolicyRule rule : statement.rules()) {
+                            rules.add(new IndexedRule(rule, sets.acquire(rule.peers())));
+                        }
+                        final Part part = new Part(statement, List.copyOf(rules));
+                        parts.add(part);
+                        partsOf(namespaceOf(part)).add(part);
+                        stagedTarget(statement)
+                                .ifPresent(
+                                        target ->
+                                                stagedFor
+                                                        .computeIfAbsent(
+                                                                target, _ -> new HashSet<>())
+                                                        .add(ref));
+                    }
+                    added.addAll(parts);
+                    compiled.put(ref, new Compiled(translation, List.copyOf(parts)));
+                });
+        return added;
+    }
+
+    private Set<Part> partsOf(final String namespace) {
+        return partsByNamespace.computeIfAbsent(namespace, _ -> new LinkedHashSet<>());
+    }
+
+    /** Namespace whose endpoints it can select; empty for all. */
+    private static String namespaceOf(final Part part) {
+        return part.statement().policy().meta().namespace();
+    }
+
+    /** The enforced policy that a staged one stands for. */
+    private static Optional<ObjectRef> stagedTarget(final PolicyStatement statement) {
+        final ObjectRef ref = statement.policy().ref();
+        return switch (statement.staging()) {
+            case ENFORCED, IGNORE -> Optional.empty();
+            case SET, DELETE, LEARN ->
+                    Optional.of(
+                            new ObjectRef(
+                                    switch (ref.kind()) {
+                                        case "StagedKubernetesNetworkPolicy" -> "NetworkPolicy";
+                                        case "StagedNetworkPolicy" ->
+                                                "NetworkPolicy.projectcalico.org";
+                                        default -> "GlobalNetworkPolicy";
+                                    },
+                                    ref.namespace(),
+                                    ref.name()));
+        };
+    }
+
+    // Peers.
+
+    private boolean changesEveryPeer(final ObjectRef ref) {
+        return switch (ref.kind()) {
+            case "Node" -> true;
+            case "EndpointSlice" -> ref.namespace().equals("default");
+            default -> false;
+        };
+    }
+
+    private Set<ObjectRef> allPods() {
+        final Set<ObjectRef> pods = new LinkedHashSet<>(subjectByPod.keySet());
+        world.pods().forEach(pod -> pods.add(pod.ref()));
+        return pods;
+    }
+
+    /** Pods that changed, and those of which something changed that their facts speak of. */
+    private Set<ObjectRef> changedPods(final Set<ObjectRef> changed) {
+        final Set<ObjectRef> pods = new LinkedHashSet<>();
+        final Set<String> namespaces = new HashSet<>();
+        for (final ObjectRef ref : changed) {
+            switch (ref.kind()) {
+                case "Pod" -> {
+                    pods.add(ref);
+                    // Another pod may have waited for its address.
+                    subjectByAddress(ref, pods);
+                }
+                case "Namespace" -> namespaces.add(ref.name());
+                case "ServiceAccount" -> namespaces.add(ref.namespace());
+                default -> {}
+            }
         }
-        return number;
+        if (!namespaces.isEmpty()) {
+            for (final Pod pod : world.pods()) {
+                if (namespaces.contains(pod.meta().namespace())) {
+                    pods.add(pod.ref());
+                }
+            }
+        }
+        return pods;
+    }
+
+    private void subjectByAddress(final ObjectRef ref, final Set<ObjectRef> pods) {
+        world.lookup(ref)
+                .map(Pod.class::cast)
+                .map(Pod::addresses)
+                .orElse(List.of())
+                .forEach(
+                        address ->
+                                world.podAt(address).map(Pod::ref).ifPresent(pods::add));
+    }
+
+    private void updatePeers(final PeerTable.Changes changes) {
+        if (first || changes.added().size() > peers.numbers().size() / 2) {
+            // Most are new: evaluating condition by condition is quicker than peer by peer.
+            rebuildSets(changes);
+            return;
+        }
+        for (final PeerFacts facts : changes.removed()) {
+            sets.remove(facts).forEach(set -> tellUsers(set, facts));
+        }
+        for (final PeerFacts facts : changes.added()) {
+            sets.add(facts).forEach(set -> tellUsers(set, facts));
+        }
+        // Numbers go last: the maps still need those of the vanished.
+        vanished.addAll(changes.removed());
+    }
+
+    private static void tellUsers(final PeerSet set, final PeerFacts peer) {
+        for (final SubjectSide side : set.users()) {
+            // A rule about everyone says the same about one more, unless it asks for his ports.
+            if (!set.isEveryone() || side.asksForNames()) {
+                side.peerChanged(peer);
+            }
+        }
+    }
+
+    /** Facts that have gone, but whose numbers are still in the maps. */
+    private final Set<PeerFacts> vanished = new LinkedHashSet<>();
+
+    private void rebuildSets(final PeerTable.Changes changes) {
+        changes.removed().forEach(peers::forget);
+        sets = new PeerSets();
+        peers.numbers().keySet().forEach(sets::add);
+        rulesOfFamily.clear();
+        ownNodeRules.clear();
+        mapByChain.clear();
+        final Map<ObjectRef, Translation> again = new LinkedHashMap<>();
+        compiled.forEach((ref, policy) -> again.put(ref, policy.translation));
+        compiled.clear();
+        partsByNamespace.clear();
+        index(again);
+        subjects.values().forEach(subject -> subject.sides().forEach(SubjectSide::release));
+        subjects.clear();
+        subjectByPod.clear();
+    }
+
+    // Endpoints.
+
+    /** Endpoints that one of some statements selects. */
+    private Set<Subject> subjectsOf(final Set<Part> parts) {
+        final Set<Subject> selected = new LinkedHashSet<>();
+        final Set<Part> asked = new LinkedHashSet<>(parts);
+        for (final Part part : parts) {
+            // A staged policy changes what would be of the policy that it stands for.
+            stagedTarget(part.statement())
+                    .map(compiled::get)
+                    .ifPresent(target -> asked.addAll(target.parts));
+        }
+        if (asked.isEmpty()) {
+            return selected;
+        }
+        for (final Subject subject : subjects.values()) {
+            for (final Part part : asked) {
+                if (selects(part, subject)) {
+                    selected.add(subject);
+                    break;
+                }
+            }
+        }
+        return selected;
+    }
+
+    private static boolean selects(final Part part, final Subject subject) {
+        final String namespace = namespaceOf(part);
+        return (namespace.isEmpty() || namespace.equals(subject.namespace()))
+                && part.statement().subject().matches(subject.key.facts.primary());
+    }
+
+    /** Pods to their subjects; answers subjects whose statements may have changed. */
+    private Set<Subject> updateSubjects(final Set<ObjectRef> pods) {
+        final Set<Subject> changed = new LinkedHashSet<>();
+        for (final ObjectRef ref : pods) {
+            final Subject before = subjectByPod.remove(ref);
+            final PodFacts facts = peers.pods().get(ref);
+            if (facts != null) {
+                final Pod pod = world.lookup(ref).map(Pod.class::cast).orElseThrow();
+                final Subject subject =
+                        subjects.computeIfAbsent(
+                                new SubjectKey(facts, nodeOf(pod), isAudited(pod)), Subject::new);
+                subject.pods++;
+                subjectByPod.put(ref, subject);
+            }
+            if (before != null) {
+                before.pods--;
+                if (before.pods == 0) {
+                    subjects.remove(before.key);
+                    before.sides().forEach(SubjectSide::release);
+                }
+            }
+        }
+        return changed;
     }
 
     private String nodeOf(final Pod pod) {
         return pod.nodeName().isEmpty() ? options.nodeName() : pod.nodeName();
     }
 
-    private PolicyTier defaultTier(final World world) {
-        final CiliumPolicyTranslator cilium =
-                new CiliumPolicyTranslator(world, options, PolicyTier.DEFAULT_NAME, warnings);
-        final List<KubeObject.Policy> policies =
-                world.all(KubeObject.Policy.class).stream()
-                        .sorted((a, b) -> a.ref().compareTo(b.ref()))
-                        .toList();
-        final List<PolicyStatement> statements = new ArrayList<>();
-        for (final KubeObject.Policy policy : policies) {
-            statements.addAll(
-                    switch (policy) {
-                        case final NetworkPolicy networkPolicy ->
-                                NetworkPolicyTranslator.translate(
-                                        networkPolicy, PolicyTier.DEFAULT_NAME);
-                        case final CiliumPolicy ciliumPolicy -> cilium.translate(ciliumPolicy);
-                        case AdminPolicy _, CalicoPolicy _ -> List.<PolicyStatement>of();
-                    });
-        }
-        return new PolicyTier(PolicyTier.DEFAULT_NAME, List.copyOf(statements));
+    private boolean isAudited(final Pod pod) {
+        return options.audit()
+                || Audit.isAudited(pod.meta())
+                || world.lookup(new ObjectRef("Namespace", "", pod.meta().namespace()))
+                        .map(namespace -> Audit.isAudited(namespace.meta()))
+                        .orElse(false);
     }
 
-    /** Prefixes that rules name, by the kinds of peers that these rules match them against. */
-    private Map<PeerFacts.Kind, Set<Cidr>> policyPrefixes() {
-        final Map<PeerFacts.Kind, Set<Cidr>> prefixes = new EnumMap<>(PeerFacts.Kind.class);
-        for (final PolicyStatement statement : statements) {
-            for (final PolicyRule rule : statement.rules()) {
-                if (rule.peers() instanceof final PeerMatch.AnyOf anyOf) {
-                    anyOf.terms().forEach(term -> addPrefixes(term, prefixes));
+    // Maps.
+
+    private void compile(final Subject subject, final SubjectSide side) {
+        final List<Part> selecting = new ArrayList<>();
+        addSelecting(subject, side.direction(), partsOf(""), selecting);
+        if (!subject.namespace().isEmpty()) {
+            addSelecting(subject, side.direction(), partsOf(subject.namespace()), selecting);
+        }
+        selecting.sort((a, b) -> a.statement().place().compareTo(b.statement().place()));
+        final List<Part> enforced = new ArrayList<>();
+        final List<Part> pending = new ArrayList<>();
+        boolean staged = false;
+        for (final Part part : selecting) {
+            final boolean replaced =
+                    !stagedFor
+                            .getOrDefault(part.statement().policy().ref(), Set.of())
+                            .isEmpty();
+            switch (part.statement().staging()) {
+                case ENFORCED -> {
+                    enforced.add(part);
+                    staged |= replaced;
+                    if (!replaced && !part.statement().isAudited()) {
+                        pending.add(part);
+                    }
                 }
+                case SET, LEARN -> {
+                    pending.add(part);
+                    staged = true;
+                }
+                case DELETE, IGNORE -> {}
             }
         }
-        return prefixes;
+        final RuleChain chain = chain(subject, side.direction(), enforced);
+        final Optional<SubjectSide.Pending> wouldBe =
+                staged
+                        ? Optional.of(pending(chain(subject, side.direction(), pending), pending))
+                        : Optional.empty();
+        side.set(
+                new SubjectSide.Result(
+                        selecting.stream().map(Part::statement).toList(),
+                        chain,
+                        map(chain, isIsolated(enforced)),
+                        wouldBe,
+                        conflicts(chain)));
     }
 
-    private static void addPrefixes(
-            final PeerMatch.Term term, final Map<PeerFacts.Kind, Set<Cidr>> prefixes) {
-        if (term instanceof final PeerMatch.InPrefix inPrefix) {
-            for (final PeerFacts.Kind kind : inPrefix.kinds()) {
-                final Set<Cidr> ofKind = prefixes.computeIfAbsent(kind, _ -> new TreeSet<>());
-                ofKind.add(inPrefix.cidr());
-                ofKind.addAll(inPrefix.except());
-            }
-        }
+    private SubjectSide.Pending pending(final RuleChain chain, final List<Part> parts) {
+        return new SubjectSide.Pending(chain, map(chain, isIsolated(parts)));
     }
 
-    /** Positions of the statements that select an endpoint, of both directions. */
-    private BitSet selecting(final PeerFacts endpoint) {
-        final BitSet selecting = new BitSet(statements.size());
-        for (int i = 0; i < statements.size(); i++) {
-            selecting.set(i, statements.get(i).selects(endpoint));
-        }
-        return selecting;
+    private static boolean isIsolated(final List<Part> parts) {
+        return parts.stream()
+                .map(Part::statement)
+                .anyMatch(statement -> statement.isolates() && statement.place().tier().denies());
     }
 
-    private PolicySet.Side side(
+    private void addSelecting(
+            final Subject subject,
             final PolicyDirection direction,
-            final BitSet selecting,
-            final Pod pod,
-            final PeerFacts endpoint) {
-        final BitSet ofDirection = new BitSet();
-        boolean named = false;
-        final List<PolicyStatement> listed = new ArrayList<>();
-        for (int i = selecting.nextSetBit(0); i >= 0; i = selecting.nextSetBit(i + 1)) {
-            final PolicyStatement statement = statements.get(i);
-            if (statement.direction() == direction) {
-                ofDirection.set(i);
-                listed.add(statement);
-                named |= statement.rules().stream().anyMatch(PolicyRule::hasNamedPorts);
+            final Collection<Part> candidates,
+            final List<Part> selecting) {
+        for (final Part part : candidates) {
+            final PolicyStatement statement = part.statement();
+            if (statement.direction() == direction
+                    && statement.subject().matches(subject.key.facts.primary())) {
+                selecting.add(new Part(statement, rulesFor(subject, part.rules())));
             }
         }
-        final boolean ingress = direction == PolicyDirection.INGRESS;
-        final SubjectKey key =
-                new SubjectKey(
-                        direction,
-                        ofDirection,
-                        ingress && named ? endpoint.ports() : Set.of(),
-                        ingress
-                                ? ownNodePeers.computeIfAbsent(nodeOf(pod), this::peersOfNode)
-                                : new BitSet());
-        PolicyMap map = mapBySubject.get(key);
-        if (map == null) {
-            map = compileSubject(key);
-            mapBySubject.put(key, map);
-        }
-        return new PolicySet.Side(List.copyOf(listed), map);
     }
 
-    private BitSet peersOfNode(final String nodeName) {
-        final BitSet matching = new BitSet();
-        for (int i = 0; i < facts.size(); i++) {
-            final PeerFacts peer = facts.get(i);
-            matching.set(i, peer.kind() == PeerFacts.Kind.NODE && peer.nodeName().equals(nodeName));
+    /** Rules less those about other addresses than the endpoint's, narrowed to its family. */
+    private List<IndexedRule> rulesFor(final Subject subject, final List<IndexedRule> rules) {
+        if (rules.stream().allMatch(rule -> rule.rule().local().equals(PeerMatch.EVERYONE))) {
+            return rules;
         }
-        return matching;
-    }
-
-    private PolicyMap compileSubject(final SubjectKey subject) {
-        final List<PolicyRule> rules = new ArrayList<>();
-        boolean isolated = false;
-        for (final PolicyStatement statement : selected(subject.statements)) {
-            rules.addAll(statement.rules());
-            isolated |= statement.isolates();
-        }
-        final List<BitSet> matched = new ArrayList<>(facts.size());
-        for (int i = 0; i < facts.size(); i++) {
-            matched.add(new BitSet(rules.size()));
-        }
-        for (int rule = 0; rule < rules.size(); rule++) {
-            final BitSet matching =
-                    matchesByPeers.computeIfAbsent(rules.get(rule).peers(), this::peersMatching);
-            for (int i = matching.nextSetBit(0); i >= 0; i = matching.nextSetBit(i + 1)) {
-                matched.get(i).set(rule);
+        final List<IndexedRule> fitting = new ArrayList<>();
+        for (final IndexedRule rule : rules) {
+            final PeerMatch local = rule.rule().local();
+            final PodFacts own = subject.key.facts;
+            final boolean primary = local.matches(own.primary());
+            final boolean ipv4 = own.ipv4().map(local::matches).orElse(primary);
+            final boolean ipv6 = own.ipv6().map(local::matches).orElse(primary);
+            if (ipv4 && ipv6) {
+                fitting.add(rule);
+            } else if (ipv4) {
+                fitting.add(ofFamily(rule, Cidr.ALL_IPV4));
+            } else if (ipv6) {
+                fitting.add(ofFamily(rule, Cidr.ALL_IPV6));
             }
         }
-        final Map<ProgramKey, Integer> byRules = new HashMap<>();
-        final List<Integer> byPeer = new ArrayList<>(facts.size() + 1);
-        for (int i = 0; i < facts.size(); i++) {
-            final ProgramKey key =
-                    new ProgramKey(
-                            matched.get(i),
-                            destinationPorts(subject, facts.get(i), matched.get(i), rules),
-                            subject.ownNode.get(i));
-            byPeer.add(byRules.computeIfAbsent(key, k -> program(subject, k)));
-        }
-        // An identity that came after the compile: nothing is known of it, so only rules about
-        // everyone hold, and a rule about everyone is the same for every peer.
-        final BitSet aboutEveryone = new BitSet();
-        for (int rule = 0; rule < rules.size(); rule++) {
-            aboutEveryone.set(rule, rules.get(rule).peers().equals(PeerMatch.EVERYONE));
-        }
-        final ProgramKey unknown =
-                new ProgramKey(
-                        aboutEveryone,
-                        subject.direction == PolicyDirection.INGRESS ? subject.ports : Set.of(),
-                        false);
-        byPeer.add(byRules.computeIfAbsent(unknown, k -> program(subject, k)));
-        return intern(isolated, byPeer);
+        return fitting;
     }
 
-    private List<PolicyStatement> selected(final BitSet positions) {
-        return positions.stream().mapToObj(statements::get).toList();
+    private IndexedRule ofFamily(final IndexedRule rule, final Cidr family) {
+        return rulesOfFamily
+                .computeIfAbsent(rule, _ -> new HashMap<>())
+                .computeIfAbsent(
+                        family,
+                        _ -> {
+                            final PolicyRule narrowed =
+                                    rule.rule().when(PeerMatch.ofFamily(family));
+                            return new IndexedRule(narrowed, sets.acquire(narrowed.peers()));
+                        });
     }
 
-    /** Named ports that matter: those of the destination, if a matching rule asks for a name. */
-    private static Set<Pod.NamedPort> destinationPorts(
-            final SubjectKey subject,
-            final PeerFacts peer,
-            final BitSet matched,
-            final List<PolicyRule> rules) {
-        if (subject.direction == PolicyDirection.INGRESS) {
-            return subject.ports;
-        }
-        return matched.stream().anyMatch(rule -> rules.get(rule).hasNamedPorts())
-                ? peer.ports()
-                : Set.of();
+    private RuleChain chain(
+            final Subject subject, final PolicyDirection direction, final List<Part> parts) {
+        return RuleChain.of(
+                direction,
+                subject.key.facts.primary().ports(),
+                parts,
+                direction == PolicyDirection.INGRESS
+                        ? Optional.of(ownNodeRule(subject.key.node))
+                        : Optional.empty(),
+                subject.key.audited,
+                switch (options.defaultVerdict()) {
+                    case ALLOW, REDIRECT -> PolicyEntry.allow(Author.DEFAULT);
+                    case DENY -> PolicyEntry.deny(Reason.POLICY_DENIED, Author.DEFAULT);
+                });
     }
 
-    private BitSet peersMatching(final PeerMatch match) {
-        final BitSet matching = new BitSet();
-        for (int i = 0; i < facts.size(); i++) {
-            matching.set(i, match.matches(facts.get(i)));
-        }
-        return matching;
+    private IndexedRule ownNodeRule(final String node) {
+        return ownNodeRules.computeIfAbsent(
+                node,
+                _ -> {
+                    final PolicyRule rule =
+                            PolicyRule.allow(
+                                    new PeerMatch.OfNode(node), List.of(), Author.OWN_NODE);
+                    return new IndexedRule(rule, sets.acquire(rule.peers()));
+                });
     }
 
-    private PolicyMap intern(final boolean isolated, final List<Integer> byPeer) {
-        final MapContent content = new MapContent(isolated, byPeer);
-        final PolicyMap known = mapByContent.get(content);
+    private PolicyMap map(final RuleChain chain, final boolean isolated) {
+        final Object key = List.of(chain.key(), isolated);
+        final PolicyMap known = mapByChain.get(key);
         if (known != null) {
             return known;
         }
-        final Map<Integer, VerdictProgram> byNumber = new HashMap<>();
-        for (int i = 0; i < numbers.length; i++) {
-            byNumber.put(numbers[i], programs.get(byPeer.get(i)));
-        }
-        final PolicyMap map =
-                new PolicyMap(
-                        mapByContent.size(),
-                        isolated,
-                        byNumber,
-                        programs.get(byPeer.get(numbers.length)));
-        mapByContent.put(content, map);
+        final PolicyMap map = paint(chain, isolated);
+        mapByChain.put(key, map);
         return map;
     }
 
-    /** Paints the rules that match one identity, tier by tier; answers the program's index. */
-    private int program(final SubjectKey subject, final ProgramKey key) {
-        final ProgramPainter painter = new ProgramPainter();
-        int firstStatement = 0;
-        int firstRule = 0;
-        for (final PolicyTier tier : tiers) {
-            final int endStatement = firstStatement + tier.statements().size();
-            final List<PolicyStatement> selecting =
-                    subject.statements.stream()
-                            .filter(inRange(firstStatement, endStatement))
-                            .mapToObj(statements::get)
-                            .toList();
-            final List<PolicyRule> matching = new ArrayList<>();
-            for (final PolicyStatement statement : selecting) {
-                for (int i = 0; i < statement.rules().size(); i++) {
-                    if (key.rules.get(firstRule + i)) {
-                        matching.add(statement.rules().get(i));
-                    }
-                }
-                firstRule += statement.rules().size();
+    /** Identities with equal keys have, in one map, the same program. */
+    private record ProgramKey(BitSet rules, Set<Pod.NamedPort> ports) {}
+
+    private PolicyMap paint(final RuleChain chain, final boolean isolated) {
+        final BitSet aboutEveryone = chain.matchingEveryone();
+        final Map<ProgramKey, VerdictProgram> painted = new HashMap<>();
+        final VerdictProgram everyoneElse = program(chain, painted, aboutEveryone, Set.of());
+        final Map<Integer, BitSet> matched = new HashMap<>();
+        final List<IndexedRule> rules = chain.rules();
+        for (int rule = 0; rule < rules.size(); rule++) {
+            if (aboutEveryone.get(rule)) {
+                continue;
             }
-            paintAdditiveGroup(painter, matching, key);
-            for (final PolicyStatement statement : selecting) {
-                if (statement.isolates()) {
-                    painter.paintAll(
-                            PolicyEntry.deny(
-                                    PolicyEntry.Reason.POLICY_DENIED,
-                                    Author.ofTierEnd(tier.name(), statement.policy())));
-                    break;
-                }
+            final BitSet members = rules.get(rule).peers().members();
+            for (int i = members.nextSetBit(0); i >= 0; i = members.nextSetBit(i + 1)) {
+                matched.computeIfAbsent(i, _ -> (BitSet) aboutEveryone.clone()).set(rule);
             }
-            firstStatement = endStatement;
         }
-        final VerdictProgram program =
-                painter.finish(
-                        switch (options.defaultVerdict()) {
-                            case ALLOW -> PolicyEntry.allow(Author.DEFAULT);
-                            case DENY ->
-                                    PolicyEntry.deny(
-                                            PolicyEntry.Reason.POLICY_DENIED, Author.DEFAULT);
-                        });
-        final Integer known = programIndexes.putIfAbsent(program, programs.size());
+        final boolean named = chain.asksForNames();
+        if (named) {
+            // Ports by name tell apart even peers about whom no other rule says anything.
+            for (final PeerFacts facts : peers.numbers().keySet()) {
+                if (!facts.ports().isEmpty()) {
+                    matched.computeIfAbsent(
+                            sets.positionOf(facts), _ -> (BitSet) aboutEveryone.clone());
+                }
+            }
+        }
+        final Map<Integer, VerdictProgram> byNumber = new HashMap<>();
+        matched.forEach(
+                (position, bits) -> {
+                    final PeerFacts facts = sets.at(position);
+                    final VerdictProgram program =
+                            program(chain, painted, bits, named ? facts.ports() : Set.of());
+                    if (!PolicyMap.isSame(program, everyoneElse)) {
+                        byNumber.put(peers.numberOf(facts), program);
+                    }
+                });
+        return shared(new PolicyMap(isolated, byNumber, everyoneElse));
+    }
+
+    private VerdictProgram program(
+            final RuleChain chain,
+            final Map<ProgramKey, VerdictProgram> painted,
+            final BitSet matching,
+            final Set<Pod.NamedPort> peerPorts) {
+        return painted.computeIfAbsent(
+                new ProgramKey(matching, peerPorts),
+                _ -> {
+                    final VerdictProgram program = chain.program(matching, peerPorts);
+                    final VerdictProgram known = programs.putIfAbsent(program, program);
+                    return known == null ? program : known;
+                });
+    }
+
+    private PolicyMap shared(final PolicyMap map) {
+        final PolicyMap known = maps.putIfAbsent(map, map);
+        return known == null ? map : known;
+    }
+
+    /** Peers joined or left some conditions: their programs anew, the others as they are. */
+    private void patch(final SubjectSide side) {
+        final SubjectSide.Result before = side.result().orElseThrow();
+        side.patch(
+                new SubjectSide.Result(
+                        before.statements(),
+                        before.chain(),
+                        patch(before.chain(), before.map(), side.changedPeers()),
+                        before.pending()
+                                .map(
+                                        pending ->
+                                                new SubjectSide.Pending(
+                                                        pending.chain(),
+                                                        patch(
+                                                                pending.chain(),
+                                                                pending.map(),
+                                                                side.changedPeers()))),
+                        before.conflicts()));
+    }
+
+    private PolicyMap patch(
+            final RuleChain chain, final PolicyMap map, final Set<PeerFacts> changed) {
+        final Object key = List.of(chain.key(), map.isIsolated());
+        final PolicyMap known = mapByChain.get(key);
         if (known != null) {
             return known;
         }
-        programs.add(program);
-        return programs.size() - 1;
-    }
-
-    private static IntPredicate inRange(final int first, final int end) {
-        return position -> position >= first && position < end;
-    }
-
-    /**
-     * Denies first, then allows, then what is denied for want of a proxy; inside one class the
-     * order of the statements, which decides only who is named.
-     */
-    private static void paintAdditiveGroup(
-            final ProgramPainter painter, final List<PolicyRule> matching, final ProgramKey key) {
-        final List<PolicyRule> ordered = new ArrayList<>(matching);
-        ordered.sort((a, b) -> Integer.compare(a.precedence(), b.precedence()));
-        for (final PolicyRule rule : ordered) {
-            if (rule.precedence() == 0) {
-                paintRule(painter, rule, key.ports);
+        final Map<Integer, VerdictProgram> programsNow = new HashMap<>();
+        final Map<ProgramKey, VerdictProgram> painted = new HashMap<>();
+        for (final PeerFacts facts : changed) {
+            if (vanished.contains(facts)) {
+                programsNow.put(peers.numberOf(facts), map.everyoneElse());
             }
         }
-        if (key.ownNode) {
-            painter.paintAll(PolicyEntry.allow(Author.OWN_NODE));
-        }
-        for (final PolicyRule rule : ordered) {
-            if (rule.precedence() > 0) {
-                paintRule(painter, rule, key.ports);
+        for (final PeerFacts facts : changed) {
+            if (!vanished.contains(facts)) {
+                programsNow.put(
+                        peers.numberOf(facts),
+                        program(
+                                chain,
+                                painted,
+                                chain.matching(facts),
+                                chain.asksForNames() ? facts.ports() : Set.of()));
             }
         }
+        final PolicyMap next = shared(map.with(programsNow));
+        mapByChain.put(key, next);
+        return next;
     }
 
-    private static void paintRule(
-            final ProgramPainter painter,
-            final PolicyRule rule,
-            final Set<Pod.NamedPort> destinationPorts) {
-        if (rule.ports().isEmpty()) {
-            painter.paintAll(rule.entry());
+    /** Rules of one port and peer that ask for two parsers. */
+    private static List<Problem> conflicts(final RuleChain chain) {
+        final List<Problem> conflicts = new ArrayList<>();
+        final Map<PeerSet, List<IndexedRule>> byPeers = new HashMap<>();
+        for (final IndexedRule rule : chain.rules()) {
+            if (rule.rule().l7().isPresent()) {
+                final List<IndexedRule> others =
+                        byPeers.computeIfAbsent(rule.peers(), _ -> new ArrayList<>());
+                others.stream()
+                        .filter(other -> conflict(rule.rule(), other.rule()))
+                        .findFirst()
+                        .ifPresent(other -> conflicts.add(conflictOf(rule, other)));
+                others.add(rule);
+            }
         }
-        for (final PortMatch port : rule.ports()) {
-            switch (port) {
-                case final PortMatch.Range range ->
-                        painter.paint(range.protocol(), range.from(), range.to(), rule.entry());
-                case final PortMatch.Named named -> {
-                    for (final Pod.NamedPort candidate : destinationPorts) {
-                        if (candidate.name().equals(named.name())
-                                && candidate.protocol() == named.protocol()) {
-                            painter.paint(
-                                    candidate.protocol(),
-                                    candidate.port(),
-                                    candidate.port(),
-                                    rule.entry());
+        return List.copyOf(conflicts);
+    }
+
+    private static boolean conflict(final PolicyRule one, final PolicyRule other) {
+        if (one.l7().orElseThrow().parser() == other.l7().orElseThrow().parser()) {
+            return false;
+        }
+        if (one.hasNamedPorts() || other.hasNamedPorts()) {
+            return one.traffic().stream().anyMatch(other.traffic()::contains);
+        }
+        for (final Traffic a : one.traffic()) {
+            for (final Traffic b : other.traffic()) {
+                for (final Box x : a.boxes(Set.of(), Set.of())) {
+                    for (final Box y : b.boxes(Set.of(), Set.of())) {
+                        if (x.protocol() == y.protocol()
+                                && x.destination().from() <= y.destination().to()
+                                && y.destination().from() <= x.destination().to()) {
+                            return true;
                         }
                     }
                 }
             }
         }
+        return false;
+    }
+
+    private static Problem conflictOf(final IndexedRule rule, final IndexedRule other) {
+        return Problem.error(
+                new SourceLocation(rule.rule().by().file(), rule.rule().by().line(), 1),
+                "",
+                "cannot merge conflicting L7 parsers: "
+                        + rule.rule().l7().orElseThrow().parser()
+                        + " of "
+                        + rule.rule().by()
+                        + " and "
+                        + other.rule().l7().orElseThrow().parser()
+                        + " of "
+                        + other.rule().by()
+                        + " for the same peers and port");
+    }
+
+    /** What has no user any more goes, once it outweighs what has. */
+    private void tidy() {
+        vanished.forEach(peers::forget);
+        vanished.clear();
+        // A chain that nobody has misses the changes of its peers.
+        mapByChain.clear();
+        if (maps.size() <= Math.max(64, subjects.size() * 4)) {
+            return;
+        }
+        maps.clear();
+        programs.clear();
+        for (final Subject subject : subjects.values()) {
+            for (final SubjectSide side : subject.sides()) {
+                final SubjectSide.Result result = side.result().orElseThrow();
+                keep(result.map());
+                result.pending().ifPresent(pending -> keep(pending.map()));
+            }
+        }
+    }
+
+    private void keep(final PolicyMap map) {
+        maps.put(map, map);
+        map.distinctPrograms().forEach(program -> programs.put(program, program));
+    }
+
+    // Answer.
+
+    private PolicySet snapshot(final boolean samePeers) {
+        if (!samePeers) {
+            peersNow = Optional.of(new PeerSnapshot(peers.numbers(), peers.prefixes()));
+        }
+        final Map<Subject, PolicySet.Subject> taken = new HashMap<>();
+        final Map<ObjectRef, PolicySet.Subject> byPod = new HashMap<>(subjectByPod.size() * 2);
+        subjectByPod.forEach(
+                (ref, subject) -> byPod.put(ref, taken.computeIfAbsent(subject, this::taken)));
+        final List<Problem> warnings = new ArrayList<>();
+        final List<Translation.WorldPrefix> prefixes = new ArrayList<>();
+        for (final Compiled policy : compiled.values()) {
+            warnings.addAll(policy.translation.warnings());
+            prefixes.addAll(policy.translation.prefixes());
+        }
+        final Set<NamePattern> patterns = Set.copyOf(asked.universe().names());
+        return new PolicySet(
+                world,
+                peersNow.orElseThrow(),
+                byPod,
+                names -> PeerTable.matching(patterns, names),
+                warnings,
+                prefixes);
+    }
+
+    private Optional<PeerSnapshot> peersNow = Optional.empty();
+
+    private PolicySet.Subject taken(final Subject subject) {
+        return new PolicySet.Subject(
+                peers.numberOf(subject.key.facts.primary()),
+                subject.ingress.result().orElseThrow(),
+                subject.egress.result().orElseThrow());
     }
 }

@@ -1,7 +1,10 @@
 package io.sluice.control.policy;
 
-import java.util.ArrayList;
+import io.sluice.control.policy.Evaluation.RequestAnswer;
+import io.sluice.control.policy.Evaluation.Verdict;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -15,13 +18,35 @@ public final class PolicyEvaluator {
     private static final int ICMPV6_ECHO_REQUEST = 128;
     private static final int BYTE_MAX = 255;
 
+    /** First port that systems give to clients (RFC 6335 section 6). */
+    static final int EPHEMERAL_PORT = 49_152;
+
     private final World world;
     private final PolicySet policies;
+    private final Map<String, End> podEnds = new HashMap<>();
 
     /** An evaluator of a world compiled by {@link PolicyCompiler}. */
     public PolicyEvaluator(final World world, final PolicySet policies) {
         this.world = world;
         this.policies = policies;
+        for (final Pod pod : world.pods()) {
+            policies.subject(pod.ref())
+                    .ifPresent(
+                            subject ->
+                                    podEnds.put(
+                                            pod.ref().path(),
+                                            new End(
+                                                    pod.ref().path(),
+                                                    Optional.of(pod),
+                                                    Optional.of(subject),
+                                                    pod.addresses(),
+                                                    numbers(pod.addresses()),
+                                                    subject.identity())));
+        }
+    }
+
+    private List<Integer> numbers(final List<IpAddress> addresses) {
+        return addresses.stream().map(policies::numberAt).toList();
     }
 
     /**
@@ -29,14 +54,43 @@ public final class PolicyEvaluator {
      *
      * @param text as it was asked for
      * @param pod the endpoint; empty if the end is none
+     * @param subject its policy; empty if the end is no endpoint
      * @param addresses the address asked for, or all that the pod has
-     * @param identity identity where the pod has no address; that of the address otherwise
+     * @param numbers identities of these
+     * @param identity identity where the pod has no address
      */
-    private record End(String text, Optional<Pod> pod, List<IpAddress> addresses, int identity) {}
+    record End(
+            String text,
+            Optional<Pod> pod,
+            Optional<PolicySet.Subject> subject,
+            List<IpAddress> addresses,
+            List<Integer> numbers,
+            int identity) {}
 
     /** A probe whose every name is looked up. */
-    private record Question(
-            End from, End to, int fromIdentity, int toIdentity, int protocol, int port) {}
+    record Question(
+            End from,
+            End to,
+            int fromIdentity,
+            int toIdentity,
+            int protocol,
+            int sourcePort,
+            int port,
+            String toName) {
+        boolean isSelf() {
+            return from.pod.isPresent()
+                    && to.pod.isPresent()
+                    && from.pod.get().ref().equals(to.pod.get().ref());
+        }
+
+        End subject(final PolicyDirection direction) {
+            return direction == PolicyDirection.EGRESS ? from : to;
+        }
+
+        int peerIdentity(final PolicyDirection direction) {
+            return direction == PolicyDirection.EGRESS ? toIdentity : fromIdentity;
+        }
+    }
 
     /**
      * The verdict of one probe.
@@ -44,48 +98,122 @@ public final class PolicyEvaluator {
      * @throws ProbeException if the probe makes no sense in this world
      */
     public Evaluation evaluate(final Probe probe) throws ProbeException {
-        return evaluate(question(probe));
+        return evaluate(question(probe), probe);
     }
 
-    private Evaluation evaluate(final Question question) {
-        if (isSelf(question)) {
-            return Evaluation.of(PolicyEntry.allow(Author.SELF), PolicyEntry.allow(Author.SELF));
+    private Evaluation evaluate(final Question question, final Probe probe) {
+        if (question.isSelf()) {
+            return of(
+                    probe,
+                    PolicyEntry.allow(Author.SELF),
+                    PolicyEntry.allow(Author.SELF),
+                    Optional.empty());
         }
-        return Evaluation.of(
-                entry(question, PolicyDirection.EGRESS), entry(question, PolicyDirection.INGRESS));
+        return of(
+                probe,
+                entry(question, PolicyDirection.EGRESS),
+                entry(question, PolicyDirection.INGRESS),
+                pending(question));
     }
 
-    private static boolean isSelf(final Question question) {
-        return question.from.pod.isPresent()
-                && question.to.pod.isPresent()
-                && question.from.pod.get().ref().equals(question.to.pod.get().ref());
+    private static Evaluation of(
+            final Probe probe,
+            final PolicyEntry egress,
+            final PolicyEntry ingress,
+            final Optional<Evaluation.Pending> pending) {
+        if (!egress.isAllowed() || !ingress.isAllowed()) {
+            return new Evaluation(
+                    false,
+                    Verdict.DROPPED,
+                    egress.isAllowed() ? ingress.reason() : egress.reason(),
+                    egress,
+                    ingress,
+                    Optional.empty(),
+                    pending);
+        }
+        final RequestJudge judge = new RequestJudge(probe.l7());
+        final Optional<RequestAnswer> request = answer(judge, egress, ingress);
+        final boolean allowed = request.map(RequestAnswer::allowed).orElse(true);
+        final boolean audit =
+                allowed
+                        && (isDeniedUnderAudit(judge, egress)
+                                || isDeniedUnderAudit(judge, ingress));
+        final boolean proxied =
+                egress.redirect().isPresent() || ingress.redirect().isPresent();
+        return new Evaluation(
+                allowed,
+                audit ? Verdict.AUDIT : proxied ? Verdict.REDIRECTED : Verdict.FORWARDED,
+                PolicyEntry.Reason.NONE,
+                egress,
+                ingress,
+                request,
+                pending);
+    }
+
+    /** One proxy asks both ends' rules; the first refusal is the answer. */
+    private static Optional<RequestAnswer> answer(
+            final RequestJudge judge, final PolicyEntry egress, final PolicyEntry ingress) {
+        final Optional<RequestAnswer> ofEgress = judge.judge(egress);
+        final Optional<RequestAnswer> ofIngress = judge.judge(ingress);
+        return ofEgress.filter(answer -> !answer.allowed()).or(() -> ofIngress).or(() -> ofEgress);
+    }
+
+    private static boolean isDeniedUnderAudit(final RequestJudge judge, final PolicyEntry entry) {
+        return entry.audited()
+                .map(
+                        audited ->
+                                !audited.isAllowed()
+                                        || judge.judge(audited)
+                                                .map(answer -> !answer.allowed())
+                                                .orElse(false))
+                .orElse(false);
     }
 
     private PolicyEntry entry(final Question question, final PolicyDirection direction) {
-        final Optional<Pod> subject = subject(question, direction);
-        final Optional<PolicyMap> map =
-                subject.flatMap(pod -> policies.policyMap(pod.ref(), direction));
-        return map.map(
-                        policyMap ->
-                                policyMap
-                                        .program(peer(question, direction))
-                                        .lookup(question.protocol, question.port))
-                .orElse(PolicyEntry.allow(Author.NOT_AN_ENDPOINT));
+        final Optional<PolicySet.Subject> subject = question.subject(direction).subject;
+        if (subject.isEmpty()) {
+            return NOT_AN_ENDPOINT;
+        }
+        final SubjectSide.Result side = subject.get().side(direction);
+        return entry(question, direction, side.chain(), side.map());
     }
 
-    private static Optional<Pod> subject(final Question question, final PolicyDirection direction) {
-        return switch (direction) {
-            case EGRESS -> question.from.pod;
-            case INGRESS -> question.to.pod;
-        };
+    private PolicyEntry entry(
+            final Question question,
+            final PolicyDirection direction,
+            final RuleChain chain,
+            final PolicyMap map) {
+        final int identity = question.peerIdentity(direction);
+        VerdictProgram program = map.program(identity);
+        if (direction == PolicyDirection.EGRESS && !question.toName.isEmpty()) {
+            final Optional<PeerFacts> known = policies.facts(identity);
+            if (known.isPresent()) {
+                final PeerFacts learned = policies.learned(known.get(), question.toName);
+                program = chain.program(chain.matching(learned), learned.ports());
+            }
+        }
+        return program.lookup(question.protocol, question.sourcePort, question.port);
     }
 
-    private static int peer(final Question question, final PolicyDirection direction) {
-        return switch (direction) {
-            case EGRESS -> question.toIdentity;
-            case INGRESS -> question.fromIdentity;
-        };
+    private Optional<Evaluation.Pending> pending(final Question question) {
+        final Optional<SubjectSide.Pending> egress =
+                question.from.subject.flatMap(subject -> subject.egress().pending());
+        final Optional<SubjectSide.Pending> ingress =
+                question.to.subject.flatMap(subject -> subject.ingress().pending());
+        if (egress.isEmpty() && ingress.isEmpty()) {
+            return Optional.empty();
+        }
+        final PolicyEntry out =
+                egress.map(p -> entry(question, PolicyDirection.EGRESS, p.chain(), p.map()))
+                        .orElseGet(() -> entry(question, PolicyDirection.EGRESS));
+        final PolicyEntry in =
+                ingress.map(p -> entry(question, PolicyDirection.INGRESS, p.chain(), p.map()))
+                        .orElseGet(() -> entry(question, PolicyDirection.INGRESS));
+        return Optional.of(new Evaluation.Pending(out.isAllowed() && in.isAllowed(), out, in));
     }
+
+    private static final PolicyEntry NOT_AN_ENDPOINT =
+            PolicyEntry.allow(Author.NOT_AN_ENDPOINT);
 
     private Question question(final Probe probe) throws ProbeException {
         final End from = end("from", probe.from());
@@ -100,20 +228,26 @@ public final class PolicyEvaluator {
         }
         final int protocol = protocol(probe);
         final int port = port(probe, protocol, to);
+        final int sourcePort = sourcePort(probe, protocol);
+        final String toName = probe.l7().getOrDefault("toName", "");
         if (from.addresses.isEmpty() || to.addresses.isEmpty()) {
-            return new Question(from, to, from.identity, to.identity, protocol, port);
+            return new Question(
+                    from, to, from.identity, to.identity, protocol, sourcePort, port, toName);
         }
-        for (final IpAddress toAddress : to.addresses) {
-            for (final IpAddress fromAddress : from.addresses) {
-                if (fromAddress.isIpv4() == toAddress.isIpv4()
-                        && protocolFits(protocol, toAddress)) {
+        for (int t = 0; t < to.addresses.size(); t++) {
+            for (int f = 0; f < from.addresses.size(); f++) {
+                final IpAddress address = to.addresses.get(t);
+                if (from.addresses.get(f).isIpv4() == address.isIpv4()
+                        && protocolFits(protocol, address)) {
                     return new Question(
                             from,
                             to,
-                            policies.identityAt(fromAddress).number(),
-                            policies.identityAt(toAddress).number(),
+                            from.numbers.get(f),
+                            to.numbers.get(t),
                             protocol,
-                            port);
+                            sourcePort,
+                            port,
+                            toName);
                 }
             }
         }
@@ -142,13 +276,21 @@ public final class PolicyEvaluator {
         if (text.isEmpty()) {
             throw new ProbeException(field + ": must be namespace/pod or an IP address");
         }
+        final End known = podEnds.get(text);
+        if (known != null) {
+            return known;
+        }
         final Optional<IpAddress> address = IpAddress.parse(text);
         if (address.isPresent()) {
+            final Optional<Pod> pod = world.podAt(address.get());
+            final int number = policies.numberAt(address.get());
             return new End(
                     text,
-                    world.podAt(address.get()),
+                    pod,
+                    pod.flatMap(p -> policies.subject(p.ref())),
                     List.of(address.get()),
-                    policies.identityAt(address.get()).number());
+                    List.of(number),
+                    number);
         }
         final int slash = text.indexOf('/');
         final String namespace = slash < 0 ? "default" : text.substring(0, slash);
@@ -177,22 +319,23 @@ public final class PolicyEvaluator {
             // It has its node's addresses, and to policy it is the node.
             final List<IpAddress> addresses =
                     pod.addresses().stream()
-                            .filter(at -> policies.identityAt(at).number() != Identity.WORLD_IPV4)
-                            .filter(at -> policies.identityAt(at).number() != Identity.WORLD_IPV6)
+                            .filter(at -> policies.numberAt(at) != Identity.WORLD_IPV4)
+                            .filter(at -> policies.numberAt(at) != Identity.WORLD_IPV6)
                             .toList();
-            return new End(text, Optional.empty(), addresses, Identity.HOST);
+            return new End(
+                    text,
+                    Optional.empty(),
+                    Optional.empty(),
+                    addresses,
+                    numbers(addresses),
+                    Identity.HOST);
         }
-        final int identity =
-                policies.identityOf(pod.ref())
-                        .map(Identity::number)
-                        .orElseThrow(
-                                () ->
-                                        new ProbeException(
-                                                field
-                                                        + ": pod "
-                                                        + text
-                                                        + " is not part of the compiled policy"));
-        return new End(text, Optional.of(pod), pod.addresses(), identity);
+        final End known = podEnds.get(pod.ref().path());
+        if (known == null) {
+            throw new ProbeException(
+                    field + ": pod " + text + " is not part of the compiled policy");
+        }
+        return known;
     }
 
     private static int protocol(final Probe probe) throws ProbeException {
@@ -265,169 +408,27 @@ public final class PolicyEvaluator {
                 && text.chars().allMatch(c -> c >= '0' && c <= '9');
     }
 
+    private static int sourcePort(final Probe probe, final int protocol) throws ProbeException {
+        if (!IpProtocol.hasPorts(protocol)) {
+            return 0;
+        }
+        if (probe.sourcePort() == Probe.NOT_GIVEN) {
+            return EPHEMERAL_PORT;
+        }
+        if (probe.sourcePort() < 1 || probe.sourcePort() > VerdictProgram.PORT_MAX) {
+            throw new ProbeException("sourcePort: must be 1 to 65535");
+        }
+        return probe.sourcePort();
+    }
+
     /**
-     * The whole chain as lines of text: per direction the policies that select the subject, their
-     * rules, which matched and why the others did not, and the final author.
+     * The whole chain as lines of text: per direction, tier by tier, the policies that select the
+     * subject, their rules, which matched and why the others did not, and the final author.
      *
      * @throws ProbeException if the probe makes no sense in this world
      */
     public List<String> explain(final Probe probe) throws ProbeException {
         final Question question = question(probe);
-        final Evaluation evaluation = evaluate(question);
-        final List<String> lines = new ArrayList<>();
-        lines.add(
-                probe.from()
-                        + " -> "
-                        + probe.to()
-                        + " "
-                        + packet(question)
-                        + ": "
-                        + evaluation.verdict()
-                        + (evaluation.allowed() ? "" : " (" + evaluation.reason() + ")"));
-        if (isSelf(question)) {
-            lines.add("  a pod to itself: no policy applies");
-            return lines;
-        }
-        for (final PolicyDirection direction :
-                List.of(PolicyDirection.EGRESS, PolicyDirection.INGRESS)) {
-            explain(question, direction, lines);
-        }
-        return lines;
-    }
-
-    private static String packet(final Question question) {
-        if (IpProtocol.isIcmp(question.protocol)) {
-            return IpProtocol.nameOf(question.protocol)
-                    + " type "
-                    + (question.port >> 8)
-                    + " code "
-                    + (question.port & BYTE_MAX);
-        }
-        return IpProtocol.hasPorts(question.protocol)
-                ? question.port + "/" + IpProtocol.nameOf(question.protocol)
-                : "protocol " + IpProtocol.nameOf(question.protocol);
-    }
-
-    private void explain(
-            final Question question, final PolicyDirection direction, final List<String> lines) {
-        final PolicyEntry answer = entry(question, direction);
-        final End subject =
-                switch (direction) {
-                    case EGRESS -> question.from;
-                    case INGRESS -> question.to;
-                };
-        final int peerNumber = peer(question, direction);
-        lines.add(
-                direction.field()
-                        + " of "
-                        + subject.text
-                        + ": "
-                        + answer.verdict()
-                        + (answer.isAllowed() ? "" : " " + answer.reason())
-                        + ", by "
-                        + answer.by());
-        if (subject.pod.isEmpty()) {
-            return;
-        }
-        lines.add(
-                "  peer: identity "
-                        + peerNumber
-                        + policies.identity(peerNumber)
-                                .map(identity -> " " + identity.labels())
-                                .orElse(""));
-        final List<PolicyStatement> statements =
-                policies.side(subject.pod.get().ref(), direction)
-                        .map(PolicySet.Side::statements)
-                        .orElse(List.of());
-        if (statements.isEmpty()) {
-            lines.add("  no policy selects the endpoint in this direction");
-        }
-        final Optional<PeerFacts> peer = policies.facts(peerNumber);
-        for (final PolicyStatement statement : statements) {
-            lines.add(
-                    "  tier "
-                            + PolicyTier.DEFAULT_NAME
-                            + ": "
-                            + statement.policy().ref()
-                            + " ("
-                            + statement.policy().where()
-                            + ")"
-                            + (statement.isolates() ? "" : ", does not isolate"));
-            if (statement.rules().isEmpty()) {
-                lines.add("    no rules");
-            }
-            for (final PolicyRule rule : statement.rules()) {
-                lines.add("    " + explainRule(question, direction, rule, peer));
-            }
-        }
-    }
-
-    private static String explainRule(
-            final Question question,
-            final PolicyDirection direction,
-            final PolicyRule rule,
-            final Optional<PeerFacts> peer) {
-        final Author by = rule.entry().by();
-        final String name = by.list() + "[" + by.rule() + "] (line " + by.line() + "): ";
-        final boolean peerMatches =
-                peer.map(facts -> rule.peers().matches(facts))
-                        .orElse(rule.peers().equals(PeerMatch.EVERYONE));
-        if (!peerMatches) {
-            return name + "no match: the peer is not " + rule.peers();
-        }
-        final Optional<PeerFacts> destination =
-                direction == PolicyDirection.EGRESS ? peer : Optional.empty();
-        if (!portMatches(question, rule, destination)) {
-            return name
-                    + "no match: the peer is "
-                    + rule.peers()
-                    + ", but the port is not "
-                    + String.join(", ", rule.ports().stream().map(PortMatch::toString).toList());
-        }
-        return name
-                + "match: "
-                + rule.entry().verdict()
-                + (rule.entry().isAllowed() ? "" : " " + rule.entry().reason())
-                + " "
-                + rule.peers()
-                + (rule.ports().isEmpty()
-                        ? " at every port"
-                        : " at "
-                                + String.join(
-                                        ", ",
-                                        rule.ports().stream().map(PortMatch::toString).toList()));
-    }
-
-    private static boolean portMatches(
-            final Question question,
-            final PolicyRule rule,
-            final Optional<PeerFacts> egressDestination) {
-        if (rule.ports().isEmpty()) {
-            return true;
-        }
-        final List<Pod.NamedPort> named =
-                egressDestination
-                        .map(facts -> List.copyOf(facts.ports()))
-                        .orElseGet(() -> question.to.pod.map(Pod::ports).orElse(List.of()));
-        for (final PortMatch port : rule.ports()) {
-            final boolean matches =
-                    switch (port) {
-                        case final PortMatch.Range range ->
-                                range.protocol() == question.protocol
-                                        && range.from() <= question.port
-                                        && question.port <= range.to();
-                        case final PortMatch.Named name ->
-                                name.protocol() == question.protocol
-                                        && named.contains(
-                                                new Pod.NamedPort(
-                                                        name.name(),
-                                                        question.protocol,
-                                                        question.port));
-                    };
-            if (matches) {
-                return true;
-            }
-        }
-        return false;
+        return new PolicyExplainer(policies).explain(question, evaluate(question, probe));
     }
 }

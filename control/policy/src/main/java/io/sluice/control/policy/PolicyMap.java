@@ -1,33 +1,58 @@
 package io.sluice.control.policy;
 
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What one endpoint's policy says in one direction: identity to verdict program.
  *
- * <p>Endpoints with the same rules share one instance. Immutable, any thread.
+ * <p>Endpoints with the same rules share one instance. Only identities about which it says something
+ * particular have a program of their own; most peers of most endpoints are just everyone else.
+ * Immutable, any thread.
  */
 public final class PolicyMap {
-    private final int index;
     private final boolean isolated;
     private final Map<Integer, VerdictProgram> programs;
-    private final VerdictProgram unknown;
+    private final VerdictProgram everyoneElse;
+    private final int hash;
 
     PolicyMap(
-            final int index,
             final boolean isolated,
             final Map<Integer, VerdictProgram> programs,
-            final VerdictProgram unknown) {
-        this.index = index;
+            final VerdictProgram everyoneElse) {
         this.isolated = isolated;
-        this.programs = Map.copyOf(programs);
-        this.unknown = unknown;
+        this.programs = programs;
+        this.everyoneElse = everyoneElse;
+        int sum = System.identityHashCode(everyoneElse);
+        for (final Map.Entry<Integer, VerdictProgram> entry : programs.entrySet()) {
+            sum += entry.getKey() * 31 ^ System.identityHashCode(entry.getValue());
+        }
+        this.hash = sum;
     }
 
-    /** Position in {@link PolicySet#policyMaps}. */
-    public int index() {
-        return index;
+    /** This map with the programs of some identities changed; everyone else's means no own one. */
+    PolicyMap with(final Map<Integer, VerdictProgram> changes) {
+        final Map<Integer, VerdictProgram> next = new HashMap<>(programs);
+        changes.forEach(
+                (identity, program) -> {
+                    if (isSame(program, everyoneElse)) {
+                        next.remove(identity);
+                    } else {
+                        next.put(identity, program);
+                    }
+                });
+        return new PolicyMap(isolated, next, everyoneElse);
+    }
+
+    // Programs of one compiler are one instance if they are equal.
+    @SuppressWarnings("ReferenceEquality")
+    static boolean isSame(final VerdictProgram one, final VerdictProgram other) {
+        return one == other;
     }
 
     /** Whether policy is enforced: some policy isolates the endpoint in this direction. */
@@ -37,19 +62,42 @@ public final class PolicyMap {
 
     /**
      * The program for an identity. For a number that the policy set does not know only the rules
-     * about everyone hold, so it is denied more than it should be, never less.
+     * about everyone hold.
      */
     public VerdictProgram program(final int identity) {
-        return programs.getOrDefault(identity, unknown);
+        return programs.getOrDefault(identity, everyoneElse);
     }
 
-    /** The program for identities that the policy set does not know. */
-    public VerdictProgram unknownIdentityProgram() {
-        return unknown;
+    /** The program for identities about which the map says nothing particular. */
+    public VerdictProgram everyoneElse() {
+        return everyoneElse;
+    }
+
+    /** Identities with a program of their own. */
+    public Set<Integer> identities() {
+        return Collections.unmodifiableSet(programs.keySet());
     }
 
     /** The different programs of this map. */
     public List<VerdictProgram> distinctPrograms() {
-        return programs.values().stream().distinct().toList();
+        final IdentityHashMap<VerdictProgram, Boolean> seen = new IdentityHashMap<>();
+        seen.put(everyoneElse, true);
+        programs.values().forEach(program -> seen.put(program, true));
+        return new ArrayList<>(seen.keySet());
+    }
+
+    /** Whether another map of the same compiler says the same. */
+    @Override
+    public boolean equals(final Object object) {
+        return object instanceof final PolicyMap other
+                && hash == other.hash
+                && isolated == other.isolated
+                && isSame(everyoneElse, other.everyoneElse)
+                && programs.equals(other.programs);
+    }
+
+    @Override
+    public int hashCode() {
+        return hash;
     }
 }

@@ -14,13 +14,15 @@ import java.util.Set;
  *     policyCIDRMatchMode})
  * @param hostAddresses addresses of this node beside those of its Node object, the gateway's
  *     included
+ * @param audit whether every endpoint is audited: policy is computed and reported, not enforced
  */
 public record PolicyOptions(
         String clusterName,
         String nodeName,
         PolicyEntry.Verdict defaultVerdict,
         Set<CidrMatch> cidrMatches,
-        List<IpAddress> hostAddresses) {
+        List<IpAddress> hostAddresses,
+        boolean audit) {
     /** Peers that CIDR rules of Cilium policies can be told to match. */
     public enum CidrMatch {
         PODS,
@@ -28,7 +30,7 @@ public record PolicyOptions(
     }
 
     public static final PolicyOptions DEFAULTS =
-            new PolicyOptions("default", "", PolicyEntry.Verdict.ALLOW, Set.of(), List.of());
+            new PolicyOptions("default", "", PolicyEntry.Verdict.ALLOW, Set.of(), List.of(), false);
 
     public PolicyOptions {
         cidrMatches = Set.copyOf(cidrMatches);
@@ -36,6 +38,6 @@ public record PolicyOptions(
     }
 
     public PolicyOptions withNode(final String name, final List<IpAddress> addresses) {
-        return new PolicyOptions(clusterName, name, defaultVerdict, cidrMatches, addresses);
+        return new PolicyOptions(clusterName, name, defaultVerdict, cidrMatches, addresses, audit);
     }
 }

@@ -1,33 +1,30 @@
 package io.sluice.control.policy;
 
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 
 /** Compiled policy of one world: everything the data plane needs. Immutable, any thread. */
 public final class PolicySet {
-    private final List<Identity> identities;
-    private final Map<Integer, Identity> identityByNumber;
-    private final Map<Integer, PeerFacts> factsByNumber;
-    private final List<IpcacheEntry> ipcache;
-    private final Map<Cidr, Integer> numberByPrefix;
-    private final PrefixSet prefixes;
-    private final List<PolicyMap> policyMaps;
-    private final List<VerdictProgram> programs;
+    private final World world;
+    private final PeerSnapshot peers;
     private final Map<ObjectRef, Subject> subjects;
-    private final List<Problem> warnings;
+    private final NameUniverse names;
+    private final List<Problem> translationWarnings;
+    private final List<Translation.WorldPrefix> worldPrefixes;
 
     /**
      * What policy says about one endpoint.
      *
      * @param identity number at its primary address
      */
-    record Subject(int identity, Side ingress, Side egress) {
-        Side side(final PolicyDirection direction) {
+    record Subject(int identity, SubjectSide.Result ingress, SubjectSide.Result egress) {
+        SubjectSide.Result side(final PolicyDirection direction) {
             return switch (direction) {
                 case INGRESS -> ingress;
                 case EGRESS -> egress;
@@ -35,37 +32,29 @@ public final class PolicySet {
         }
     }
 
-    /** One direction of an endpoint: the statements that select it, and what they compile to. */
-    record Side(List<PolicyStatement> statements, PolicyMap map) {}
+    /** Which patterns of policies match some names. */
+    interface NameUniverse {
+        Set<io.sluice.dnsproxy.rule.NamePattern> patternsOf(List<String> names);
+    }
 
     PolicySet(
-            final Map<PeerFacts, Integer> numbers,
-            final List<IpcacheEntry> ipcache,
-            final List<PolicyMap> policyMaps,
-            final List<VerdictProgram> programs,
+            final World world,
+            final PeerSnapshot peers,
             final Map<ObjectRef, Subject> subjects,
-            final List<Problem> warnings) {
-        this.factsByNumber = new TreeMap<>();
-        numbers.forEach((facts, number) -> factsByNumber.put(number, facts));
-        this.identityByNumber = new HashMap<>();
-        final List<Identity> sorted = new ArrayList<>();
-        factsByNumber.forEach((number, at) -> sorted.add(new Identity(number, at.labelTexts())));
-        sorted.sort(Comparator.comparingInt(Identity::number));
-        sorted.forEach(identity -> identityByNumber.put(identity.number(), identity));
-        this.identities = List.copyOf(sorted);
-        this.ipcache = List.copyOf(ipcache);
-        this.numberByPrefix = new HashMap<>();
-        ipcache.forEach(entry -> numberByPrefix.put(entry.prefix(), entry.identity()));
-        this.prefixes = new PrefixSet(numberByPrefix.keySet());
-        this.policyMaps = List.copyOf(policyMaps);
-        this.programs = List.copyOf(programs);
-        this.subjects = Map.copyOf(subjects);
-        this.warnings = List.copyOf(warnings);
+            final NameUniverse names,
+            final List<Problem> translationWarnings,
+            final List<Translation.WorldPrefix> worldPrefixes) {
+        this.world = world;
+        this.peers = peers;
+        this.subjects = subjects;
+        this.names = names;
+        this.translationWarnings = translationWarnings;
+        this.worldPrefixes = worldPrefixes;
     }
 
     /** Every identity that an address can have, by ascending number. */
     public List<Identity> identities() {
-        return identities;
+        return peers.identities();
     }
 
     /**
@@ -73,17 +62,29 @@ public final class PolicySet {
      * The identity of an address is that of its longest prefix.
      */
     public List<IpcacheEntry> ipcache() {
-        return ipcache;
+        return peers.ipcache();
     }
 
-    /** Different policy maps; the position is {@link PolicyMap#index}. */
+    /** Different policy maps. */
     public List<PolicyMap> policyMaps() {
-        return policyMaps;
+        final IdentityHashMap<PolicyMap, Boolean> seen = new IdentityHashMap<>();
+        final List<PolicyMap> maps = new ArrayList<>();
+        for (final Subject subject : subjects.values()) {
+            for (final SubjectSide.Result side : List.of(subject.ingress, subject.egress)) {
+                if (seen.put(side.map(), true) == null) {
+                    maps.add(side.map());
+                }
+            }
+        }
+        return List.copyOf(maps);
     }
 
     /** Different verdict programs of all maps. */
     public List<VerdictProgram> programs() {
-        return programs;
+        final IdentityHashMap<VerdictProgram, Boolean> seen = new IdentityHashMap<>();
+        policyMaps()
+                .forEach(map -> map.distinctPrograms().forEach(program -> seen.put(program, true)));
+        return List.copyOf(seen.keySet());
     }
 
     /**
@@ -98,24 +99,36 @@ public final class PolicySet {
 
     /** Identity of an address: that of the longest prefix in the ipcache. */
     public Identity identityAt(final IpAddress address) {
-        final List<Cidr> containing = prefixes.containing(Cidr.host(address));
-        final Integer number = numberByPrefix.get(containing.get(containing.size() - 1));
-        return Optional.ofNullable(number)
-                .flatMap(this::identity)
+        return peers.identity(peers.numberAt(address))
                 .orElseThrow(() -> new IllegalStateException("no identity at " + address));
+    }
+
+    int numberAt(final IpAddress address) {
+        return peers.numberAt(address);
     }
 
     /** The identity of this number, if the set has it. */
     public Optional<Identity> identity(final int number) {
-        return Optional.ofNullable(identityByNumber.get(number));
+        return peers.identity(number);
     }
 
     /** Policy of a pod; empty where {@link #identityOf} is. */
     public Optional<PolicyMap> policyMap(final ObjectRef pod, final PolicyDirection direction) {
-        return Optional.ofNullable(subjects.get(pod)).map(subject -> subject.side(direction).map());
+        return subject(pod).map(subject -> subject.side(direction).map());
     }
 
-    /** Policies that select a pod in a direction, by kind, namespace and name. */
+    /**
+     * What the policy of a pod would be if the staged policies were enforced; empty where none of
+     * these concerns the pod.
+     */
+    public Optional<PolicyMap> pendingPolicyMap(
+            final ObjectRef pod, final PolicyDirection direction) {
+        return subject(pod)
+                .flatMap(subject -> subject.side(direction).pending())
+                .map(SubjectSide.Pending::map);
+    }
+
+    /** Policies that select a pod in a direction, in the order they are asked. */
     public List<ObjectRef> policiesSelecting(final ObjectRef pod, final PolicyDirection direction) {
         return side(pod, direction).stream()
                 .flatMap(side -> side.statements().stream())
@@ -124,16 +137,75 @@ public final class PolicySet {
                 .toList();
     }
 
-    /** What policies do not do, or do to the surprise of their author. */
+    /**
+     * What policies do not do, or do to the surprise of their author, and rules that cannot both be
+     * carried out, which are errors.
+     */
     public List<Problem> warnings() {
-        return warnings;
+        final Set<Problem> found = new LinkedHashSet<>(translationWarnings);
+        addCoveredEndpoints(found);
+        for (final Subject subject : subjects.values()) {
+            found.addAll(subject.ingress.conflicts());
+            found.addAll(subject.egress.conflicts());
+        }
+        return List.copyOf(found);
     }
 
-    Optional<Side> side(final ObjectRef pod, final PolicyDirection direction) {
-        return Optional.ofNullable(subjects.get(pod)).map(subject -> subject.side(direction));
+    /** The most common surprise of CIDR rules: they do not match endpoints. */
+    private void addCoveredEndpoints(final Set<Problem> found) {
+        if (worldPrefixes.isEmpty()) {
+            return;
+        }
+        final TreeMap<IpAddress, Pod> pods = new TreeMap<>();
+        for (final Pod pod : world.pods()) {
+            if (pod.isEndpoint()) {
+                pod.addresses().forEach(address -> pods.putIfAbsent(address, pod));
+            }
+        }
+        for (final Translation.WorldPrefix prefix : worldPrefixes) {
+            pods.tailMap(prefix.cidr().network()).entrySet().stream()
+                    .takeWhile(entry -> prefix.cidr().contains(entry.getKey()))
+                    .filter(
+                            entry ->
+                                    prefix.except().stream()
+                                            .noneMatch(taken -> taken.contains(entry.getKey())))
+                    .findFirst()
+                    .ifPresent(
+                            entry ->
+                                    found.add(
+                                            Problem.warning(
+                                                    prefix.where(),
+                                                    "",
+                                                    prefix.policy()
+                                                            + ": "
+                                                            + prefix.cidr()
+                                                            + " covers "
+                                                            + entry.getValue().ref()
+                                                            + " ("
+                                                            + entry.getKey()
+                                                            + "), but CIDR rules do not match"
+                                                            + " endpoints: select it by labels, or"
+                                                            + " set policyCIDRMatchMode")));
+        }
+    }
+
+    Optional<Subject> subject(final ObjectRef pod) {
+        return Optional.ofNullable(subjects.get(pod));
+    }
+
+    Optional<SubjectSide.Result> side(final ObjectRef pod, final PolicyDirection direction) {
+        return subject(pod).map(subject -> subject.side(direction));
     }
 
     Optional<PeerFacts> facts(final int number) {
-        return Optional.ofNullable(factsByNumber.get(number));
+        return peers.facts(number);
+    }
+
+    /** The facts of a peer, when its address was learned from a name as well. */
+    PeerFacts learned(final PeerFacts facts, final String name) {
+        final Set<io.sluice.dnsproxy.rule.NamePattern> patterns =
+                new java.util.HashSet<>(facts.names());
+        patterns.addAll(names.patternsOf(List.of(name)));
+        return facts.withNames(patterns);
     }
 }

@@ -7,18 +7,52 @@ import java.util.List;
  * this form.
  *
  * @param policy where it comes from
- * @param subject labels of the endpoints it is about; namespaces are labels too
+ * @param place when it is asked
+ * @param subject the endpoints it is about
  * @param direction direction of the rules
- * @param isolates whether endpoints that it selects are denied what no rule allows
- * @param rules in the order written
+ * @param isolates whether it counts for the end of its tier: endpoints that it selects are denied
+ *     what no rule of the tier decides, if the tier denies at all
+ * @param rules in the order written; inside the additive group the order only decides who is named
  */
 record PolicyStatement(
         KubeObject.Policy policy,
-        List<LabelMatch> subject,
+        Place place,
+        PeerMatch subject,
         PolicyDirection direction,
         boolean isolates,
         List<PolicyRule> rules) {
-    boolean selects(final PeerFacts endpoint) {
-        return PeerMatch.allMatch(subject, endpoint);
+    /**
+     * Where among all statements this one is asked.
+     *
+     * @param tier its tier
+     * @param order order inside the tier, lower first
+     * @param key breaks ties, compared bytewise: {@code name/namespace/kind}
+     * @param additive whether neighbours that are additive too are judged together with it: denies
+     *     first, then a union of what they allow
+     */
+    record Place(PolicyTier tier, double order, String key, boolean additive)
+            implements Comparable<Place> {
+        @Override
+        public int compareTo(final Place other) {
+            int result = tier.compareTo(other.tier);
+            if (result == 0) {
+                result = Double.compare(order, other.order);
+            }
+            return result == 0 ? key.compareTo(other.key) : result;
+        }
+    }
+
+    /** Whether the policy is enforced, or computed beside what is. */
+    Staging staging() {
+        return switch (policy) {
+            case final NetworkPolicy networkPolicy -> networkPolicy.staging();
+            case final CalicoPolicy calicoPolicy -> calicoPolicy.staging();
+            case CiliumPolicy _, AdminPolicy _ -> Staging.ENFORCED;
+        };
+    }
+
+    /** Whether the policy is only audited: annotated so by its author. */
+    boolean isAudited() {
+        return Audit.isAudited(policy.meta());
     }
 }

@@ -6,7 +6,7 @@ import java.util.List;
  * What one endpoint's policy says about one identity in one direction: for every protocol and port,
  * an entry.
  *
- * <p>Total: the intervals of each protocol are sorted, disjoint and cover 0 to 65535 without gaps;
+ * <p>Total: the intervals of each protocol are sorted, disjoint and cover every pair of ports;
  * protocols that are not listed have {@code otherProtocols}. Equal programs of one {@link
  * PolicySet} are one instance.
  *
@@ -21,40 +21,46 @@ public record VerdictProgram(List<ProtocolProgram> protocols, PolicyEntry otherP
      * Entries of one protocol.
      *
      * @param protocol IP protocol number
-     * @param intervals sorted, disjoint, without gaps from 0 to 65535
+     * @param intervals sorted by from, then sourceFrom; intervals with the same from have the same
+     *     to, and together cover all source ports
      */
     public record ProtocolProgram(int protocol, List<Interval> intervals) {}
 
     /**
-     * Destination ports with the same entry; for ICMP and ICMPv6 type * 256 + code.
+     * Packets with the same entry.
      *
-     * @param from first
-     * @param to last, inclusive
+     * @param from first destination port; for ICMP and ICMPv6 type * 256 + code
+     * @param to last destination port, inclusive
+     * @param sourceFrom first source port; nearly always 0
+     * @param sourceTo last source port, inclusive; nearly always 65535
      * @param entry what holds for them
      */
-    public record Interval(int from, int to, PolicyEntry entry) {}
+    public record Interval(int from, int to, int sourceFrom, int sourceTo, PolicyEntry entry) {}
 
     /**
      * The entry of a packet.
      *
      * @param protocol IP protocol number
+     * @param sourcePort source port, 0 for protocols without ports
      * @param port destination port, 0 for protocols without ports, type * 256 + code for ICMP
      */
-    public PolicyEntry lookup(final int protocol, final int port) {
+    public PolicyEntry lookup(final int protocol, final int sourcePort, final int port) {
         for (final ProtocolProgram program : protocols) {
             if (program.protocol == protocol) {
-                return lookup(program.intervals, port);
+                return lookup(program.intervals, sourcePort, port);
             }
         }
         return otherProtocols;
     }
 
-    private static PolicyEntry lookup(final List<Interval> intervals, final int port) {
+    private static PolicyEntry lookup(
+            final List<Interval> intervals, final int sourcePort, final int port) {
         int low = 0;
         int high = intervals.size() - 1;
         while (low < high) {
             final int middle = (low + high) >>> 1;
-            if (intervals.get(middle).to < port) {
+            final Interval interval = intervals.get(middle);
+            if (interval.to < port || (interval.from <= port && interval.sourceTo < sourcePort)) {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -1,13 +1,19 @@
 package io.sluice.control.policy;
 
+import java.lang.reflect.Modifier;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Every object that policy sees, at one moment. Immutable: a change makes a new world.
@@ -21,17 +27,39 @@ public final class World {
     /** Label that every namespace has (Kubernetes KEP-2161). */
     static final String NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
 
+    /**
+     * What makes one world out of another, so that a compiler which knows the other need not
+     * compare all objects.
+     *
+     * @param parent the other world's mark
+     * @param changed objects that were added, replaced or removed
+     */
+    private record Lineage(Object parent, Set<ObjectRef> changed) {}
+
+    private static final Lineage NONE = new Lineage(new Object(), Set.of());
+
+    private final Object mark = new Object();
+    private final Lineage lineage;
     private final Map<ObjectRef, KubeObject> objects;
+    private final Map<IpAddress, Set<String>> names;
+    private final Map<Class<?>, List<KubeObject>> byKind = new HashMap<>();
     private final List<Problem> problems;
     private final List<Pod> pods;
     private final Map<IpAddress, Pod> podByAddress;
 
-    private World(final Map<ObjectRef, KubeObject> objects, final List<Problem> duplicates) {
+    private World(
+            final Map<ObjectRef, KubeObject> objects,
+            final Map<IpAddress, Set<String>> names,
+            final Lineage lineage,
+            final List<Problem> duplicates) {
         this.objects = Collections.unmodifiableMap(objects);
+        this.names = Map.copyOf(names);
+        this.lineage = lineage;
         final List<Problem> found = new ArrayList<>(duplicates);
         final List<Pod> allPods = new ArrayList<>();
         final Map<IpAddress, Pod> byAddress = new LinkedHashMap<>();
         for (final KubeObject object : objects.values()) {
+            byKind.computeIfAbsent(object.getClass(), _ -> new ArrayList<>()).add(object);
             if (object instanceof final Pod pod) {
                 allPods.add(pod);
                 indexAddresses(pod, byAddress, found);
@@ -79,23 +107,72 @@ public final class World {
                                 object.ref() + " is already defined at " + first.where()));
             }
         }
-        return new World(byRef, duplicates);
+        return new World(byRef, Map.of(), NONE, duplicates);
     }
 
     /** This world with objects added, or replaced where one of that name exists. */
     public World with(final Collection<? extends KubeObject> changed) {
         final Map<ObjectRef, KubeObject> next = new LinkedHashMap<>(objects);
+        final Set<ObjectRef> refs = new HashSet<>();
         for (final KubeObject object : changed) {
             next.put(object.ref(), object);
+            refs.add(object.ref());
         }
-        return new World(next, List.of());
+        return new World(next, names, new Lineage(mark, refs), List.of());
     }
 
     /** This world without the objects of these names. */
     public World without(final Collection<ObjectRef> removed) {
         final Map<ObjectRef, KubeObject> next = new LinkedHashMap<>(objects);
-        next.keySet().removeAll(removed);
-        return new World(next, List.of());
+        removed.forEach(next::remove);
+        return new World(next, names, new Lineage(mark, Set.copyOf(removed)), List.of());
+    }
+
+    /**
+     * This world when the addresses were learned from these names.
+     *
+     * @param learned names by address, lower-case, with or without the final dot
+     */
+    public World withNames(final Map<IpAddress, Set<String>> learned) {
+        return new World(objects, learned, NONE, problems);
+    }
+
+    /** Names that addresses were learned from. */
+    public Map<IpAddress, Set<String>> names() {
+        return names;
+    }
+
+    /** Objects that differ between an earlier world and this one; of either, of both. */
+    Set<ObjectRef> changedSince(final World earlier) {
+        if (isMark(lineage.parent, earlier.mark)) {
+            return lineage.changed;
+        }
+        final Set<ObjectRef> changed = new LinkedHashSet<>();
+        objects.forEach(
+                (ref, object) -> {
+                    final KubeObject before = earlier.objects.get(ref);
+                    if (!isSame(object, before) && !object.equals(before)) {
+                        changed.add(ref);
+                    }
+                });
+        for (final ObjectRef ref : earlier.objects.keySet()) {
+            if (!objects.containsKey(ref)) {
+                changed.add(ref);
+            }
+        }
+        return changed;
+    }
+
+    // The mark is nothing but its identity.
+    @SuppressWarnings("ReferenceEquality")
+    private static boolean isMark(final Object one, final Object other) {
+        return one == other;
+    }
+
+    // Only spares the comparison by content.
+    @SuppressWarnings("ReferenceEquality")
+    private static boolean isSame(final KubeObject one, final @Nullable KubeObject other) {
+        return one == other;
     }
 
     /** Duplicate objects and duplicate pod addresses, both places named. */
@@ -126,7 +203,10 @@ public final class World {
 
     /** All objects of one kind, in the order they were given. */
     public <T extends KubeObject> List<T> all(final Class<T> kind) {
-        return objects.values().stream().filter(kind::isInstance).map(kind::cast).toList();
+        final List<KubeObject> exactly = byKind.getOrDefault(kind, List.of());
+        return Modifier.isFinal(kind.getModifiers())
+                ? exactly.stream().map(kind::cast).toList()
+                : objects.values().stream().filter(kind::isInstance).map(kind::cast).toList();
     }
 
     /**

@@ -15,12 +15,14 @@ final class PolicyModuleFenceTest {
                     .importPackages("io.sluice.control.policy");
 
     @Test
-    void policyKnowsNoOtherModuleAndNoOtherLibraryThanTheYamlReader() {
+    void policyKnowsOfOtherModulesOnlyRulesAndNoLibraryButTheYamlReader() {
         classes()
                 .should()
                 .onlyDependOnClassesThat()
                 .resideInAnyPackage(
                         "io.sluice.control.policy..",
+                        "io.sluice.l7proxy.rule..",
+                        "io.sluice.dnsproxy.rule..",
                         "java..",
                         "org.jspecify..",
                         "org.snakeyaml.engine..")

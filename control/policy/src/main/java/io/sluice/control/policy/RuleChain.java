@@ -1,0 +1,367 @@
+package io.sluice.control.policy;
+
+import io.sluice.control.policy.PeerSets.PeerSet;
+import io.sluice.control.policy.PolicyEntry.Reason;
+import io.sluice.control.policy.Traffic.Box;
+import io.sluice.control.policy.Traffic.Range;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * What one direction of an endpoint asks, in the order it is asked: the rules of all policies that
+ * select it, tier by tier. {@link #program} is what comes out of it for one peer.
+ *
+ * <pre>
+ *   tiers before default:  Calico's by order, kube-admin at 1000
+ *   tier default:          Calico policies by order; at 1000 the additive group
+ *   end of default:        deny, if a policy of it isolates the endpoint
+ *   kube-baseline:         ...
+ *   nothing answered:      the default verdict
+ * </pre>
+ *
+ * <p>Thread: that of the compiler; immutable once made.
+ */
+final class RuleChain {
+    /**
+     * A rule with the peers it matches.
+     *
+     * <p>Identity is what counts: two rules that say the same are two rules.
+     */
+    static final class IndexedRule {
+        private static final List<Box> ALL_TRAFFIC =
+                List.of(new Box(Traffic.EVERY_PROTOCOL, Set.of(), Range.ALL, Range.ALL));
+
+        private final PolicyRule rule;
+        private final PeerSet peers;
+        private final List<Box> fixedBoxes;
+
+        IndexedRule(final PolicyRule rule, final PeerSet peers) {
+            this.rule = rule;
+            this.peers = peers;
+            this.fixedBoxes = rule.hasNamedPorts() ? List.of() : boxes(rule, Set.of(), Set.of());
+        }
+
+        PolicyRule rule() {
+            return rule;
+        }
+
+        PeerSet peers() {
+            return peers;
+        }
+
+        List<Box> boxes(
+                final Set<Pod.NamedPort> sourcePorts, final Set<Pod.NamedPort> destinationPorts) {
+            return rule.hasNamedPorts()
+                    ? boxes(rule, sourcePorts, destinationPorts)
+                    : fixedBoxes;
+        }
+
+        private static List<Box> boxes(
+                final PolicyRule rule,
+                final Set<Pod.NamedPort> sourcePorts,
+                final Set<Pod.NamedPort> destinationPorts) {
+            if (rule.traffic().isEmpty()) {
+                return ALL_TRAFFIC;
+            }
+            final List<Box> boxes = new ArrayList<>();
+            for (final Traffic traffic : rule.traffic()) {
+                boxes.addAll(traffic.boxes(sourcePorts, destinationPorts));
+            }
+            return boxes;
+        }
+    }
+
+    /** One step down the chain. */
+    private sealed interface Step {}
+
+    /** A rule of an ordered policy. */
+    private record Ask(int rule) implements Step {}
+
+    /** Neighbouring additive policies: denies, then demands to authenticate, then allows. */
+    private record Group(List<Integer> denies, List<Integer> demands, List<Integer> allows)
+            implements Step {}
+
+    /** End of a tier; without a last word what is left goes on. */
+    private record TierEnd(Optional<PolicyEntry> lastWord) implements Step {}
+
+    private final PolicyDirection direction;
+    private final Set<Pod.NamedPort> localPorts;
+    private final List<IndexedRule> rules;
+    private final List<Step> enforced;
+    private final Optional<List<Step>> audit;
+    private final PolicyEntry nothingAnswered;
+    private final boolean named;
+
+    private RuleChain(
+            final PolicyDirection direction,
+            final Set<Pod.NamedPort> localPorts,
+            final List<IndexedRule> rules,
+            final List<Step> enforced,
+            final Optional<List<Step>> audit,
+            final PolicyEntry nothingAnswered) {
+        this.direction = direction;
+        this.localPorts = localPorts;
+        this.rules = rules;
+        this.enforced = enforced;
+        this.audit = audit;
+        this.nothingAnswered = nothingAnswered;
+        this.named = rules.stream().anyMatch(rule -> rule.rule.hasNamedPorts());
+    }
+
+    /**
+     * A statement that selects the endpoint, with the rules of it that concern the endpoint.
+     *
+     * @param statement the statement
+     * @param rules its rules, less those about other addresses of its own
+     */
+    record Part(PolicyStatement statement, List<IndexedRule> rules) {}
+
+    /**
+     * Makes a chain.
+     *
+     * @param parts statements that select the endpoint, in the order of their places
+     * @param ownNode the rule that lets the endpoint's own node in, where there is one
+     * @param audited whether the endpoint as a whole is audited
+     */
+    static RuleChain of(
+            final PolicyDirection direction,
+            final Set<Pod.NamedPort> localPorts,
+            final List<Part> parts,
+            final Optional<IndexedRule> ownNode,
+            final boolean audited,
+            final PolicyEntry nothingAnswered) {
+        final List<IndexedRule> rules = new ArrayList<>();
+        final List<Step> all = steps(parts, ownNode, rules);
+        final List<Part> enforcedParts =
+                audited
+                        ? List.of()
+                        : parts.stream().filter(part -> !part.statement.isAudited()).toList();
+        if (enforcedParts.size() == parts.size()) {
+            return new RuleChain(
+                    direction,
+                    localPorts,
+                    List.copyOf(rules),
+                    all,
+                    Optional.empty(),
+                    nothingAnswered);
+        }
+        final List<Step> enforced = steps(enforcedParts, ownNode, rules);
+        return new RuleChain(
+                direction,
+                localPorts,
+                List.copyOf(rules),
+                enforced,
+                Optional.of(all),
+                nothingAnswered);
+    }
+
+    private static List<Step> steps(
+            final List<Part> parts,
+            final Optional<IndexedRule> ownNode,
+            final List<IndexedRule> rules) {
+        final List<Step> steps = new ArrayList<>();
+        int first = 0;
+        while (first < parts.size()) {
+            final PolicyTier tier = parts.get(first).statement.place().tier();
+            int end = first;
+            while (end < parts.size()
+                    && parts.get(end).statement.place().tier().equals(tier)) {
+                end++;
+            }
+            addTier(tier, parts.subList(first, end), ownNode, rules, steps);
+            first = end;
+        }
+        return List.copyOf(steps);
+    }
+
+    private static void addTier(
+            final PolicyTier tier,
+            final List<Part> parts,
+            final Optional<IndexedRule> ownNode,
+            final List<IndexedRule> rules,
+            final List<Step> steps) {
+        int position = 0;
+        while (position < parts.size()) {
+            if (!parts.get(position).statement.place().additive()) {
+                for (final IndexedRule rule : parts.get(position).rules) {
+                    steps.add(new Ask(add(rule, rules)));
+                }
+                position++;
+                continue;
+            }
+            int end = position;
+            while (end < parts.size() && parts.get(end).statement.place().additive()) {
+                end++;
+            }
+            steps.add(group(parts.subList(position, end), ownNode, rules));
+            position = end;
+        }
+        final Optional<PolicyEntry> lastWord =
+                parts.stream()
+                        .map(Part::statement)
+                        .filter(statement -> tier.denies() && statement.isolates())
+                        .findFirst()
+                        .map(
+                                statement ->
+                                        PolicyEntry.deny(
+                                                Reason.POLICY_DENIED,
+                                                Author.ofTierEnd(
+                                                        tier.name(), statement.policy())));
+        steps.add(new TierEnd(lastWord));
+    }
+
+    private static int add(final IndexedRule rule, final List<IndexedRule> rules) {
+        rules.add(rule);
+        return rules.size() - 1;
+    }
+
+    private static Group group(
+            final List<Part> parts,
+            final Optional<IndexedRule> ownNode,
+            final List<IndexedRule> rules) {
+        final List<Integer> denies = new ArrayList<>();
+        final List<Integer> demands = new ArrayList<>();
+        final List<Integer> allows = new ArrayList<>();
+        if (ownNode.isPresent() && parts.stream().anyMatch(part -> part.statement.isolates())) {
+            allows.add(add(ownNode.get(), rules));
+        }
+        for (final Part part : parts) {
+            for (final IndexedRule rule : part.rules) {
+                final int position = add(rule, rules);
+                switch (rule.rule.effect()) {
+                    case DENY -> denies.add(position);
+                    case AUTHENTICATE -> demands.add(position);
+                    case ALLOW -> allows.add(position);
+                    case PASS, LOG ->
+                            throw new IllegalStateException(
+                                    "no " + rule.rule.effect() + " in the additive group");
+                }
+            }
+        }
+        return new Group(List.copyOf(denies), List.copyOf(demands), List.copyOf(allows));
+    }
+
+    /** All rules; a rule that is enforced and audited stands here twice. */
+    List<IndexedRule> rules() {
+        return rules;
+    }
+
+    /** Whether the ports that a peer has names for matter. */
+    boolean asksForNames() {
+        return named;
+    }
+
+    /** Positions of the rules that match a peer. */
+    BitSet matching(final PeerFacts peer) {
+        final BitSet matching = new BitSet(rules.size());
+        for (int i = 0; i < rules.size(); i++) {
+            matching.set(i, rules.get(i).peers.match().matches(peer));
+        }
+        return matching;
+    }
+
+    /** Positions of the rules that match everyone, and so peers of whom nothing is known. */
+    BitSet matchingEveryone() {
+        final BitSet matching = new BitSet(rules.size());
+        for (int i = 0; i < rules.size(); i++) {
+            matching.set(i, rules.get(i).peers.isEveryone());
+        }
+        return matching;
+    }
+
+    /**
+     * What holds for a peer.
+     *
+     * @param matching positions of the rules that match it
+     * @param peerPorts its named ports; need not be given if nothing asks for names
+     */
+    VerdictProgram program(final BitSet matching, final Set<Pod.NamedPort> peerPorts) {
+        final VerdictProgram held = paint(enforced, matching, peerPorts);
+        return audit.map(steps -> Canvas.audited(held, paint(steps, matching, peerPorts)))
+                .orElse(held);
+    }
+
+    private VerdictProgram paint(
+            final List<Step> steps, final BitSet matching, final Set<Pod.NamedPort> peerPorts) {
+        final Canvas canvas = new Canvas();
+        for (final Step step : steps) {
+            switch (step) {
+                case final Ask ask -> {
+                    if (matching.get(ask.rule)) {
+                        paint(canvas, rules.get(ask.rule), peerPorts);
+                    }
+                }
+                case final Group group -> paint(canvas, group, matching, peerPorts);
+                case final TierEnd end -> canvas.endTier(end.lastWord);
+            }
+        }
+        return canvas.finish(nothingAnswered);
+    }
+
+    private void paint(
+            final Canvas canvas,
+            final IndexedRule indexed,
+            final Set<Pod.NamedPort> peerPorts) {
+        final PolicyRule rule = indexed.rule;
+        final List<Box> boxes = boxes(indexed, peerPorts);
+        switch (rule.effect()) {
+            case ALLOW -> {
+                if (rule.l7().isPresent()) {
+                    canvas.decideRequests(boxes, rule.l7().get(), rule.by());
+                } else {
+                    canvas.decide(boxes, PolicyEntry.allow(rule.by()));
+                }
+            }
+            case DENY -> canvas.decide(boxes, PolicyEntry.deny(Reason.POLICY_DENY, rule.by()));
+            case AUTHENTICATE ->
+                    canvas.decide(boxes, PolicyEntry.deny(Reason.AUTH_REQUIRED, rule.by()));
+            case PASS -> canvas.pass(boxes);
+            case LOG -> canvas.log(boxes, rule.by());
+        }
+    }
+
+    private void paint(
+            final Canvas canvas,
+            final Group group,
+            final BitSet matching,
+            final Set<Pod.NamedPort> peerPorts) {
+        for (final int position : group.denies) {
+            if (matching.get(position)) {
+                paint(canvas, rules.get(position), peerPorts);
+            }
+        }
+        for (final int position : group.demands) {
+            if (matching.get(position)) {
+                paint(canvas, rules.get(position), peerPorts);
+            }
+        }
+        for (final int position : group.allows) {
+            if (matching.get(position)) {
+                final IndexedRule allow = rules.get(position);
+                canvas.allow(boxes(allow, peerPorts), allow.rule.l7(), allow.rule.by());
+            }
+        }
+        canvas.endGroup();
+    }
+
+    private List<Box> boxes(final IndexedRule rule, final Set<Pod.NamedPort> peerPorts) {
+        return switch (direction) {
+            case INGRESS -> rule.boxes(peerPorts, localPorts);
+            case EGRESS -> rule.boxes(localPorts, peerPorts);
+        };
+    }
+
+    /** Whether two chains say the same, rule by rule: endpoints then share their policy map. */
+    Object key() {
+        final List<Object> key = new ArrayList<>();
+        key.add(direction);
+        key.add(named ? localPorts : Set.of());
+        rules.forEach(key::add);
+        key.add(enforced);
+        key.add(audit);
+        return key;
+    }
+}

@@ -1,0 +1,98 @@
+package io.sluice.control.policy;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * One direction of endpoints that are alike, while the compiler works on it.
+ *
+ * <p>Identity is what counts. Thread: that of the compiler.
+ */
+final class SubjectSide {
+    /**
+     * What came out of it. Immutable.
+     *
+     * @param statements that select the endpoint, in order; those that are not enforced included
+     * @param chain what is asked, in order
+     * @param map what it compiles to
+     * @param pending the same if the staged policies were enforced, where any concern the endpoint
+     * @param conflicts rules that cannot both be carried out
+     */
+    record Result(
+            List<PolicyStatement> statements,
+            RuleChain chain,
+            PolicyMap map,
+            Optional<Pending> pending,
+            List<Problem> conflicts) {}
+
+    /** What would hold if the staged policies were enforced. */
+    record Pending(RuleChain chain, PolicyMap map) {}
+
+    private final PolicyDirection direction;
+    private Optional<Result> result = Optional.empty();
+    private final Set<PeerFacts> changedPeers = new HashSet<>();
+    private final List<PeerSets.PeerSet> used = new ArrayList<>();
+
+    SubjectSide(final PolicyDirection direction) {
+        this.direction = direction;
+    }
+
+    PolicyDirection direction() {
+        return direction;
+    }
+
+    Optional<Result> result() {
+        return result;
+    }
+
+    void set(final Result next) {
+        result = Optional.of(next);
+        changedPeers.clear();
+        release();
+        use(next.chain());
+        next.pending().ifPresent(pending -> use(pending.chain()));
+    }
+
+    /** Replaces the maps, the chain being the same. */
+    void patch(final Result next) {
+        result = Optional.of(next);
+        changedPeers.clear();
+    }
+
+    private void use(final RuleChain chain) {
+        for (final RuleChain.IndexedRule rule : chain.rules()) {
+            if (rule.peers().users().add(this)) {
+                used.add(rule.peers());
+            }
+        }
+    }
+
+    /** Lets go of the conditions it uses. */
+    void release() {
+        used.forEach(set -> set.users().remove(this));
+        used.clear();
+    }
+
+    /** Whether a rule of it asks for the named ports of peers. */
+    boolean asksForNames() {
+        return result.map(
+                        made ->
+                                made.chain().asksForNames()
+                                        || made.pending()
+                                                .map(pending -> pending.chain().asksForNames())
+                                                .orElse(false))
+                .orElse(false);
+    }
+
+    /** A peer joined or left one of its conditions. */
+    void peerChanged(final PeerFacts peer) {
+        changedPeers.add(peer);
+    }
+
+    Set<PeerFacts> changedPeers() {
+        return changedPeers;
+    }
+}

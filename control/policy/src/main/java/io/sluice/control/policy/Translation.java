@@ -1,0 +1,48 @@
+package io.sluice.control.policy;
+
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A policy in the compiler's form.
+ *
+ * @param statements what it says
+ * @param reads objects beside the policy itself that this was made from: when one of them changes,
+ *     the policy is translated again
+ * @param warnings what the policy does not do, or does to the surprise of its author
+ * @param prefixes prefixes of rules that match no endpoint, to be warned about where one has such
+ *     an address
+ */
+record Translation(
+        List<PolicyStatement> statements,
+        Set<Reads> reads,
+        List<Problem> warnings,
+        List<WorldPrefix> prefixes) {
+    /** Sorts of objects that a policy can be made from. */
+    enum Reads {
+        CIDR_GROUPS,
+        SERVICES,
+        NETWORK_SETS,
+        TIERS;
+
+        /** The sorts that an object belongs to, by the kind of its reference. */
+        static Set<Reads> of(final String kind) {
+            return switch (kind) {
+                case "CiliumCIDRGroup" -> EnumSet.of(CIDR_GROUPS);
+                case "Service", "EndpointSlice" -> EnumSet.of(SERVICES);
+                case "NetworkSet", "GlobalNetworkSet", "HostEndpoint", "Namespace" ->
+                        EnumSet.of(NETWORK_SETS);
+                case "Tier" -> EnumSet.of(TIERS);
+                default -> EnumSet.noneOf(Reads.class);
+            };
+        }
+    }
+
+    /** A prefix of a rule that goes by address, but not by the addresses of endpoints. */
+    record WorldPrefix(ObjectRef policy, SourceLocation where, Cidr cidr, List<Cidr> except) {}
+
+    static Translation of(final List<PolicyStatement> statements) {
+        return new Translation(statements, Set.of(), List.of(), List.of());
+    }
+}
