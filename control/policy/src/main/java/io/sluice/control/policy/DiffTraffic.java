@@ -2,9 +2,11 @@ package io.sluice.control.policy;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * The different traffic maps of a comparison, by number: equal maps of both worlds have one number,
@@ -20,11 +22,13 @@ final class DiffTraffic {
     /**
      * What is said about some packets.
      *
-     * @param allowed whether they pass
+     * @param allowed whether they pass, to their destination or to a proxy
+     * @param requests what a proxy asks of the requests in them, each of which must pass; empty if
+     *     every request does
      * @param by who said so, places left out; empty if that does not matter
      */
-    record Judgement(boolean allowed, List<Author> by) {
-        static final Judgement NOTHING = new Judgement(false, List.of());
+    record Judgement(boolean allowed, Set<RequestRules> requests, List<Author> by) {
+        static final Judgement NOTHING = new Judgement(false, Set.of(), List.of());
     }
 
     /**
@@ -86,6 +90,7 @@ final class DiffTraffic {
     private Judgement judgement(final PolicyEntry entry) {
         return new Judgement(
                 entry.isAllowed(),
+                RequestRules.of(entry).map(Set::of).orElse(Set.of()),
                 switch (authors) {
                     case IGNORED -> List.of();
                     case COMPARED -> List.of(entry.by().withoutPlace());
@@ -110,9 +115,11 @@ final class DiffTraffic {
         if (!ingress.allowed) {
             return ingress;
         }
+        final Set<RequestRules> requests = new HashSet<>(egress.requests);
+        requests.addAll(ingress.requests);
         final List<Author> by = new ArrayList<>(egress.by);
         by.addAll(ingress.by);
-        return new Judgement(true, List.copyOf(by));
+        return new Judgement(true, Set.copyOf(requests), List.copyOf(by));
     }
 
     /**

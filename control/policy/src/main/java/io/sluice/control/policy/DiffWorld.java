@@ -1,7 +1,11 @@
 package io.sluice.control.policy;
 
 import io.sluice.control.policy.DiffTraffic.Reach;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * One of the two worlds of a comparison: what it knows of an end, and what passes between two.
@@ -12,6 +16,14 @@ final class DiffWorld {
     private static final int NO_ADDRESS = -1;
 
     /**
+     * One direction of an endpoint.
+     *
+     * @param chain what answers for names, where policies of either world ask for any; two chains
+     *     can have equal maps as long as no address has a name
+     */
+    private record Side(PolicyMap map, Optional<RuleChain> chain) {}
+
+    /**
      * What the world knows of an end. Equal ends have equal connections.
      *
      * @param egress empty where the end is no endpoint
@@ -20,16 +32,22 @@ final class DiffWorld {
      * @param ipv6 identity of its IPv6 address, -1 if it has none
      * @param primary identity where the family does not matter: that of an end without an address,
      *     or the end's towards one
+     * @param name name that the address was learned from; empty for none
      */
     record End(
-            Optional<PolicyMap> egress,
-            Optional<PolicyMap> ingress,
+            Optional<Side> egress,
+            Optional<Side> ingress,
             int ipv4,
             int ipv6,
-            int primary) {
+            int primary,
+            String name) {
         /** An end that does not exist in the world. */
-        static final End ABSENT =
-                new End(Optional.empty(), Optional.empty(), NO_ADDRESS, NO_ADDRESS, NO_ADDRESS);
+        static final End ABSENT = ofNoEndpoint(NO_ADDRESS, NO_ADDRESS, NO_ADDRESS, "");
+
+        private static End ofNoEndpoint(
+                final int ipv4, final int ipv6, final int primary, final String name) {
+            return new End(Optional.empty(), Optional.empty(), ipv4, ipv6, primary, name);
+        }
 
         boolean isAbsent() {
             return primary == NO_ADDRESS;
@@ -43,6 +61,7 @@ final class DiffWorld {
     private final World world;
     private final PolicySet policies;
     private final DiffTraffic traffic;
+    private boolean namesMatter;
 
     DiffWorld(final World world, final PolicySet policies, final DiffTraffic traffic) {
         this.world = world;
@@ -58,17 +77,43 @@ final class DiffWorld {
         return policies;
     }
 
+    /** Names and patterns that rules of endpoints ask for, as they are written. */
+    Set<String> names() {
+        final Set<String> names = new TreeSet<>();
+        final Set<PolicyStatement> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+        for (final Pod pod : world.pods()) {
+            policies.side(pod.ref(), PolicyDirection.EGRESS).stream()
+                    .flatMap(side -> side.statements().stream())
+                    .filter(seen::add)
+                    .flatMap(statement -> statement.rules().stream())
+                    .forEach(rule -> PeerMatch.visit(rule.peers(), match -> add(match, names)));
+        }
+        return names;
+    }
+
+    private static void add(final PeerMatch match, final Set<String> names) {
+        if (match instanceof final PeerMatch.Named named) {
+            final String text = named.pattern().toString();
+            names.add(text.endsWith(".") ? text.substring(0, text.length() - 1) : text);
+        }
+    }
+
+    /** To be told before the first end is asked for: the other world's policies may have names. */
+    void regardNames() {
+        namesMatter = true;
+    }
+
     /** A pod; absent if it is no endpoint here. */
     End pod(final ObjectRef ref) {
         final Optional<Pod> pod = world.lookup(ref).map(Pod.class::cast).filter(Pod::isEndpoint);
-        final Optional<Identity> primary = policies.identityOf(ref);
-        if (pod.isEmpty() || primary.isEmpty()) {
+        final Optional<PolicySet.Subject> subject = policies.subject(ref);
+        if (pod.isEmpty() || subject.isEmpty()) {
             return End.ABSENT;
         }
         int ipv4 = NO_ADDRESS;
         int ipv6 = NO_ADDRESS;
         for (final IpAddress address : pod.get().addresses()) {
-            final int identity = policies.identityAt(address).number();
+            final int identity = policies.numberAt(address);
             if (address.isIpv4()) {
                 ipv4 = identity;
             } else {
@@ -76,27 +121,39 @@ final class DiffWorld {
             }
         }
         return new End(
-                policies.policyMap(ref, PolicyDirection.EGRESS),
-                policies.policyMap(ref, PolicyDirection.INGRESS),
+                Optional.of(side(subject.get().egress())),
+                Optional.of(side(subject.get().ingress())),
                 ipv4,
                 ipv6,
-                primary.get().number());
+                subject.get().identity(),
+                "");
+    }
+
+    private Side side(final SubjectSide.Result side) {
+        return new Side(side.map(), namesMatter ? Optional.of(side.chain()) : Optional.empty());
     }
 
     /** An address that is no endpoint's. */
     End address(final IpAddress address) {
-        final int identity = policies.identityAt(address).number();
-        return new End(
-                Optional.empty(),
-                Optional.empty(),
+        final int identity = policies.numberAt(address);
+        return End.ofNoEndpoint(
                 address.isIpv4() ? identity : NO_ADDRESS,
                 address.isIpv4() ? NO_ADDRESS : identity,
-                identity);
+                identity,
+                "");
+    }
+
+    /**
+     * An address that no prefix of a policy holds, learned from a name; from none if it is empty.
+     */
+    End learned(final String name) {
+        return End.ofNoEndpoint(
+                Identity.WORLD_IPV4, Identity.WORLD_IPV6, Identity.WORLD_IPV4, name);
     }
 
     /** The endpoints' own node, where nothing says at what address it is. */
     End hostWithoutAddress() {
-        return new End(Optional.empty(), Optional.empty(), NO_ADDRESS, NO_ADDRESS, Identity.HOST);
+        return End.ofNoEndpoint(NO_ADDRESS, NO_ADDRESS, Identity.HOST, "");
     }
 
     boolean hostHasAddress() {
@@ -121,10 +178,21 @@ final class DiffWorld {
         if (fromIdentity == NO_ADDRESS || toIdentity == NO_ADDRESS) {
             return DiffTraffic.NO_FAMILY;
         }
-        return traffic.both(allowed(from.egress, toIdentity), allowed(to.ingress, fromIdentity));
+        return traffic.both(
+                allowed(from.egress, toIdentity, to.name),
+                allowed(to.ingress, fromIdentity, from.name));
     }
 
-    private int allowed(final Optional<PolicyMap> policy, final int peer) {
-        return policy.isEmpty() ? traffic.notAnEndpoint() : traffic.of(policy.get().program(peer));
+    private int allowed(final Optional<Side> side, final int peer, final String name) {
+        if (side.isEmpty()) {
+            return traffic.notAnEndpoint();
+        }
+        final Optional<RuleChain> chain = side.get().chain;
+        final Optional<PeerFacts> facts = policies.facts(peer);
+        if (name.isEmpty() || chain.isEmpty() || facts.isEmpty()) {
+            return traffic.of(side.get().map.program(peer));
+        }
+        final PeerFacts learned = policies.learned(facts.get(), name);
+        return traffic.of(chain.get().program(chain.get().matching(learned), learned.ports()));
     }
 }

@@ -52,8 +52,14 @@ record TrafficMap<T>(SortedMap<Integer, List<Range<List<Range<T>>>>> protocols, 
         final SortedMap<Integer, List<Range<List<Range<T>>>>> protocols = new TreeMap<>();
         for (final VerdictProgram.ProtocolProgram listed : program.protocols()) {
             final List<Range<List<Range<T>>>> ports = new ArrayList<>();
+            List<Range<T>> sources = new ArrayList<>();
             for (final VerdictProgram.Interval interval : listed.intervals()) {
-                add(ports, interval.from(), interval.to(), whole(valueOf.apply(interval.entry())));
+                final T value = valueOf.apply(interval.entry());
+                add(sources, interval.sourceFrom(), interval.sourceTo(), value);
+                if (interval.sourceTo() == VerdictProgram.PORT_MAX) {
+                    add(ports, interval.from(), interval.to(), sources);
+                    sources = new ArrayList<>();
+                }
             }
             protocols.put(listed.protocol(), ports);
         }

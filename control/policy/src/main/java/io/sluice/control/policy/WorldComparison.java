@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /**
  * The comparison behind {@link PolicyDiff}; read {@link #changes} first.
@@ -29,7 +30,8 @@ import java.util.TreeSet;
  *
  * <p>An end that one world lacks connects to nothing there. Ends of which neither is an endpoint
  * are not compared: no policy applies between them. An address that is a pod's in either world is
- * told as that pod only.
+ * told as that pod only. A name that policies learn addresses from is an address outside without a
+ * prefix of its own; a pattern is tried by one name that it matches.
  *
  * <p>Cost: the square of the number of classes in time and, four bytes each, in memory. A thousand
  * pods of which policy can tell each from the others take a few seconds.
@@ -45,6 +47,7 @@ final class WorldComparison {
         POD_ONLY_BEFORE,
         POD_ONLY_AFTER,
         NODE,
+        NAME,
         OUTSIDE;
 
         private boolean isPod() {
@@ -58,12 +61,12 @@ final class WorldComparison {
     /** The ends of a class or of several. */
     private static final class Members {
         private final Set<ObjectRef> pods = new TreeSet<>();
-        private final Set<String> nodes = new TreeSet<>();
+        private final Set<String> names = new TreeSet<>();
         private final Set<AddressRange> ranges = new TreeSet<>();
 
         void addAll(final Members others) {
             pods.addAll(others.pods);
-            nodes.addAll(others.nodes);
+            names.addAll(others.names);
             ranges.addAll(others.ranges);
         }
     }
@@ -104,9 +107,16 @@ final class WorldComparison {
     }
 
     List<Change> changes() {
+        final Set<String> asked = new TreeSet<>(before.names());
+        asked.addAll(after.names());
+        if (!asked.isEmpty()) {
+            before.regardNames();
+            after.regardNames();
+        }
         addPods();
         addAddresses();
         addHostWithoutAddress();
+        addNames(asked);
         final List<EndClass> ordered = List.copyOf(classes.keySet());
         final int[][] numbers = cellNumbers(ordered);
         final List<Change> changes = new ArrayList<>();
@@ -158,7 +168,7 @@ final class WorldComparison {
                             after.address(block.member()));
             members.ranges.addAll(block.ranges());
             if (!node.isEmpty()) {
-                members.nodes.add(node);
+                members.names.add(node);
             }
         }
     }
@@ -166,9 +176,23 @@ final class WorldComparison {
     private void addHostWithoutAddress() {
         if (!before.hostHasAddress() && !after.hostHasAddress()) {
             members(Kind.NODE, before.hostWithoutAddress(), after.hostWithoutAddress())
-                    .nodes
+                    .names
                     .add("host");
         }
+    }
+
+    private void addNames(final Set<String> asked) {
+        for (final String pattern : asked) {
+            final String example = exampleOf(pattern) + ".";
+            members(Kind.NAME, before.learned(example), after.learned(example)).names.add(pattern);
+        }
+    }
+
+    /** A name that the pattern matches, and others only if they match nearly all that it does. */
+    private static String exampleOf(final String pattern) {
+        return pattern.startsWith("**.")
+                ? "some.name." + pattern.substring("**.".length()).replace("*", "any")
+                : pattern.replaceAll("\\*+", "any");
     }
 
     private Members members(
@@ -195,7 +219,13 @@ final class WorldComparison {
         }
         final Reach then = before.reach(from.before, to.before);
         final Reach now = after.reach(from.after, to.after);
-        if (then.equals(now)) {
+        if (then.equals(now) || from.kind == Kind.NAME) {
+            return NO_CHANGE;
+        }
+        if (to.kind == Kind.NAME
+                && then.equals(before.reach(from.before, before.learned("")))
+                && now.equals(after.reach(from.after, after.learned("")))) {
+            // What is true of every address is told of addresses.
             return NO_CHANGE;
         }
         return cellNumbers.computeIfAbsent(
@@ -307,7 +337,7 @@ final class WorldComparison {
         switch (kind) {
             case POD_ONLY_BEFORE -> notes.add(end + " is only in OLD");
             case POD_ONLY_AFTER -> notes.add(end + " is only in NEW");
-            case POD, NODE, OUTSIDE -> {}
+            case POD, NODE, NAME, OUTSIDE -> {}
         }
     }
 
@@ -327,7 +357,8 @@ final class WorldComparison {
             type = passed.equals(none) ? PolicyDiff.Type.ADDED : PolicyDiff.Type.REMOVED;
         }
         final List<String> allNotes = new ArrayList<>(notes);
-        allNotes.addAll(authorNotes(then, now));
+        allNotes.addAll(notes(then.combine(now, WorldComparison::requestNote)));
+        allNotes.addAll(notes(then.combine(now, WorldComparison::authorNote)));
         return new Change(
                 type,
                 from,
@@ -337,19 +368,8 @@ final class WorldComparison {
                 List.copyOf(allNotes));
     }
 
-    /** Who decided and decides, for each part of the traffic where these are others. */
-    private static List<String> authorNotes(
-            final TrafficMap<Judgement> then, final TrafficMap<Judgement> now) {
-        final TrafficMap<String> texts =
-                then.combine(
-                        now,
-                        (was, is) ->
-                                was.by().equals(is.by())
-                                        ? ""
-                                        : "decided by "
-                                                + authors(is)
-                                                + ", before by "
-                                                + authors(was));
+    /** A note for each part of the traffic that there is something to say of. */
+    private static List<String> notes(final TrafficMap<String> texts) {
         final List<String> notes = new ArrayList<>();
         for (final String text : texts.values()) {
             if (!text.isEmpty()) {
@@ -357,6 +377,38 @@ final class WorldComparison {
             }
         }
         return notes;
+    }
+
+    /** What a proxy asks now that it did not ask before. */
+    private static String requestNote(final Judgement was, final Judgement is) {
+        if (!is.allowed() || was.requests().equals(is.requests())) {
+            return "";
+        }
+        final String rules = parsers(is);
+        if (!was.allowed()) {
+            return "with " + rules;
+        }
+        if (rules.equals(parsers(was))) {
+            return "with other " + rules;
+        }
+        return "with " + rules + ", before with " + parsers(was);
+    }
+
+    private static String parsers(final Judgement judgement) {
+        return judgement.requests().isEmpty()
+                ? "no L7 rules"
+                : judgement.requests().stream()
+                        .map(RequestRules::toString)
+                        .distinct()
+                        .sorted()
+                        .collect(Collectors.joining(" and "));
+    }
+
+    /** Who decides, where that is another than before. */
+    private static String authorNote(final Judgement was, final Judgement is) {
+        return was.by().equals(is.by())
+                ? ""
+                : "decided by " + authors(is) + ", before by " + authors(was);
     }
 
     /** Ends that nobody isolates say nothing where a policy decides at the other end. */
@@ -388,10 +440,10 @@ final class WorldComparison {
         if (kind == Kind.OUTSIDE) {
             return new Ends(ranges, members);
         }
-        members.addAll(0, all.nodes);
+        members.addAll(0, all.names);
         return new Ends(
-                "node "
-                        + String.join(" and ", all.nodes)
+                (kind == Kind.NAME ? "name " : "node ")
+                        + String.join(" and ", all.names)
                         + (ranges.isEmpty() ? "" : " (" + ranges + ")"),
                 members);
     }

@@ -66,6 +66,7 @@ final class PolicyDiffAgreesWithProbesTest {
                                     icmp || traffic.protocol == 47
                                             ? ""
                                             : Integer.toString(traffic.port),
+                                    Probe.NOT_GIVEN,
                                     icmp ? traffic.port >> 8 : Probe.NOT_GIVEN,
                                     icmp ? traffic.port & 255 : Probe.NOT_GIVEN,
                                     Map.of()))

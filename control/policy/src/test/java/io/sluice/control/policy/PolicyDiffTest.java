@@ -190,4 +190,97 @@ final class PolicyDiffTest {
                         "CHANGED * (8 pods) -> {n0,n1}/[app=a0] (4 pods): TCP 80,UDP 80,SCTP 80 ->"
                                 + " TCP 81,UDP 81,SCTP 81");
     }
+
+    private static String http(final String rules) {
+        return """
+        {apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: p, namespace: shop},
+         spec: {endpointSelector: {matchLabels: {app: db}},
+                ingress: [{fromEndpoints: [{}], toPorts: [{ports: [{port: '80', protocol: TCP}]%s}]}]}}
+        """
+                .formatted(rules.isEmpty() ? "" : ", rules: {http: [" + rules + "]}");
+    }
+
+    @Test
+    void otherRequestRulesAtTheSamePortAreAChangeWithANote() {
+        final String db = "CHANGED shop/* (3 pods) -> shop/db: TCP 80 -> TCP 80 ";
+
+        assertThat(diff(PODS + http("{path: /a}"), PODS + http("{path: /b}")))
+                .containsExactly(db + "[TCP 80 with other HTTP rules]");
+        assertThat(diff(PODS + http(""), PODS + http("{path: /b}")))
+                .containsExactly(db + "[TCP 80 with HTTP rules, before with no L7 rules]");
+        assertThat(
+                        diff(
+                                PODS + http("{path: /a}, {path: /b}"),
+                                PODS + http("{path: /b}, {path: /a}")))
+                .isEmpty();
+        // A rule that lets every request pass restricts nothing.
+        assertThat(diff(PODS + http(""), PODS + http("{}"))).isEmpty();
+    }
+
+    @Test
+    void sourcePortsTellConnectionsApart() {
+        final String policy =
+                """
+                {apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: p, namespace: shop},
+                 spec: {selector: app == 'db',
+                        ingress: [{action: Allow, protocol: UDP, source: {ports: [%s]},
+                                   destination: {ports: [53, 80]}}]}}
+                """;
+
+        assertThat(diff(PODS + policy.formatted("53"), PODS + policy.formatted("'1024:65535'")))
+                .contains(
+                        "CHANGED * (4 pods) -> shop/db: UDP 53,80 (source port 53) -> UDP 53,80"
+                                + " (source port 1024-65535)");
+    }
+
+    @Test
+    void namesThatAddressesAreLearnedFromAreEndsToo() {
+        final String policy =
+                """
+                {apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: p, namespace: ops},
+                 spec: {endpointSelector: {},
+                        egress: [{toFQDNs: [%s], toPorts: [{ports: [{port: '443', protocol: TCP}]}]}]}}
+                """;
+        final String one = policy.formatted("{matchPattern: '*.x.io'}");
+        final String two = policy.formatted("{matchPattern: '**.x.io'}, {matchName: a.org}");
+
+        assertThat(diff(PODS + one, PODS + two))
+                .containsExactly(
+                        "ADDED ops/tool -> name **.x.io and a.org: No Connections -> TCP 443");
+        assertThat(diff(PODS + two, PODS + two)).isEmpty();
+        assertThat(diff(PODS, PODS + one))
+                .containsExactly(
+                        "REMOVED ops/tool -> 0.0.0.0/0: All Connections -> No Connections",
+                        "CHANGED ops/tool -> name *.x.io: All Connections -> TCP 443",
+                        "REMOVED ops/tool -> node host: All Connections -> No Connections",
+                        "REMOVED ops/tool -> shop/* (3 pods): All Connections -> No Connections");
+    }
+
+    @Test
+    void theFamilyIsToldOnlyWhereItMatters() {
+        final String pods =
+                """
+                {apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {app: a}},
+                 status: {podIPs: [{ip: 10.1.0.1}, {ip: 'fd00::1'}]}}
+                ---
+                {apiVersion: v1, kind: Pod, metadata: {name: b, namespace: shop, labels: {app: b}},
+                 status: {podIPs: [{ip: 10.1.0.2}, {ip: 'fd00::2'}]}}
+                ---
+                """;
+        final String all = pods + ingress("b", "matchLabels: {app: b}", "{}");
+        final String ipv4 =
+                pods
+                        + ingress(
+                                "b",
+                                "matchLabels: {app: b}",
+                                "{from: [{ipBlock: {cidr: 10.1.0.0/24}}]}");
+        final String none = pods + ingress("b", "matchLabels: {app: b}", "");
+
+        assertThat(diff(all, none))
+                .contains("REMOVED shop/a -> shop/b: All Connections -> No Connections");
+        assertThat(diff(all, ipv4))
+                .contains(
+                        "REMOVED shop/a -> shop/b: All Connections -> No Connections [over IPv6]")
+                .noneMatch(line -> line.contains("over IPv4"));
+    }
 }

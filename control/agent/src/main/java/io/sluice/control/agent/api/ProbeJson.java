@@ -9,6 +9,7 @@ import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.Probe;
 import io.sluice.control.policy.ProbeException;
+import io.sluice.control.policy.VerdictProgram;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -25,6 +26,7 @@ public final class ProbeJson {
                     "to",
                     "protocol",
                     "port",
+                    "sourcePort",
                     "icmp",
                     "http",
                     "kafka",
@@ -73,6 +75,7 @@ public final class ProbeJson {
                 required(json, "to"),
                 required(json, "protocol"),
                 port(json.path("port")),
+                ApiJson.number(json, "sourcePort", Probe.NOT_GIVEN, VerdictProgram.PORT_MAX),
                 ApiJson.number(icmp, "type", Probe.NOT_GIVEN, 255),
                 ApiJson.number(icmp, "code", Probe.NOT_GIVEN, 255),
                 requestFields(json));
@@ -148,11 +151,12 @@ public final class ProbeJson {
         final ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("allowed", evaluation.allowed());
         json.put("verdict", evaluation.verdict().name());
-        if (!evaluation.allowed()) {
+        if (evaluation.verdict() == Evaluation.Verdict.DROPPED) {
             json.put("reason", evaluation.reason().name());
         }
         json.set("egress", side(evaluation.egress()));
         json.set("ingress", side(evaluation.ingress()));
+        evaluation.request().ifPresent(request -> json.set("l7", request(request)));
         if (detail == Detail.EXPLAINED) {
             evaluator.explain(probe).forEach(json.putArray("explanation")::add);
         }
@@ -162,6 +166,15 @@ public final class ProbeJson {
     /** The line of a probe that could not be answered. */
     static ObjectNode error(final String message) {
         return JsonNodeFactory.instance.objectNode().put("error", message);
+    }
+
+    static ObjectNode request(final Evaluation.RequestAnswer request) {
+        final ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("allowed", request.allowed());
+        if (!request.answer().isEmpty()) {
+            json.put("answer", request.answer());
+        }
+        return json;
     }
 
     static ObjectNode side(final PolicyEntry entry) {

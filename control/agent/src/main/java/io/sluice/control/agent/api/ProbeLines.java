@@ -11,6 +11,7 @@ import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.Probe;
 import io.sluice.control.policy.ProbeException;
+import io.sluice.control.policy.VerdictProgram;
 import java.io.IOException;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
@@ -87,11 +88,15 @@ final class ProbeLines {
     private void append(final Evaluation evaluation) {
         answers.append("{\"allowed\":").append(evaluation.allowed());
         answers.append(",\"verdict\":\"").append(evaluation.verdict().name()).append('"');
-        if (!evaluation.allowed()) {
+        if (evaluation.verdict() == Evaluation.Verdict.DROPPED) {
             answers.append(",\"reason\":\"").append(evaluation.reason().name()).append('"');
         }
         answers.append(",\"egress\":").append(side(evaluation.egress()));
-        answers.append(",\"ingress\":").append(side(evaluation.ingress())).append("}\n");
+        answers.append(",\"ingress\":").append(side(evaluation.ingress()));
+        if (evaluation.request().isPresent()) {
+            answers.append(",\"l7\":").append(ProbeJson.request(evaluation.request().get()));
+        }
+        answers.append("}\n");
     }
 
     /** By author and not by entry: some entries are made for one answer, authors are not. */
@@ -127,6 +132,7 @@ final class ProbeLines {
         private String to = "";
         private String protocol = "";
         private String port = "";
+        private int sourcePort = Probe.NOT_GIVEN;
         private int icmpType = Probe.NOT_GIVEN;
         private int icmpCode = Probe.NOT_GIVEN;
 
@@ -135,7 +141,7 @@ final class ProbeLines {
         }
 
         Probe probe() {
-            return new Probe(from, to, protocol, port, icmpType, icmpCode, l7);
+            return new Probe(from, to, protocol, port, sourcePort, icmpType, icmpCode, l7);
         }
 
         boolean readsProbe() throws IOException {
@@ -148,6 +154,7 @@ final class ProbeLines {
                             case "http" -> value == JsonToken.START_OBJECT && readsHttp();
                             case "kafka" -> value == JsonToken.START_OBJECT && readsKafka();
                             case "port" -> readsPort(value);
+                            case "sourcePort" -> readsSourcePort(value);
                             default -> value == JsonToken.VALUE_STRING && readsText(name);
                         };
                 if (!right) {
@@ -182,6 +189,14 @@ final class ProbeLines {
                 return false;
             }
             port = json.getText();
+            return true;
+        }
+
+        private boolean readsSourcePort(final JsonToken value) throws IOException {
+            if (!isSmallNumber(value) || json.getIntValue() > VerdictProgram.PORT_MAX) {
+                return false;
+            }
+            sourcePort = json.getIntValue();
             return true;
         }
 

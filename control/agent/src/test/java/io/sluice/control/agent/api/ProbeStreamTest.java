@@ -50,6 +50,8 @@ final class ProbeStreamTest {
                             + "\"dns\":\"n\",\"sni\":\"\",\"toName\":\"t\"}",
                     "{\"from\":\"x/a\",\"to\":\"x/b\",\"protocol\":\"TCP\",\"port\":80,\"port\":80}",
                     "{\"from\":\"x/a\",\"to\":\"x/b\",\"protocol\":\"TCP\",\"port\":080}",
+                    "{\"from\":\"x/a\",\"to\":\"x/b\",\"protocol\":\"TCP\",\"port\":80,\"sourcePort\":9}",
+                    "{\"from\":\"x/a\",\"to\":\"x/b\",\"protocol\":\"TCP\",\"port\":80,\"sourcePort\":70000}",
                     "{\"from\":\"x/a\",\"to\":\"x/b\",\"protocol\":\"TCP\",\"port\":-0}",
                     "{\"from\":\"x/a\",\"to\":\"x/b\",\"protocol\":\"TCP\",\"port\":1.0}",
                     "{\"from\":\"x/a\",\"to\":\"x/b\",\"protocol\":\"TCP\",\"port\":99999999999}",
