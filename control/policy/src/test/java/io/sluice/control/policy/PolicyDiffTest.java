@@ -277,10 +277,10 @@ final class PolicyDiffTest {
         final String none = pods + ingress("b", "matchLabels: {app: b}", "");
 
         assertThat(diff(all, none))
-                .contains("REMOVED shop/a -> shop/b: All Connections -> No Connections");
+                .contains("REMOVED shop/* (2 pods) -> shop/b: All Connections -> No Connections");
         assertThat(diff(all, ipv4))
                 .contains(
-                        "REMOVED shop/a -> shop/b: All Connections -> No Connections [over IPv6]")
+                        "REMOVED shop/* (2 pods) -> shop/b: All Connections -> No Connections [over IPv6]")
                 .noneMatch(line -> line.contains("over IPv4"));
     }
 }

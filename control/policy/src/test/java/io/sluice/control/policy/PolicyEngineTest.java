@@ -109,7 +109,8 @@ final class PolicyEngineTest {
                 policies.policyMap(ObjectRef.pod("default", "b"), PolicyDirection.INGRESS)
                         .orElseThrow();
         assertThat(ingress.isIsolated()).isTrue();
-        assertThat(ingress.program(atIpv4.number()).lookup(IpProtocol.TCP, 1, 1).isAllowed()).isTrue();
+        assertThat(ingress.program(atIpv4.number()).lookup(IpProtocol.TCP, 1, 1).isAllowed())
+                .isTrue();
         assertThat(ingress.program(atIpv6.number()).lookup(IpProtocol.TCP, 1, 1).isAllowed())
                 .isFalse();
         assertThat(ingress.program(9_999_999).lookup(IpProtocol.TCP, 1, 1).isAllowed()).isFalse();
