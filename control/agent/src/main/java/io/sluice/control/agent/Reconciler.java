@@ -247,7 +247,8 @@ final class Reconciler {
                 config.nodeName(),
                 config.policy().defaultVerdict(),
                 config.policy().cidrMatches(),
-                host);
+                host,
+                false);
     }
 
     /** Once a second: namespaces that came, devices that went, the node's own addresses. */

@@ -26,6 +26,7 @@ public final class ProbeJson {
                     "to",
                     "protocol",
                     "port",
+                    "sourcePort",
                     "icmp",
                     "http",
                     "kafka",
@@ -89,6 +90,7 @@ public final class ProbeJson {
                 required(json, "to"),
                 required(json, "protocol"),
                 port(json.path("port")),
+                ApiJson.number(json, "sourcePort", Probe.NOT_GIVEN, 65_535),
                 ApiJson.number(icmp, "type", Probe.NOT_GIVEN, 255),
                 ApiJson.number(icmp, "code", Probe.NOT_GIVEN, 255),
                 requestFields(json));
@@ -164,13 +166,32 @@ public final class ProbeJson {
         final ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("allowed", evaluation.allowed());
         json.put("verdict", evaluation.verdict().name());
-        if (!evaluation.allowed()) {
+        if (evaluation.verdict() == Evaluation.Verdict.DROPPED) {
             json.put("reason", evaluation.reason().name());
         }
         json.set("egress", side(evaluation.egress()));
         json.set("ingress", side(evaluation.ingress()));
+        evaluation.request().ifPresent(answer -> json.set("l7", request(answer)));
+        evaluation
+                .pending()
+                .ifPresent(
+                        pending -> {
+                            final ObjectNode staged = json.putObject("staged");
+                            staged.put("allowed", pending.allowed());
+                            staged.set("egress", side(pending.egress()));
+                            staged.set("ingress", side(pending.ingress()));
+                        });
         if (detail == Detail.EXPLAINED) {
             evaluator.explain(probe).forEach(json.putArray("explanation")::add);
+        }
+        return json;
+    }
+
+    private static ObjectNode request(final Evaluation.RequestAnswer answer) {
+        final ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("allowed", answer.allowed());
+        if (!answer.allowed()) {
+            json.put("answer", answer.answer());
         }
         return json;
     }
@@ -183,14 +204,20 @@ public final class ProbeJson {
     private static ObjectNode side(final PolicyEntry entry) {
         final ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("allowed", entry.isAllowed());
-        final Author by = entry.by();
-        final ObjectNode author = json.putObject("by");
+        json.set("by", author(entry.by()));
+        entry.audited().ifPresent(audited -> json.set("audited", side(audited)));
+        entry.logs().forEach(log -> json.withArray("logs").add(author(log)));
+        return json;
+    }
+
+    private static ObjectNode author(final Author by) {
+        final ObjectNode author = JsonNodeFactory.instance.objectNode();
         author.put("origin", by.origin().name().toLowerCase(Locale.ROOT).replace('_', '-'));
         if (!by.tier().isEmpty()) {
             author.put("tier", by.tier());
         }
         if (!by.kind().isEmpty()) {
-            author.put("kind", by.kind());
+            author.put("kind", by.simpleKind());
             if (!by.namespace().isEmpty()) {
                 author.put("namespace", by.namespace());
             }
@@ -204,6 +231,6 @@ public final class ProbeJson {
             author.put("file", by.file());
             author.put("line", by.line());
         }
-        return json;
+        return author;
     }
 }
