@@ -265,14 +265,26 @@ final class Datapath {
 
         packet.direction = TrafficDirection.EGRESS;
         packet.egressEntry =
-                initiator.egress().lookup(packet.destinationIdentity, tuple.protocol, policyPort);
+                initiator
+                        .egress()
+                        .lookup(
+                                packet.destinationIdentity,
+                                tuple.protocol,
+                                tuple.sourcePort,
+                                policyPort);
         if (!PolicyEntry.allows(packet.egressEntry)) {
             return DropReason.ofCode(PolicyEntry.reasonCode(packet.egressEntry));
         }
 
         packet.direction = TrafficDirection.INGRESS;
         packet.ingressEntry =
-                responder.ingress().lookup(packet.sourceIdentity, tuple.protocol, policyPort);
+                responder
+                        .ingress()
+                        .lookup(
+                                packet.sourceIdentity,
+                                tuple.protocol,
+                                tuple.sourcePort,
+                                policyPort);
         if (!PolicyEntry.allows(packet.ingressEntry)) {
             return DropReason.ofCode(PolicyEntry.reasonCode(packet.ingressEntry));
         }

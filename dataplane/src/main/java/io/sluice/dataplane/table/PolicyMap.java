@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Policy map: (identity of the far side, protocol, port) to {@link PolicyEntry}, for one direction
+ * Policy map: (identity of the far side, protocol, ports) to {@link PolicyEntry}, for one direction
  * of one endpoint, or of all endpoints with the same rules.
  *
  * <h2>Theory of operation</h2>
@@ -26,12 +26,14 @@ import java.util.Map;
  *   program      long entry for protocols not listed
  *                int number of protocols, int 0
  *                n x { int protocol, int first interval (absolute offset), int intervals, int 0 }
- *   intervals    { long entry, int first port, int 0 }, ascending, the first begins at port 0
+ *   intervals    { long entry, int first port, int first source port }, ascending, the first begins at 0, 0
  * </pre>
  *
- * <p>An interval ends where the next begins, so every port has exactly one answer. For ICMP the
- * port is type * 256 + code. An identity without a program is denied: control knows every identity
- * that the ipcache can answer, and a gap must fail closed.
+ * <p>An interval ends where the next begins, so every port has exactly one answer. Where a rule
+ * asks for source ports (Calico's do, seldom), several intervals share a first port; the first of
+ * them begins at source port 0. For ICMP the port is type * 256 + code. An identity without a
+ * program is denied: control knows every identity that the ipcache can answer, and a gap must fail
+ * closed.
  *
  * <p>Immutable once built; any thread. The memory lives as long as someone can reach the map, so a
  * lane that still judges by an old snapshot keeps it alive.
@@ -75,16 +77,18 @@ public final class PolicyMap {
      *
      * @param identity of the far side
      * @param protocol IP protocol number
+     * @param sourcePort source port; anything for protocols without ports
      * @param port destination port; ICMP type * 256 + code; 0 for protocols without ports
      * @return a {@link PolicyEntry}
      */
-    public long lookup(final int identity, final int protocol, final int port) {
+    public long lookup(
+            final int identity, final int protocol, final int sourcePort, final int port) {
         int slot = hash(identity) & identityMask;
         while (true) {
             final long at = (long) slot * IDENTITY_SLOT_BYTES;
             final int found = memory.get(ValueLayout.JAVA_INT, at);
             if (found == identity + 1) {
-                return run(memory.get(ValueLayout.JAVA_INT, at + 4), protocol, port);
+                return run(memory.get(ValueLayout.JAVA_INT, at + 4), protocol, sourcePort, port);
             }
             if (found == 0) {
                 return unknownIdentity;
@@ -93,7 +97,7 @@ public final class PolicyMap {
         }
     }
 
-    private long run(final int program, final int protocol, final int port) {
+    private long run(final int program, final int protocol, final int sourcePort, final int port) {
         final int protocols = memory.get(ValueLayout.JAVA_INT, program + 8L);
         for (int i = 0; i < protocols; i++) {
             final long at = program + PROGRAM_HEADER_BYTES + (long) i * PROTOCOL_BYTES;
@@ -101,13 +105,15 @@ public final class PolicyMap {
                 return search(
                         memory.get(ValueLayout.JAVA_INT, at + 4),
                         memory.get(ValueLayout.JAVA_INT, at + 8),
+                        sourcePort,
                         port);
             }
         }
         return memory.get(ValueLayout.JAVA_LONG, program);
     }
 
-    private long search(final int intervals, final int count, final int port) {
+    private long search(
+            final int intervals, final int count, final int sourcePort, final int port) {
         int low = 0;
         int high = count - 1;
         while (low < high) {
@@ -118,6 +124,11 @@ public final class PolicyMap {
             } else {
                 high = middle - 1;
             }
+        }
+        // The last interval of its ports; nearly always the only one, for every source port.
+        while (sourcePort
+                < memory.get(ValueLayout.JAVA_INT, intervals + (long) low * INTERVAL_BYTES + 12)) {
+            low--;
         }
         return memory.get(ValueLayout.JAVA_LONG, intervals + (long) low * INTERVAL_BYTES);
     }
@@ -153,16 +164,26 @@ public final class PolicyMap {
      * Answers for the ports of one protocol.
      *
      * @param protocol IP protocol number, 0 to 255
-     * @param intervals ascending; the first begins at port 0, each ends where the next begins
+     * @param intervals ascending by port, then source port; the first begins at 0, each ends where
+     *     the next begins
      */
     public record ProtocolPorts(int protocol, List<Interval> intervals) {
         public ProtocolPorts {
             intervals = List.copyOf(intervals);
-            if (intervals.isEmpty() || intervals.getFirst().firstPort() != 0) {
+            if (intervals.isEmpty()
+                    || intervals.getFirst().firstPort() != 0
+                    || intervals.getFirst().firstSourcePort() != 0) {
                 throw new IllegalArgumentException("intervals must cover all ports from 0");
             }
             for (int i = 1; i < intervals.size(); i++) {
-                if (intervals.get(i).firstPort() <= intervals.get(i - 1).firstPort()) {
+                final Interval interval = intervals.get(i);
+                final Interval before = intervals.get(i - 1);
+                final boolean ascends =
+                        interval.firstPort == before.firstPort
+                                ? interval.firstSourcePort > before.firstSourcePort
+                                : interval.firstPort > before.firstPort
+                                        && interval.firstSourcePort == 0;
+                if (!ascends) {
                     throw new IllegalArgumentException("intervals must ascend: " + intervals);
                 }
             }
@@ -173,9 +194,15 @@ public final class PolicyMap {
      * One answer from a port on, up to the next interval.
      *
      * @param firstPort 0 to 65535
+     * @param firstSourcePort 0 to 65535; 0 in the first interval of a port
      * @param entry the {@link PolicyEntry}
      */
-    public record Interval(int firstPort, long entry) {}
+    public record Interval(int firstPort, int firstSourcePort, long entry) {
+        /** An answer for every source port. */
+        public Interval(final int firstPort, final long entry) {
+            this(firstPort, 0, entry);
+        }
+    }
 
     /** Collects programs and lays them out. Thread: one. */
     public static final class Builder {
@@ -256,6 +283,7 @@ public final class PolicyMap {
                 for (final Interval interval : ports.intervals()) {
                     memory.set(ValueLayout.JAVA_LONG, intervals, interval.entry());
                     memory.set(ValueLayout.JAVA_INT, intervals + 8L, interval.firstPort());
+                    memory.set(ValueLayout.JAVA_INT, intervals + 12L, interval.firstSourcePort());
                     intervals += INTERVAL_BYTES;
                 }
             }

@@ -19,25 +19,52 @@ class PolicyMapTest {
     void answersAtBothEdgesOfAPortRange() {
         final PolicyMap map = mapOf(300, 8000, 8080);
 
-        assertThat(map.lookup(300, TCP, 7999)).isEqualTo(DENY);
-        assertThat(map.lookup(300, TCP, 8000)).isEqualTo(ALLOW);
-        assertThat(map.lookup(300, TCP, 8080)).isEqualTo(ALLOW);
-        assertThat(map.lookup(300, TCP, 8081)).isEqualTo(DENY);
-        assertThat(map.lookup(300, TCP, 0)).isEqualTo(DENY);
-        assertThat(map.lookup(300, TCP, 65_535)).isEqualTo(DENY);
+        assertThat(map.lookup(300, TCP, 40_000, 7999)).isEqualTo(DENY);
+        assertThat(map.lookup(300, TCP, 40_000, 8000)).isEqualTo(ALLOW);
+        assertThat(map.lookup(300, TCP, 40_000, 8080)).isEqualTo(ALLOW);
+        assertThat(map.lookup(300, TCP, 40_000, 8081)).isEqualTo(DENY);
+        assertThat(map.lookup(300, TCP, 40_000, 0)).isEqualTo(DENY);
+        assertThat(map.lookup(300, TCP, 40_000, 65_535)).isEqualTo(DENY);
+    }
+
+    @Test
+    void sourcePortsTellPacketsToOnePortApart() {
+        final PolicyMap map =
+                new PolicyMap.Builder(DENY)
+                        .program(
+                                300,
+                                new Program(
+                                        DENY,
+                                        List.of(
+                                                new ProtocolPorts(
+                                                        UDP,
+                                                        List.of(
+                                                                new Interval(0, DENY),
+                                                                new Interval(80, DENY),
+                                                                new Interval(80, 53, ALLOW),
+                                                                new Interval(80, 54, DENY),
+                                                                new Interval(90, DENY))))))
+                        .build();
+
+        for (int port = 79; port < 92; port++) {
+            final boolean inside = port >= 80 && port < 90;
+            assertThat(map.lookup(300, UDP, 52, port)).isEqualTo(DENY);
+            assertThat(map.lookup(300, UDP, 53, port)).isEqualTo(inside ? ALLOW : DENY);
+            assertThat(map.lookup(300, UDP, 54, port)).isEqualTo(DENY);
+        }
     }
 
     @Test
     void answersForProtocolsThatAreNotListed() {
-        assertThat(mapOf(300, 80, 80).lookup(300, UDP, 80)).isEqualTo(DENY);
+        assertThat(mapOf(300, 80, 80).lookup(300, UDP, 40_000, 80)).isEqualTo(DENY);
     }
 
     @Test
     void deniesAnIdentityItDoesNotKnow() {
         final PolicyMap map = mapOf(300, 80, 80);
 
-        assertThat(PolicyEntry.reasonCode(map.lookup(301, TCP, 80))).isEqualTo(171);
-        assertThat(PolicyEntry.reasonCode(map.lookup(0, TCP, 80))).isEqualTo(171);
+        assertThat(PolicyEntry.reasonCode(map.lookup(301, TCP, 40_000, 80))).isEqualTo(171);
+        assertThat(PolicyEntry.reasonCode(map.lookup(0, TCP, 40_000, 80))).isEqualTo(171);
     }
 
     @Test
@@ -51,13 +78,14 @@ class PolicyMapTest {
         assertThat(map.identityCount()).isEqualTo(1000);
         assertThat(map.programCount()).isEqualTo(2);
         for (int identity = 0; identity < 1000; identity++) {
-            assertThat(map.lookup(identity, TCP, 80)).isEqualTo(identity % 2 == 0 ? ALLOW : DENY);
+            assertThat(map.lookup(identity, TCP, 40_000, 80))
+                    .isEqualTo(identity % 2 == 0 ? ALLOW : DENY);
         }
     }
 
     @Test
     void givesEveryoneTheSameAnswerWhereItIsAskedTo() {
-        assertThat(PolicyMap.always(ALLOW).lookup(16_777_217, 47, 0)).isEqualTo(ALLOW);
+        assertThat(PolicyMap.always(ALLOW).lookup(16_777_217, 47, 40_000, 0)).isEqualTo(ALLOW);
     }
 
     @Test

@@ -36,13 +36,16 @@ final class PolicyPublisher {
     private final ConcurrentSkipListMap<Integer, LivePolicy> revisions =
             new ConcurrentSkipListMap<>();
     private volatile LivePolicy live;
+    // Control only: knows the last world, so that the next costs what is new in it. Another when
+    // the options are others.
+    private PolicyCompiler compiler = new PolicyCompiler(identities, PolicyOptions.DEFAULTS);
+    private PolicyOptions compiledWith = PolicyOptions.DEFAULTS;
     // Control only. Counts on even when a publication fails, so that a number means one policy.
     private int lastRevision;
 
     PolicyPublisher(final LaneControl lane) {
         this.lane = lane;
-        final PolicySet nothing =
-                PolicyCompiler.compile(World.EMPTY, identities, PolicyOptions.DEFAULTS);
+        final PolicySet nothing = compiler.update(World.EMPTY);
         live =
                 new LivePolicy(
                         0,
@@ -77,7 +80,11 @@ final class PolicyPublisher {
             final PolicyOptions options) {
         final long beginNs = System.nanoTime();
         final int revision = ++lastRevision;
-        final PolicySet policies = PolicyCompiler.compile(world, identities, options);
+        if (!options.equals(compiledWith)) {
+            compiler = new PolicyCompiler(identities, options);
+            compiledWith = options;
+        }
+        final PolicySet policies = compiler.update(world);
         final Built built = PolicyTables.build(revision, policies, endpoints, node);
         final LivePolicy next =
                 new LivePolicy(

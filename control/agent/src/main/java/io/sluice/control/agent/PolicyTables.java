@@ -7,6 +7,8 @@ import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.IpcacheEntry;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.PolicyDirection;
+import io.sluice.control.policy.PolicyEntry.Reason;
+import io.sluice.control.policy.PolicyEntry.Redirect;
 import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.VerdictProgram;
 import io.sluice.dataplane.DropReason;
@@ -180,6 +182,8 @@ final class PolicyTables {
                                                                 interval ->
                                                                         new Interval(
                                                                                 interval.from(),
+                                                                                interval
+                                                                                        .sourceFrom(),
                                                                                 entry(
                                                                                         interval
                                                                                                 .entry())))
@@ -190,12 +194,24 @@ final class PolicyTables {
     private long entry(final io.sluice.control.policy.PolicyEntry entry) {
         final int known = authors.size();
         final int rule = authors.computeIfAbsent(entry.by(), author -> known);
-        return switch (entry.reason()) {
-            case NONE -> PolicyEntry.allow(rule);
-            case POLICY_DENIED -> PolicyEntry.deny(DropReason.POLICY_DENIED.code(), rule);
-            case POLICY_DENY -> PolicyEntry.deny(DropReason.POLICY_DENY.code(), rule);
-            case AUTH_REQUIRED -> PolicyEntry.deny(DropReason.AUTH_REQUIRED.code(), rule);
-            case L7_NOT_ENFORCEABLE -> PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
+        return switch (entry.verdict()) {
+            case ALLOW -> PolicyEntry.allow(rule);
+            // No proxy is there yet that could tell requests apart: what passes only in part is
+            // denied, what passes whole is let through.
+            case REDIRECT ->
+                    entry.redirect().filter(Redirect::allowsAll).isPresent()
+                            ? PolicyEntry.allow(rule)
+                            : PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
+            case DENY -> PolicyEntry.deny(dropReason(entry.reason()).code(), rule);
+        };
+    }
+
+    private static DropReason dropReason(final Reason reason) {
+        return switch (reason) {
+            case NONE, POLICY_DENIED -> DropReason.POLICY_DENIED;
+            case POLICY_DENY -> DropReason.POLICY_DENY;
+            case AUTH_REQUIRED -> DropReason.AUTH_REQUIRED;
+            case L7_NOT_ENFORCEABLE -> DropReason.L7_NOT_ENFORCEABLE;
         };
     }
 

@@ -17,8 +17,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy to statements of the tiers
- * around the policies of namespaces. They isolate nothing: what no rule of theirs matches goes on.
+ * AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy to statements of the
+ * tiers around the policies of namespaces. They isolate nothing: what no rule of theirs matches
+ * goes on.
  */
 final class AdminPolicyTranslator {
     private AdminPolicyTranslator() {}

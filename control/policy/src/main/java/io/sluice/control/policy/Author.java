@@ -90,6 +90,12 @@ public record Author(
         return new Author(origin, tier, kind, namespace, name, rule, list, "", 0);
     }
 
+    /** The kind as in the manifest, without the group that tells it from another project's. */
+    public String simpleKind() {
+        final int group = kind.indexOf('.');
+        return group < 0 ? kind : kind.substring(0, group);
+    }
+
     /** One phrase: {@code NetworkPolicy shop/db ingress[0] (db.yaml:12)}. */
     @Override
     public String toString() {

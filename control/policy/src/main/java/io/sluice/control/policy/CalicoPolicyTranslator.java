@@ -26,8 +26,8 @@ import java.util.Set;
  *
  * <p>Follows Calico: {@code felix/calc/policy_sorter.go} for the order, {@code
  * libcalico-go/lib/backend/syncersv1/updateprocessors/rules.go} for what a selector of a rule sees.
- * Network sets and host endpoints are known endpoints like pods: a selector that matches one matches
- * its addresses, whatever has them. They are looked up in the world once, here.
+ * Network sets and host endpoints are known endpoints like pods: a selector that matches one
+ * matches its addresses, whatever has them. They are looked up in the world once, here.
  */
 final class CalicoPolicyTranslator {
     private static final String NAMESPACE = LabelMatch.SOURCE_K8S + PeerFacts.NAMESPACE_KEY;
@@ -125,7 +125,9 @@ final class CalicoPolicyTranslator {
         return List.copyOf(rules);
     }
 
-    /** One rule; several where it speaks of a service, or of names that TLS tells as well as DNS. */
+    /**
+     * One rule; several where it speaks of a service, or of names that TLS tells as well as DNS.
+     */
     private void addRules(
             final CalicoPolicy policy,
             final Rule rule,
@@ -189,7 +191,8 @@ final class CalicoPolicyTranslator {
                                                                 PeerMatch.ALL_KINDS))
                                 .toList()));
         rules.add(new PolicyRule(PeerMatch.allOf(named), local, traffic, effect, http, author));
-        if (effect == Effect.ALLOW && rule.protocol().filter(CalicoPolicy.Protocol::tls).isPresent()) {
+        if (effect == Effect.ALLOW
+                && rule.protocol().filter(CalicoPolicy.Protocol::tls).isPresent()) {
             rules.add(
                     new PolicyRule(
                             PeerMatch.allOf(conditions),
@@ -231,7 +234,8 @@ final class CalicoPolicyTranslator {
                             rule.notIcmp().map(CalicoPolicyTranslator::range).stream().toList(),
                             List.of());
         }
-        int protocol = rule.protocol().map(CalicoPolicy.Protocol::number).orElse(Traffic.EVERY_PROTOCOL);
+        int protocol =
+                rule.protocol().map(CalicoPolicy.Protocol::number).orElse(Traffic.EVERY_PROTOCOL);
         if (rule.http().isPresent()) {
             protocol = IpProtocol.TCP;
         }
@@ -431,18 +435,14 @@ final class CalicoPolicyTranslator {
     private static PeerMatch ofNamespaces(final CalicoSelector selector) {
         return selected(
                 selector,
-                label ->
-                        label.equals(CALICO_NAME)
-                                ? NAMESPACE
-                                : NAMESPACE_LABELS + label,
+                label -> label.equals(CALICO_NAME) ? NAMESPACE : NAMESPACE_LABELS + label,
                 "namespace: ");
     }
 
     private static PeerMatch ofAccounts(final CalicoSelector selector) {
         return selected(
                 selector,
-                label ->
-                        label.equals(CALICO_NAME) ? ACCOUNT : LabelMatch.SOURCE_ACCOUNT + label,
+                label -> label.equals(CALICO_NAME) ? ACCOUNT : LabelMatch.SOURCE_ACCOUNT + label,
                 "service account: ");
     }
 
@@ -523,8 +523,7 @@ final class CalicoPolicyTranslator {
         final List<Backend> backends = new ArrayList<>();
         boolean sliced = false;
         for (final KubeObject.EndpointSlice slice : world.all(KubeObject.EndpointSlice.class)) {
-            if (slice.service().equals(name.name())
-                    && slice.meta().namespace().equals(namespace)) {
+            if (slice.service().equals(name.name()) && slice.meta().namespace().equals(namespace)) {
                 sliced = true;
                 backends.add(
                         new Backend(
@@ -537,9 +536,7 @@ final class CalicoPolicyTranslator {
                                                 port ->
                                                         Traffic.of(
                                                                 port.protocol(),
-                                                                Ports.of(
-                                                                        port.port(),
-                                                                        port.port())))
+                                                                Ports.of(port.port(), port.port())))
                                         .toList()));
             }
         }
@@ -568,7 +565,9 @@ final class CalicoPolicyTranslator {
         final List<LabelMatch> labels = new ArrayList<>();
         labels.add(LabelMatch.equal(NAMESPACE, service.meta().namespace()));
         service.selector()
-                .forEach((key, value) -> labels.add(LabelMatch.equal(LabelMatch.SOURCE_K8S + key, value)));
+                .forEach(
+                        (key, value) ->
+                                labels.add(LabelMatch.equal(LabelMatch.SOURCE_K8S + key, value)));
         return new Backend(
                 new PeerMatch.Labelled(List.copyOf(labels)),
                 service.ports().stream()

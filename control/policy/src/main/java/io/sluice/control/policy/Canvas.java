@@ -41,8 +41,7 @@ final class Canvas {
     private record Clause(L7Rules rules, Author by) {}
 
     /** Part of the space. The entry counts in MERGING and DONE only. */
-    private record Cell(
-            State state, PolicyEntry entry, List<Author> logs, List<Clause> clauses) {
+    private record Cell(State state, PolicyEntry entry, List<Author> logs, List<Clause> clauses) {
         static final Cell BLANK =
                 new Cell(State.BLANK, PolicyEntry.allow(Author.DEFAULT), List.of(), List.of());
 
@@ -85,10 +84,7 @@ final class Canvas {
                 cell ->
                         cell.state == State.BLANK
                                 ? new Cell(
-                                        State.BLANK,
-                                        cell.entry,
-                                        with(cell.logs, by),
-                                        cell.clauses)
+                                        State.BLANK, cell.entry, with(cell.logs, by), cell.clauses)
                                 : cell);
     }
 
@@ -135,8 +131,9 @@ final class Canvas {
 
     /**
      * Two allows of the additive group. A plain one beside L7 rules lets every request pass, and
-     * the proxy sees them all the same (Cilium: {@code mergePortProto}). Of two parsers the one that
-     * Cilium gives precedence stays; the same peers never get here with two, that is refused before.
+     * the proxy sees them all the same (Cilium: {@code mergePortProto}). Of two parsers the one
+     * that Cilium gives precedence stays; the same peers never get here with two, that is refused
+     * before.
      */
     private static PolicyEntry merge(final PolicyEntry one, final PolicyEntry other) {
         if (one.redirect().isEmpty() && other.redirect().isEmpty()) {
@@ -213,8 +210,7 @@ final class Canvas {
         final List<Column> before = protocols.getOrDefault(protocol, List.of());
         protocols.put(
                 protocol,
-                painted(
-                        before.isEmpty() ? columns(others) : before, source, destination, colour));
+                painted(before.isEmpty() ? columns(others) : before, source, destination, colour));
     }
 
     private static List<Column> columns(final Cell cell) {
@@ -312,8 +308,7 @@ final class Canvas {
         for (final Slice slice : slices) {
             if (!merged.isEmpty() && merged.getLast().cell.entry.equals(slice.cell.entry)) {
                 merged.set(
-                        merged.size() - 1,
-                        new Slice(merged.getLast().from, slice.to, slice.cell));
+                        merged.size() - 1, new Slice(merged.getLast().from, slice.to, slice.cell));
             } else {
                 merged.add(slice);
             }

@@ -209,9 +209,7 @@ final class CiliumPolicyTranslator {
                     new PolicyRule(
                             peers,
                             PeerMatch.EVERYONE,
-                            portRule.ports().stream()
-                                    .map(CiliumPolicyTranslator::traffic)
-                                    .toList(),
+                            portRule.ports().stream().map(CiliumPolicyTranslator::traffic).toList(),
                             effect,
                             effect == Effect.ALLOW
                                     ? portRule.rules().map(l7 -> widened(l7, portRule, defaultDeny))
@@ -370,8 +368,7 @@ final class CiliumPolicyTranslator {
                 terms.add(new PeerMatch.InPrefix(cidr, except, Set.copyOf(cidrKinds)));
                 if (!cidrKinds.contains(PeerFacts.Kind.POD)) {
                     worldPrefixes.add(
-                            new Translation.WorldPrefix(
-                                    policy.ref(), entry.where(), cidr, except));
+                            new Translation.WorldPrefix(policy.ref(), entry.where(), cidr, except));
                 }
             }
         }

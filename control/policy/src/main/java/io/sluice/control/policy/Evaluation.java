@@ -38,8 +38,8 @@ public record Evaluation(
      * What a proxy says.
      *
      * @param allowed whether the request is forwarded
-     * @param answer what the client gets if it is not: {@code HTTP 403}, {@code REFUSED}; empty if it
-     *     is
+     * @param answer what the client gets if it is not: {@code HTTP 403}, {@code REFUSED}; empty if
+     *     it is
      * @param by who decided
      */
     public record RequestAnswer(boolean allowed, String answer, Author by) {}

@@ -81,10 +81,7 @@ public sealed interface KubeObject
      * @param ports ports of all endpoints of the slice
      */
     record EndpointSlice(
-            ObjectMeta meta,
-            String service,
-            List<IpAddress> addresses,
-            List<Pod.NamedPort> ports)
+            ObjectMeta meta, String service, List<IpAddress> addresses, List<Pod.NamedPort> ports)
             implements KubeObject {}
 
     /**

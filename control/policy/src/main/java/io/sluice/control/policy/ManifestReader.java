@@ -534,8 +534,7 @@ public final class ManifestReader {
         for (final Fields port : spec.map(fields -> fields.objects("ports")).orElse(List.of())) {
             readServicePort(port).ifPresent(ports::add);
         }
-        return new KubeObject.Service(
-                meta, selector, List.copyOf(clusterIps), List.copyOf(ports));
+        return new KubeObject.Service(meta, selector, List.copyOf(clusterIps), List.copyOf(ports));
     }
 
     private static Optional<KubeObject.ServicePort> readServicePort(final Fields port) {

@@ -18,8 +18,7 @@ final class NetworkPolicyTranslator {
     private NetworkPolicyTranslator() {}
 
     static Translation translate(final NetworkPolicy policy) {
-        final PeerMatch subject =
-                LabelMatch.pods(policy.meta().namespace(), policy.podSelector());
+        final PeerMatch subject = LabelMatch.pods(policy.meta().namespace(), policy.podSelector());
         final List<PolicyStatement> statements = new ArrayList<>();
         for (final PolicyDirection direction : PolicyDirection.values()) {
             if (policy.directions().contains(direction)) {

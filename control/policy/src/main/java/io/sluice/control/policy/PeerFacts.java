@@ -10,7 +10,8 @@ import java.util.Set;
  *
  * @param kind what the peer is
  * @param labels labels with their source as in {@code k8s:app}, those of the namespace under {@code
- *     k8s:io.cilium.k8s.namespace.labels.}, those of the service account with {@link LabelMatch#SOURCE_ACCOUNT}
+ *     k8s:io.cilium.k8s.namespace.labels.}, those of the service account with {@link
+ *     LabelMatch#SOURCE_ACCOUNT}
  * @param nodeName the node that a NODE is; empty for others
  * @param ports named ports of a POD
  * @param prefixes the policy prefixes which contain the address and which some policy can match

@@ -115,8 +115,7 @@ final class PeerSets {
         }
         positions.put(facts, position);
         final Set<PeerSet> candidates = new LinkedHashSet<>(unanchored);
-        facts.labels()
-                .forEach((key, value) -> addAnchored(labelAnchor(key, value), candidates));
+        facts.labels().forEach((key, value) -> addAnchored(labelAnchor(key, value), candidates));
         facts.prefixes().forEach(prefix -> addAnchored(prefixAnchor(prefix), candidates));
         facts.names().forEach(name -> addAnchored(nameAnchor(name.toString()), candidates));
         addAnchored(nodeAnchor(facts.nodeName()), candidates);

@@ -94,8 +94,7 @@ final class PeerTable {
         universe = asked;
         namespaceLabels.clear();
         for (final PeerFacts.Kind kind : PeerFacts.Kind.values()) {
-            prefixesByKind.put(
-                    kind, new PrefixSet(asked.prefixes().getOrDefault(kind, Set.of())));
+            prefixesByKind.put(kind, new PrefixSet(asked.prefixes().getOrDefault(kind, Set.of())));
         }
         apiServers.clear();
         for (final KubeObject.EndpointSlice slice : world.all(KubeObject.EndpointSlice.class)) {
@@ -149,8 +148,7 @@ final class PeerTable {
 
     private void updatePod(final ObjectRef ref, final Set<Cidr> prefixes) {
         final Optional<PodFacts> before = Optional.ofNullable(factsByPod.remove(ref));
-        final Optional<Pod> pod =
-                world.lookup(ref).map(Pod.class::cast).filter(Pod::isEndpoint);
+        final Optional<Pod> pod = world.lookup(ref).map(Pod.class::cast).filter(Pod::isEndpoint);
         final Optional<PodFacts> after = pod.map(this::podFacts);
         after.ifPresent(facts -> factsByPod.put(ref, facts));
         after.ifPresent(facts -> use(facts.primary()));
@@ -356,14 +354,12 @@ final class PeerTable {
             final Optional<Pod> pod = world.podAt(address);
             if (pod.isPresent()) {
                 final PodFacts facts = factsByPod.getOrDefault(pod.get().ref(), NO_POD);
-                final Optional<PeerFacts> ofFamily =
-                        address.isIpv4() ? facts.ipv4() : facts.ipv6();
+                final Optional<PeerFacts> ofFamily = address.isIpv4() ? facts.ipv4() : facts.ipv6();
                 if (ofFamily.isPresent()) {
                     return ofFamily;
                 }
             }
-            final Optional<PeerFacts> node =
-                    Optional.ofNullable(factsByNodeAddress.get(address));
+            final Optional<PeerFacts> node = Optional.ofNullable(factsByNodeAddress.get(address));
             if (node.isPresent()) {
                 return node;
             }
@@ -380,8 +376,7 @@ final class PeerTable {
 
     private static final PodFacts NO_POD =
             new PodFacts(
-                    new PeerFacts(
-                            PeerFacts.Kind.POD, Map.of(), "", Set.of(), Set.of(), Set.of()),
+                    new PeerFacts(PeerFacts.Kind.POD, Map.of(), "", Set.of(), Set.of(), Set.of()),
                     Optional.empty(),
                     Optional.empty());
 
@@ -419,9 +414,11 @@ final class PeerTable {
     /** Patterns that match one of some names. */
     static Set<NamePattern> matching(
             final Set<NamePattern> patterns, final Collection<String> names) {
+        final List<String> dotted =
+                names.stream().map(name -> name.endsWith(".") ? name : name + ".").toList();
         final Set<NamePattern> matched = new HashSet<>();
         for (final NamePattern pattern : patterns) {
-            if (names.stream().anyMatch(pattern::matches)) {
+            if (dotted.stream().anyMatch(pattern::matches)) {
                 matched.add(pattern);
             }
         }

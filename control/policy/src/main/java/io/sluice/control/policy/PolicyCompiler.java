@@ -346,9 +346,7 @@ public final class PolicyCompiler {
                 .map(Pod.class::cast)
                 .map(Pod::addresses)
                 .orElse(List.of())
-                .forEach(
-                        address ->
-                                world.podAt(address).map(Pod::ref).ifPresent(pods::add));
+                .forEach(address -> world.podAt(address).map(Pod::ref).ifPresent(pods::add));
     }
 
     private void updatePeers(final PeerTable.Changes changes) {
@@ -479,9 +477,7 @@ public final class PolicyCompiler {
         boolean staged = false;
         for (final Part part : selecting) {
             final boolean replaced =
-                    !stagedFor
-                            .getOrDefault(part.statement().policy().ref(), Set.of())
-                            .isEmpty();
+                    !stagedFor.getOrDefault(part.statement().policy().ref(), Set.of()).isEmpty();
             switch (part.statement().staging()) {
                 case ENFORCED -> {
                     enforced.add(part);

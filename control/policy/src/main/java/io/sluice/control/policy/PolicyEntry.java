@@ -78,8 +78,7 @@ public record PolicyEntry(
                 Verdict.DENY, reason, by, Optional.empty(), List.of(), Optional.empty());
     }
 
-    static PolicyEntry redirect(
-            final L7Rules rules, final PolicyEntry otherwise, final Author by) {
+    static PolicyEntry redirect(final L7Rules rules, final PolicyEntry otherwise, final Author by) {
         return new PolicyEntry(
                 Verdict.REDIRECT,
                 Reason.NONE,

@@ -138,8 +138,7 @@ public final class PolicyEvaluator {
                 allowed
                         && (isDeniedUnderAudit(judge, egress)
                                 || isDeniedUnderAudit(judge, ingress));
-        final boolean proxied =
-                egress.redirect().isPresent() || ingress.redirect().isPresent();
+        final boolean proxied = egress.redirect().isPresent() || ingress.redirect().isPresent();
         return new Evaluation(
                 allowed,
                 audit ? Verdict.AUDIT : proxied ? Verdict.REDIRECTED : Verdict.FORWARDED,
@@ -212,8 +211,7 @@ public final class PolicyEvaluator {
         return Optional.of(new Evaluation.Pending(out.isAllowed() && in.isAllowed(), out, in));
     }
 
-    private static final PolicyEntry NOT_AN_ENDPOINT =
-            PolicyEntry.allow(Author.NOT_AN_ENDPOINT);
+    private static final PolicyEntry NOT_AN_ENDPOINT = PolicyEntry.allow(Author.NOT_AN_ENDPOINT);
 
     private Question question(final Probe probe) throws ProbeException {
         final End from = end("from", probe.from());

@@ -18,6 +18,9 @@ import java.util.Set;
 final class PolicyExplainer {
     private static final int REASONS_MAX = 3;
 
+    /** Shorter values are close to each other without being meant for each other. */
+    private static final int TYPO_LENGTH_MIN = 4;
+
     private final PolicySet policies;
 
     PolicyExplainer(final PolicySet policies) {
@@ -173,8 +176,7 @@ final class PolicyExplainer {
                 + ":";
     }
 
-    private static String endOfTier(
-            final List<PolicyStatement> statements, final PolicyTier tier) {
+    private static String endOfTier(final List<PolicyStatement> statements, final PolicyTier tier) {
         final boolean isolated =
                 statements.stream()
                         .anyMatch(
@@ -207,8 +209,7 @@ final class PolicyExplainer {
         if (!peerMatches) {
             return name
                     + "no match: "
-                    + peer.map(facts -> whyNot(rule.peers(), facts))
-                            .orElse("the peer is unknown")
+                    + peer.map(facts -> whyNot(rule.peers(), facts)).orElse("the peer is unknown")
                     + (trafficMatches ? "" : "; and " + packet(question) + " is not in " + traffic);
         }
         if (!trafficMatches) {
@@ -232,7 +233,10 @@ final class PolicyExplainer {
 
     private static String effect(final PolicyRule rule) {
         return switch (rule.effect()) {
-            case ALLOW -> rule.l7().map(l7 -> "asks the " + l7.parser() + " proxy about").orElse("allows");
+            case ALLOW ->
+                    rule.l7()
+                            .map(l7 -> "asks the " + l7.parser() + " proxy about")
+                            .orElse("allows");
             case DENY -> "denies";
             case AUTHENTICATE -> "demands authentication of";
             case PASS -> "passes to the next tier";
@@ -295,10 +299,7 @@ final class PolicyExplainer {
             case final PeerMatch.InPrefix prefix -> "its address is not in " + prefix;
             case final PeerMatch.Named named ->
                     "its address was not learned from " + named.pattern();
-            case PeerMatch.Not _,
-                    PeerMatch.OfKind _,
-                    PeerMatch.OfNode _,
-                    PeerMatch.Selected _ ->
+            case PeerMatch.Not _, PeerMatch.OfKind _, PeerMatch.OfNode _, PeerMatch.Selected _ ->
                     "the peer is not " + match;
         };
     }
@@ -312,7 +313,7 @@ final class PolicyExplainer {
                                 ? key.substring(LabelMatch.SOURCE_K8S.length())
                                 : key;
                 final String near =
-                        requirement.operator() == Operator.IN
+                        requirement.operator() == Operator.IN && value.length() >= TYPO_LENGTH_MIN
                                 ? Fields.nearest(value, requirement.values())
                                         .map(name -> ": did you mean " + value + "?")
                                         .orElse("")

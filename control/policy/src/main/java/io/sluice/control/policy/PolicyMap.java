@@ -11,9 +11,9 @@ import java.util.Set;
 /**
  * What one endpoint's policy says in one direction: identity to verdict program.
  *
- * <p>Endpoints with the same rules share one instance. Only identities about which it says something
- * particular have a program of their own; most peers of most endpoints are just everyone else.
- * Immutable, any thread.
+ * <p>Endpoints with the same rules share one instance. Only identities about which it says
+ * something particular have a program of their own; most peers of most endpoints are just everyone
+ * else. Immutable, any thread.
  */
 public final class PolicyMap {
     private final boolean isolated;

@@ -61,10 +61,8 @@ final class RequestJudge {
                                     : Optional.empty();
             case KAFKA ->
                     has("kafka.") ? Optional.of(rules.allows(kafkaRequest())) : Optional.empty();
-            case DNS ->
-                    Optional.ofNullable(fields.get("dns")).map(rules::allowsName);
-            case TLS ->
-                    fields.containsKey("sni") ? Optional.of(named) : Optional.empty();
+            case DNS -> Optional.ofNullable(fields.get("dns")).map(rules::allowsName);
+            case TLS -> fields.containsKey("sni") ? Optional.of(named) : Optional.empty();
             // Whoever reads it is not ours: no request is known to pass.
             case CUSTOM -> Optional.empty();
         };

@@ -54,9 +54,7 @@ final class RuleChain {
 
         List<Box> boxes(
                 final Set<Pod.NamedPort> sourcePorts, final Set<Pod.NamedPort> destinationPorts) {
-            return rule.hasNamedPorts()
-                    ? boxes(rule, sourcePorts, destinationPorts)
-                    : fixedBoxes;
+            return rule.hasNamedPorts() ? boxes(rule, sourcePorts, destinationPorts) : fixedBoxes;
         }
 
         private static List<Box> boxes(
@@ -167,8 +165,7 @@ final class RuleChain {
         while (first < parts.size()) {
             final PolicyTier tier = parts.get(first).statement.place().tier();
             int end = first;
-            while (end < parts.size()
-                    && parts.get(end).statement.place().tier().equals(tier)) {
+            while (end < parts.size() && parts.get(end).statement.place().tier().equals(tier)) {
                 end++;
             }
             addTier(tier, parts.subList(first, end), ownNode, rules, steps);
@@ -208,8 +205,7 @@ final class RuleChain {
                                 statement ->
                                         PolicyEntry.deny(
                                                 Reason.POLICY_DENIED,
-                                                Author.ofTierEnd(
-                                                        tier.name(), statement.policy())));
+                                                Author.ofTierEnd(tier.name(), statement.policy())));
         steps.add(new TierEnd(lastWord));
     }
 
@@ -302,9 +298,7 @@ final class RuleChain {
     }
 
     private void paint(
-            final Canvas canvas,
-            final IndexedRule indexed,
-            final Set<Pod.NamedPort> peerPorts) {
+            final Canvas canvas, final IndexedRule indexed, final Set<Pod.NamedPort> peerPorts) {
         final PolicyRule rule = indexed.rule;
         final List<Box> boxes = boxes(indexed, peerPorts);
         switch (rule.effect()) {

@@ -46,8 +46,7 @@ record Traffic(int protocol, int notProtocol, Ports source, Ports destination) {
         static Ports of(final int from, final int to) {
             return from == 0 && to == VerdictProgram.PORT_MAX
                     ? ALL
-                    : new Ports(
-                            List.of(new Range(from, to)), List.of(), List.of(), List.of());
+                    : new Ports(List.of(new Range(from, to)), List.of(), List.of(), List.of());
         }
 
         static Ports named(final String name) {

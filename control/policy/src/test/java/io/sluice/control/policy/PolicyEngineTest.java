@@ -156,15 +156,18 @@ final class PolicyEngineTest {
                 new PolicyEvaluator(world, compile(world, new IdentityAllocator()));
         assertThat(evaluator.explain(Probe.of("b", "a", "TCP", "http")))
                 .contains(
-                        "b -> a 8080/TCP: FORWARDED",
-                        "egress of b: ALLOW, by default: no policy isolates the endpoint",
-                        "ingress of a: ALLOW, by NetworkPolicy default/p ingress[2] (test:16)",
-                        "    ingress[0] (line 13): no match: the peer is not"
-                                + " {k8s:io.kubernetes.pod.namespace=default,k8s:app=c}",
-                        "    ingress[1] (line 14): no match: the peer is"
-                                + " {k8s:io.kubernetes.pod.namespace=default,k8s:app=b}, but the"
-                                + " port is not 81/TCP",
-                        "    ingress[2] (line 16): match: ALLOW everyone at http/TCP");
+                        "default/b -> default/a 8080/TCP: FORWARDED",
+                        "egress of default/b: ALLOW, by default: no policy isolates the endpoint",
+                        "ingress of default/a: ALLOW, by NetworkPolicy default/p ingress[2] (test:16)",
+                        "  tier default:",
+                        "    NetworkPolicy default/p (test:7:1):",
+                        "      ingress[0] (line 13): no match: its label app is b, and the rule asks"
+                                + " for k8s:app=c",
+                        "      ingress[1] (line 14): no match: the peer is"
+                                + " {k8s:io.kubernetes.pod.namespace=default,k8s:app=b}, but"
+                                + " 8080/TCP is not in 81/TCP",
+                        "      ingress[2] (line 16): match: allows everyone at http/TCP",
+                        "    end of tier: what no rule decided is denied");
     }
 
     @Test

@@ -9,7 +9,6 @@ import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.Probe;
 import io.sluice.control.policy.ProbeException;
-import io.sluice.control.policy.VerdictProgram;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -75,7 +74,7 @@ public final class ProbeJson {
                 required(json, "to"),
                 required(json, "protocol"),
                 port(json.path("port")),
-                ApiJson.number(json, "sourcePort", Probe.NOT_GIVEN, VerdictProgram.PORT_MAX),
+                ApiJson.number(json, "sourcePort", Probe.NOT_GIVEN, 65_535),
                 ApiJson.number(icmp, "type", Probe.NOT_GIVEN, 255),
                 ApiJson.number(icmp, "code", Probe.NOT_GIVEN, 255),
                 requestFields(json));
@@ -156,9 +155,27 @@ public final class ProbeJson {
         }
         json.set("egress", side(evaluation.egress()));
         json.set("ingress", side(evaluation.ingress()));
-        evaluation.request().ifPresent(request -> json.set("l7", request(request)));
+        evaluation.request().ifPresent(answer -> json.set("l7", request(answer)));
+        evaluation.pending().ifPresent(pending -> json.set("staged", staged(pending)));
         if (detail == Detail.EXPLAINED) {
             evaluator.explain(probe).forEach(json.putArray("explanation")::add);
+        }
+        return json;
+    }
+
+    static ObjectNode staged(final Evaluation.Pending pending) {
+        final ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("allowed", pending.allowed());
+        json.set("egress", side(pending.egress()));
+        json.set("ingress", side(pending.ingress()));
+        return json;
+    }
+
+    static ObjectNode request(final Evaluation.RequestAnswer answer) {
+        final ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("allowed", answer.allowed());
+        if (!answer.allowed()) {
+            json.put("answer", answer.answer());
         }
         return json;
     }
@@ -168,26 +185,23 @@ public final class ProbeJson {
         return JsonNodeFactory.instance.objectNode().put("error", message);
     }
 
-    static ObjectNode request(final Evaluation.RequestAnswer request) {
-        final ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.put("allowed", request.allowed());
-        if (!request.answer().isEmpty()) {
-            json.put("answer", request.answer());
-        }
-        return json;
-    }
-
     static ObjectNode side(final PolicyEntry entry) {
         final ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("allowed", entry.isAllowed());
-        final Author by = entry.by();
-        final ObjectNode author = json.putObject("by");
+        json.set("by", author(entry.by()));
+        entry.audited().ifPresent(audited -> json.set("audited", side(audited)));
+        entry.logs().forEach(log -> json.withArray("logs").add(author(log)));
+        return json;
+    }
+
+    private static ObjectNode author(final Author by) {
+        final ObjectNode author = JsonNodeFactory.instance.objectNode();
         author.put("origin", by.origin().name().toLowerCase(Locale.ROOT).replace('_', '-'));
         if (!by.tier().isEmpty()) {
             author.put("tier", by.tier());
         }
         if (!by.kind().isEmpty()) {
-            author.put("kind", by.kind());
+            author.put("kind", by.simpleKind());
             if (!by.namespace().isEmpty()) {
                 author.put("namespace", by.namespace());
             }
@@ -201,6 +215,6 @@ public final class ProbeJson {
             author.put("file", by.file());
             author.put("line", by.line());
         }
-        return json;
+        return author;
     }
 }

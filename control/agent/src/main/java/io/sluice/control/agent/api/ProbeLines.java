@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.RequestException;
 import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Evaluation;
@@ -93,14 +94,23 @@ final class ProbeLines {
         }
         answers.append(",\"egress\":").append(side(evaluation.egress()));
         answers.append(",\"ingress\":").append(side(evaluation.ingress()));
-        if (evaluation.request().isPresent()) {
-            answers.append(",\"l7\":").append(ProbeJson.request(evaluation.request().get()));
-        }
+        evaluation.request().ifPresent(request -> append("l7", ProbeJson.request(request)));
+        evaluation.pending().ifPresent(pending -> append("staged", ProbeJson.staged(pending)));
         answers.append("}\n");
     }
 
-    /** By author and not by entry: some entries are made for one answer, authors are not. */
+    private void append(final String name, final ObjectNode value) {
+        answers.append(",\"").append(name).append("\":").append(value);
+    }
+
+    /**
+     * By author and not by entry: some entries are made for one answer, authors are not. What is
+     * audited or logged is rare, and said anew each time.
+     */
     private String side(final PolicyEntry entry) {
+        if (entry.audited().isPresent() || !entry.logs().isEmpty()) {
+            return ProbeJson.side(entry).toString();
+        }
         return (entry.isAllowed() ? allowedBy : deniedBy)
                 .computeIfAbsent(entry.by(), _ -> ProbeJson.side(entry).toString());
     }

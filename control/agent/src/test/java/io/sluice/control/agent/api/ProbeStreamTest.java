@@ -34,6 +34,25 @@ final class ProbeStreamTest {
             {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x},
              spec: {podSelector: {matchLabels: {app: b}},
                     ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}]}]}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: c, namespace: x, labels: {app: c}},
+             status: {podIPs: [{ip: 10.0.0.3}]}}
+            ---
+            {apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: q, namespace: x},
+             spec: {endpointSelector: {matchLabels: {app: c}},
+                    ingress: [{fromEndpoints: [{}], toPorts: [{ports: [{port: '80', protocol: TCP}],
+                               rules: {http: [{path: /a}]}}]}]}}
+            ---
+            {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy,
+             metadata: {name: r, namespace: x, annotations: {sluice.io/audit: 'on'}},
+             spec: {podSelector: {matchLabels: {app: a}}, ingress: []}}
+            ---
+            {apiVersion: projectcalico.org/v3, kind: StagedGlobalNetworkPolicy, metadata: {name: s},
+             spec: {selector: app == 'c', types: [Ingress]}}
+            ---
+            {apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: t},
+             spec: {selector: app == 'a', order: 1, types: [Egress],
+                    egress: [{action: Log, protocol: TCP}, {action: Allow}]}}
             """;
 
     private static final List<String> LINES =
@@ -44,6 +63,10 @@ final class ProbeStreamTest {
                     "{\"from\":\"x/b\",\"to\":\"x/b\",\"protocol\":\"UDP\",\"port\":\"53\"}",
                     "{\"from\":\"192.0.2.1\",\"to\":\"x/b\",\"protocol\":\"ICMP\",\"icmp\":{\"type\":3,\"code\":1}}",
                     "{\"from\":\"x/b\",\"to\":\"192.0.2.1\",\"protocol\":\"47\"}",
+                    "{\"from\":\"x/b\",\"to\":\"x/c\",\"protocol\":\"TCP\",\"port\":80,\"http\":{\"path\":\"/a\"}}",
+                    "{\"from\":\"x/b\",\"to\":\"x/c\",\"protocol\":\"TCP\",\"port\":80,\"http\":{\"path\":\"/b\"}}",
+                    "{\"from\":\"x/b\",\"to\":\"x/c\",\"protocol\":\"TCP\",\"port\":80}",
+                    "{\"from\":\"x/b\",\"to\":\"x/a\",\"protocol\":\"TCP\",\"port\":80}",
                     "{\"from\":\"x\\/a\",\"to\":\"\\u0078/b\",\"protocol\":\"TCP\",\"port\":80,\"http\":"
                             + "{\"method\":\"GET\",\"path\":\"/\",\"host\":\"h\",\"headers\":{\"a\":\"b\",\"c\":\"\"}},"
                             + "\"kafka\":{\"api\":\"produce\",\"topic\":\"t\",\"clientId\":\"c\"},"
@@ -110,6 +133,15 @@ final class ProbeStreamTest {
     void answersAreThoseOfTheStrictWay(final ProbeJson.Detail detail) throws IOException {
         for (final String lineEnd : List.of("\n", "\r\n", "\r")) {
             final String text = String.join(lineEnd, LINES);
+
+            // What is said rarely is said somewhere.
+            assertThat(strictly(text, detail).lines())
+                    .contains(
+                            "\"l7\":{\"allowed\":true}",
+                            "\"answer\":\"HTTP 403\"",
+                            "\"staged\":{\"allowed\":true",
+                            "\"audited\":{\"allowed\":false",
+                            "\"logs\":[{\"origin\":\"rule\"");
 
             assertThat(streamed(text, detail)).isEqualTo(strictly(text, detail));
             assertThat(ProbeJson.answerAll(text, evaluator, detail))
