@@ -69,6 +69,7 @@ public final class SluiceCli implements Runnable {
         all.put("delete", () -> new DeleteCommand(console));
         all.put("get", () -> new GetCommand(console));
         all.put("describe", () -> new DescribeCommand(console));
+        all.put("diff", () -> new DiffCommand(console));
         all.put("endpoint", () -> EndpointCommands.of(console));
         all.put("policy", () -> PolicyCommands.of(console));
         all.put("observe", () -> new ObserveCommand(console));

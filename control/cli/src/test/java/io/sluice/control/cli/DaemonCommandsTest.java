@@ -185,6 +185,55 @@ final class DaemonCommandsTest {
     }
 
     @Test
+    void diffShowsWhatApplyWouldChangeAndSaysByItsStatusWhetherItDoes() throws IOException {
+        final Path same =
+                Files.writeString(
+                        folder.resolve("same.yaml"),
+                        "{kind: Namespace, metadata: {name: shop}, apiVersion: v1}");
+        final Path changed =
+                Files.writeString(
+                        folder.resolve("changed.yaml"),
+                        """
+                        apiVersion: v1
+                        kind: Namespace
+                        metadata: {name: shop, labels: {a: b}}
+                        ---
+                        apiVersion: v1
+                        kind: Namespace
+                        metadata: {name: new}
+                        """);
+        final Path wrong = Files.writeString(folder.resolve("wrong.yaml"), "kind: Pod\n");
+
+        final CommandLineRun nothing = run("diff", "-f", same.toString());
+        final CommandLineRun something = run("diff", "-f", changed.toString());
+
+        assertThat(nothing).isEqualTo(new CommandLineRun(ExitCode.YES, "", ""));
+        assertThat(something.code()).isEqualTo(ExitCode.NO);
+        assertThat(something.out())
+                .isEqualTo(
+                        """
+                        --- LIVE/Namespace.shop
+                        +++ MERGED/Namespace.shop
+                        @@ -1,4 +1,6 @@
+                         apiVersion: v1
+                         kind: Namespace
+                         metadata:
+                        +  labels:
+                        +    a: b
+                           name: shop
+                        --- LIVE/Namespace.new
+                        +++ MERGED/Namespace.new
+                        @@ -0,0 +1,4 @@
+                        +apiVersion: v1
+                        +kind: Namespace
+                        +metadata:
+                        +  name: new
+                        """);
+        assertThat(run("diff", "-f", wrong.toString()).code()).isEqualTo(ExitCode.USAGE);
+        assertThat(control.told).isEmpty();
+    }
+
+    @Test
     void applyPrintsWarningsOnStandardErrorAndSucceeds() throws IOException {
         final Path file = Files.writeString(folder.resolve("a.yaml"), "toFQDNs: x\n");
 
