@@ -20,7 +20,8 @@ final class PolicyCommands {
         return Group.named("policy", "The policy engine, over manifests or in the daemon.")
                 .addSubcommand(new Validate(console))
                 .addSubcommand(new PolicyEvalCommand(console))
-                .addSubcommand(new PolicyMatrixCommand(console));
+                .addSubcommand(new PolicyMatrixCommand(console))
+                .addSubcommand(new PolicySelectorCommand(console));
     }
 
     @Command(
