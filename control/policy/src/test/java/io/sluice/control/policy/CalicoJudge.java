@@ -266,14 +266,16 @@ final class CalicoJudge {
         final List<SlicePort> ports = new ArrayList<>();
         if (slice.meta().manifest().get("ports") instanceof final List<?> written) {
             for (final Object item : written) {
-                final Map<?, ?> port = (Map<?, ?>) item;
-                final Object protocol = port.get("protocol");
-                ports.add(
-                        new SlicePort(
-                                protocol == null
-                                        ? IpProtocol.TCP
-                                        : IpProtocol.parse(protocol.toString()),
-                                ((Number) port.get("port")).intValue()));
+                if (item instanceof final Map<?, ?> port
+                        && port.get("port") instanceof final Number number) {
+                    final Object protocol = port.get("protocol");
+                    ports.add(
+                            new SlicePort(
+                                    protocol == null
+                                            ? IpProtocol.TCP
+                                            : IpProtocol.parse(protocol.toString()),
+                                    number.intValue()));
+                }
             }
         }
         return ports;

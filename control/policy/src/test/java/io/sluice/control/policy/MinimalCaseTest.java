@@ -31,8 +31,8 @@ final class MinimalCaseTest {
 
         assertThat(dropsWhatTheWebPodSends(minimal)).isTrue();
         assertThat(minimal.lines().filter("---"::equals)).hasSize(2);
-        assertThat(minimal).contains("10.0.0.1", "denies", "Egress");
-        assertThat(minimal).doesNotContain("fd00::1", "10.0.0.2", "allows", "ports", "app");
+        assertThat(minimal).contains("10.0.0.1", "denies", "egress");
+        assertThat(minimal).doesNotContain("fd00::1", "10.0.0.2", "allows", "ingress", "app");
     }
 
     private static boolean dropsWhatTheWebPodSends(final String manifests) {

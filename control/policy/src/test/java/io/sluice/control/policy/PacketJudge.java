@@ -136,7 +136,7 @@ final class PacketJudge {
             List<Place> places) {
         static final Comparator<Tier> ORDER =
                 Comparator.comparing((Tier tier) -> !tier.exists)
-                        .thenComparing(Tier::order)
+                        .thenComparingDouble(Tier::order)
                         .thenComparing(Tier::name);
 
         /** The first final answer of its policies; then what its end says. */
@@ -166,7 +166,7 @@ final class PacketJudge {
      */
     private record Place(double order, String text, Judgement judgement) {
         static final Comparator<Place> ORDER =
-                Comparator.comparing(Place::order).thenComparing(Place::text);
+                Comparator.comparingDouble(Place::order).thenComparing(Place::text);
     }
 
     private interface Judgement {
