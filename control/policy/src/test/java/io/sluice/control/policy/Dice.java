@@ -1,7 +1,8 @@
 package io.sluice.control.policy;
 
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
 
@@ -31,9 +32,9 @@ final class Dice {
         return choices.get(random.nextInt(choices.size()));
     }
 
-    /** One to so many parts, with commas between them. */
+    /** One to so many different parts, with commas between them. */
     String several(final int countMax, final Supplier<String> part) {
-        final List<String> parts = new ArrayList<>();
+        final Set<String> parts = new LinkedHashSet<>();
         final int count = 1 + random.nextInt(countMax);
         for (int i = 0; i < count; i++) {
             parts.add(part.get());

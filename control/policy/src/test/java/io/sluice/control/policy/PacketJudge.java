@@ -30,6 +30,7 @@ import java.util.function.Predicate;
  */
 final class PacketJudge {
     private static final double ADDITIVE_GROUP_ORDER = 1_000;
+    private static final double LAST = Double.POSITIVE_INFINITY;
 
     private final World world;
     private final AdminJudge admin;
@@ -124,20 +125,13 @@ final class PacketJudge {
     /**
      * A tier.
      *
-     * @param exists whether there is a Tier object; those without come after all others
-     * @param order infinite if the Tier has none
+     * @param order infinite if it has none
      * @param places its policies in their order
      */
     private record Tier(
-            String name,
-            boolean exists,
-            double order,
-            DefaultAction defaultAction,
-            List<Place> places) {
+            String name, double order, DefaultAction defaultAction, List<Place> places) {
         static final Comparator<Tier> ORDER =
-                Comparator.comparing((Tier tier) -> !tier.exists)
-                        .thenComparingDouble(Tier::order)
-                        .thenComparing(Tier::name);
+                Comparator.comparingDouble(Tier::order).thenComparing(Tier::name);
 
         /** The first final answer of its policies; then what its end says. */
         Ruling judge(final Question question) {
@@ -175,56 +169,61 @@ final class PacketJudge {
 
     private void addTiers(
             final List<AdminPolicy> adminPolicies, final List<CalicoPolicy> calicoPolicies) {
+        final List<Place> inAdmin = adminPlaces(adminPolicies, AdminPolicy.Level.ADMIN);
+        final List<Place> inBaseline = adminPlaces(adminPolicies, AdminPolicy.Level.BASELINE);
+        tiers.add(tier("kube-admin", 1_000, DefaultAction.PASS, inAdmin, calicoPolicies));
+        tiers.add(tier("default", 1_000_000, DefaultAction.DENY, additiveGroup(), calicoPolicies));
         tiers.add(
-                new Tier(
-                        "kube-admin",
-                        true,
-                        1_000,
-                        DefaultAction.PASS,
-                        adminPlaces(adminPolicies, AdminPolicy.Level.ADMIN)));
-        final List<Place> inDefault = new ArrayList<>(additiveGroup());
-        inDefault.addAll(calicoPlaces(calicoPolicies, "default"));
-        // Stable: what the additive group puts before something of its own stays there.
-        inDefault.sort(Place.ORDER);
-        tiers.add(new Tier("default", true, 1_000_000, DefaultAction.DENY, inDefault));
-        tiers.add(
-                new Tier(
-                        "kube-baseline",
-                        true,
-                        10_000_000,
-                        DefaultAction.PASS,
-                        adminPlaces(adminPolicies, AdminPolicy.Level.BASELINE)));
+                tier("kube-baseline", 10_000_000, DefaultAction.PASS, inBaseline, calicoPolicies));
         final Set<String> builtIn = Set.of("kube-admin", "default", "kube-baseline");
-        final Set<String> without = new LinkedHashSet<>();
-        calicoPolicies.forEach(policy -> without.add(policy.tier()));
-        without.removeAll(builtIn);
+        final Set<String> missing = new LinkedHashSet<>();
+        calicoPolicies.forEach(policy -> missing.add(policy.tier()));
+        missing.removeAll(builtIn);
         for (final CalicoPolicy.Tier tier : world.all(CalicoPolicy.Tier.class)) {
             final String name = tier.meta().name();
-            without.remove(name);
+            missing.remove(name);
             if (!builtIn.contains(name)) {
                 tiers.add(
-                        new Tier(
+                        tier(
                                 name,
-                                true,
                                 orLast(tier.order()),
                                 tier.defaultAction(),
-                                calicoPlaces(calicoPolicies, name)));
+                                List.of(),
+                                calicoPolicies));
             }
         }
-        for (final String name : without) {
-            tiers.add(
-                    new Tier(
-                            name,
-                            false,
-                            Double.POSITIVE_INFINITY,
-                            DefaultAction.DENY,
-                            calicoPlaces(calicoPolicies, name)));
-        }
         tiers.sort(Tier.ORDER);
+        // What names a tier that does not exist comes after all that do.
+        missing.stream()
+                .sorted()
+                .map(name -> tier(name, LAST, DefaultAction.DENY, List.of(), calicoPolicies))
+                .forEach(tiers::add);
+    }
+
+    /** A tier of the built-in policies that stand in it, and of Calico's. */
+    private Tier tier(
+            final String name,
+            final double order,
+            final DefaultAction defaultAction,
+            final List<Place> builtIn,
+            final List<CalicoPolicy> calicoPolicies) {
+        final List<Place> places = new ArrayList<>(builtIn);
+        for (final CalicoPolicy policy : calicoPolicies) {
+            if (policy.tier().equals(name)) {
+                places.add(
+                        new Place(
+                                orLast(policy.order()),
+                                placeText(policy, kindOf(policy)),
+                                question -> calico.judge(policy, question)));
+            }
+        }
+        // Stable: what the additive group puts before something of its own stays there.
+        places.sort(Place.ORDER);
+        return new Tier(name, order, defaultAction, places);
     }
 
     private static double orLast(final OptionalDouble order) {
-        return order.orElse(Double.POSITIVE_INFINITY);
+        return order.orElse(LAST);
     }
 
     private List<Place> adminPlaces(
@@ -237,20 +236,6 @@ final class PacketJudge {
                                         policy.priority(),
                                         policy.meta().name(),
                                         question -> admin.judge(policy, question)))
-                .sorted(Place.ORDER)
-                .toList();
-    }
-
-    private List<Place> calicoPlaces(final List<CalicoPolicy> policies, final String tier) {
-        return policies.stream()
-                .filter(policy -> policy.tier().equals(tier))
-                .map(
-                        policy ->
-                                new Place(
-                                        orLast(policy.order()),
-                                        placeText(policy, kindOf(policy)),
-                                        question -> calico.judge(policy, question)))
-                .sorted(Place.ORDER)
                 .toList();
     }
 

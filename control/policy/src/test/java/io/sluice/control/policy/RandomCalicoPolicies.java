@@ -1,5 +1,6 @@
 package io.sluice.control.policy;
 
+import io.sluice.control.policy.RandomPolicies.Theme;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -11,9 +12,11 @@ final class RandomCalicoPolicies {
             RandomPolicies.CIDRS.stream().filter(cidr -> cidr.indexOf(':') >= 0).toList();
 
     private final Dice dice;
+    private final Theme theme;
 
-    RandomCalicoPolicies(final Dice dice) {
+    RandomCalicoPolicies(final Dice dice, final Theme theme) {
         this.dice = dice;
+        this.theme = theme;
     }
 
     /** Which end of the packet an entity is about. */
@@ -26,13 +29,17 @@ final class RandomCalicoPolicies {
     String next(final String name) {
         final boolean global = dice.percent(50);
         final List<String> spec = new ArrayList<>();
-        spec.add("tier: " + dice.oneOf("default", "default", "alpha", "late", "zeta"));
+        spec.add(
+                "tier: "
+                        + (dice.percent(8)
+                                ? dice.oneOf("kube-admin", "kube-baseline")
+                                : dice.oneOf("default", "default", "alpha", "late", "zeta")));
         spec.add(dice.oneOf("", "order: -1", "order: 10", "order: 999.5", "order: 1000.5"));
         spec.add("selector: \"" + selector() + "\"");
         if (global && dice.percent(30)) {
             spec.add("namespaceSelector: \"" + namespaceSelector() + "\"");
         }
-        if (dice.percent(10)) {
+        if (dice.percent(theme.percent(Theme.ACCOUNTS))) {
             spec.add("serviceAccountSelector: \"" + accountSelector() + "\"");
         }
         spec.add(dice.oneOf("", "", "types: [Ingress, Egress]", "types: [Egress]"));
@@ -145,7 +152,7 @@ final class RandomCalicoPolicies {
             final boolean ports) {
         final List<String> parts = new ArrayList<>();
         final boolean peer = (end == End.SOURCE) == (direction == PolicyDirection.INGRESS);
-        if (peer && dice.percent(12)) {
+        if (peer && dice.percent(theme.percent(Theme.SERVICES))) {
             // A destination service brings its own ports.
             parts.add(
                     dice.oneOf(
@@ -156,27 +163,16 @@ final class RandomCalicoPolicies {
             }
             return String.join(", ", parts);
         }
-        final List<String> nets = ipv4 ? IPV4 : IPV6;
-        if (dice.percent(25)) {
-            parts.add("nets: [" + dice.several(2, () -> "'" + dice.oneOf(nets) + "'") + "]");
-        }
-        if (dice.percent(10)) {
-            parts.add("notNets: ['" + dice.oneOf(nets) + "']");
-        }
-        if (dice.percent(35)) {
-            parts.add("selector: \"" + selector() + "\"");
-        }
-        if (dice.percent(12)) {
-            parts.add("notSelector: \"" + selector() + "\"");
-        }
-        if (dice.percent(20)) {
+        if (peer && dice.percent(theme.percent(Theme.ADDRESS_SETS))) {
             parts.add(
-                    "namespaceSelector: \""
-                            + (dice.percent(25) ? "global()" : namespaceSelector())
-                            + "\"");
-        }
-        if (dice.percent(12)) {
+                    dice.oneOf(
+                            "namespaceSelector: global()",
+                            "selector: \"" + selector() + "\"",
+                            "notSelector: \"" + selector() + "\""));
+        } else if (dice.percent(theme.percent(Theme.ACCOUNTS))) {
             parts.add("serviceAccounts: {" + accounts() + "}");
+        } else {
+            addConditions(parts, ipv4 ? IPV4 : IPV6);
         }
         if (ports && dice.percent(end == End.SOURCE ? 15 : 50)) {
             parts.add("ports: [" + dice.several(2, () -> port(end)) + "]");
@@ -185,6 +181,29 @@ final class RandomCalicoPolicies {
             parts.add("notPorts: [" + port(end) + "]");
         }
         return String.join(", ", parts);
+    }
+
+    /** Any of them together: all must hold. */
+    private void addConditions(final List<String> parts, final List<String> nets) {
+        if (dice.percent(25)) {
+            parts.add("nets: [" + dice.several(2, () -> "'" + dice.oneOf(nets) + "'") + "]");
+        }
+        if (dice.percent(10)) {
+            // The first of each list is everything, which nothing is outside of.
+            parts.add("notNets: ['" + dice.oneOf(nets.subList(1, nets.size())) + "']");
+        }
+        if (dice.percent(35)) {
+            parts.add("selector: \"" + selector() + "\"");
+        }
+        if (dice.percent(12)) {
+            parts.add("notSelector: \"" + selector() + "\"");
+        }
+        if (dice.percent(20)) {
+            parts.add("namespaceSelector: \"" + namespaceSelector() + "\"");
+        }
+        if (dice.percent(6)) {
+            parts.add("serviceAccounts: {" + accounts() + "}");
+        }
     }
 
     private String accounts() {

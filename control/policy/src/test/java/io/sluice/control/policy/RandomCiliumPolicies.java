@@ -1,14 +1,17 @@
 package io.sluice.control.policy;
 
+import io.sluice.control.policy.RandomPolicies.Theme;
 import java.util.ArrayList;
 import java.util.List;
 
 /** Random CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy objects. */
 final class RandomCiliumPolicies {
     private final Dice dice;
+    private final Theme theme;
 
-    RandomCiliumPolicies(final Dice dice) {
+    RandomCiliumPolicies(final Dice dice, final Theme theme) {
         this.dice = dice;
+        this.theme = theme;
     }
 
     /** The manifest of one more policy. */
@@ -73,14 +76,24 @@ final class RandomCiliumPolicies {
     }
 
     private String peers(final String prefix) {
-        return switch (dice.below(12)) {
+        if (dice.percent(theme.percent(Theme.ADDRESS_SETS))) {
+            return prefix + "CIDRSet: [" + dice.several(2, this::cidrGroup) + "]";
+        }
+        if (prefix.equals("to") && dice.percent(theme.percent(Theme.SERVICES))) {
+            return "toServices: [" + service() + "]";
+        }
+        return switch (dice.below(11)) {
             case 0 -> prefix + "Endpoints: []";
             case 1, 2, 3 -> prefix + "Endpoints: [" + dice.several(2, this::peer) + "]";
             case 4, 5 -> prefix + "Entities: [" + dice.several(2, this::entity) + "]";
-            case 6, 7 -> prefix + "CIDRSet: [" + dice.several(2, this::cidrRule) + "]";
+            case 6, 7 ->
+                    prefix
+                            + "CIDRSet: ["
+                            + dice.several(
+                                    2, () -> "{cidr: " + RandomPolicies.cidrWithExcept(dice) + "}")
+                            + "]";
             case 8 -> prefix + "CIDR: ['" + dice.oneOf(RandomPolicies.CIDRS) + "']";
             case 9 -> prefix + "Nodes: [" + RandomPolicies.selector(dice) + "]";
-            case 10 -> prefix.equals("to") ? "toServices: [" + service() + "]" : "";
             default -> "";
         };
     }
@@ -88,19 +101,19 @@ final class RandomCiliumPolicies {
     private String peer() {
         final String namespace = "n" + dice.below(3);
         final String value = "v" + dice.below(2);
-        return switch (dice.below(10)) {
+        if (dice.percent(theme.percent(Theme.ACCOUNTS))) {
+            return "{matchLabels: {io.cilium.k8s.policy.serviceaccount: s" + dice.below(2) + "}}";
+        }
+        return switch (dice.below(9)) {
             case 0 -> "{matchLabels: {'k8s:io.kubernetes.pod.namespace': " + namespace + "}}";
             case 1 ->
                     "{matchLabels: {io.kubernetes.pod.namespace: %s, a: %s}}"
                             .formatted(namespace, value);
             case 2 -> "{matchLabels: {'k8s:io.cilium.k8s.namespace.labels.a': " + value + "}}";
             case 3 ->
-                    "{matchLabels: {io.cilium.k8s.policy.serviceaccount: s%d}}"
-                            .formatted(dice.below(2));
-            case 4 ->
                     "{matchExpressions: [{key: 'reserved:%s', operator: Exists}]}"
                             .formatted(dice.oneOf("world", "remote-node", "world-ipv4", "host"));
-            case 5 -> "{matchLabels: {'%s:b': %s}}".formatted(dice.oneOf("k8s", "any"), value);
+            case 4 -> "{matchLabels: {'%s:b': %s}}".formatted(dice.oneOf("k8s", "any"), value);
             default -> RandomPolicies.selector(dice);
         };
     }
@@ -118,16 +131,13 @@ final class RandomCiliumPolicies {
                 "none");
     }
 
-    private String cidrRule() {
-        return switch (dice.below(5)) {
-            case 0 -> "{cidrGroupRef: group-%d}".formatted(dice.below(3));
-            case 1 ->
-                    "{cidrGroupSelector: %s%s}"
-                            .formatted(
-                                    RandomPolicies.selector(dice),
-                                    dice.oneOf("", ", except: ['192.0.2.128/25']"));
-            default -> "{cidr: " + RandomPolicies.cidrWithExcept(dice) + "}";
-        };
+    private String cidrGroup() {
+        return dice.percent(50)
+                ? "{cidrGroupRef: group-%d}".formatted(dice.below(3))
+                : "{cidrGroupSelector: %s%s}"
+                        .formatted(
+                                RandomPolicies.selector(dice),
+                                dice.oneOf("", ", except: ['192.0.2.128/25']"));
     }
 
     private String service() {

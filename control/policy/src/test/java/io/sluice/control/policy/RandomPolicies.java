@@ -21,7 +21,24 @@ final class RandomPolicies {
                     "fd00::/16",
                     "fd00:1::/64");
 
+    /**
+     * What the policies of one world speak of more than others do. A service account, say, matters
+     * only where several choices meet: were all worlds alike, hardly one would need it.
+     */
+    enum Theme {
+        LABELS,
+        ACCOUNTS,
+        ADDRESS_SETS,
+        SERVICES;
+
+        /** The chance of something that is rare in worlds of other themes. */
+        int percent(final Theme here) {
+            return this == here ? 50 : 6;
+        }
+    }
+
     private final Dice dice;
+    private final Theme theme;
     private final RandomCalicoPolicies calico;
     private final RandomCiliumPolicies cilium;
     private int count;
@@ -29,18 +46,22 @@ final class RandomPolicies {
 
     RandomPolicies(final Dice dice) {
         this.dice = dice;
-        this.calico = new RandomCalicoPolicies(dice);
-        this.cilium = new RandomCiliumPolicies(dice);
+        this.theme = dice.oneOf(List.of(Theme.values()));
+        this.calico = new RandomCalicoPolicies(dice, theme);
+        this.cilium = new RandomCiliumPolicies(dice, theme);
     }
 
     /** The manifest of one more policy. */
     String next() {
         // The number makes it unique; what stands before it decides among equal orders.
         final String name = dice.oneOf("a", "m", "z") + count++;
-        return switch (dice.below(11)) {
-            case 0, 1, 2 -> networkPolicy(name);
-            case 3, 4, 5 -> cilium.next(name);
-            case 6, 7, 8 -> calico.next(name);
+        if (theme != Theme.LABELS && dice.percent(40)) {
+            return dice.percent(70) ? calico.next(name) : cilium.next(name);
+        }
+        return switch (dice.below(4)) {
+            case 0 -> networkPolicy(name);
+            case 1 -> cilium.next(name);
+            case 2 -> calico.next(name);
             default -> adminPolicy(name);
         };
     }
