@@ -250,34 +250,10 @@ final class CalicoJudge {
     private boolean isTo(final CalicoPolicy.ServiceName service, final Packet packet) {
         return slices(service).stream()
                 .filter(slice -> slice.addresses().contains(packet.to()))
+                .flatMap(slice -> slice.ports().stream())
                 .anyMatch(
-                        slice ->
-                                ports(slice).stream()
-                                        .anyMatch(
-                                                port ->
-                                                        port.protocol == packet.protocol()
-                                                                && port.number == packet.port()));
-    }
-
-    private record SlicePort(int protocol, int number) {}
-
-    /** As written: {@code ports: [{protocol, port}]}. */
-    private static List<SlicePort> ports(final KubeObject.EndpointSlice slice) {
-        final List<SlicePort> ports = new ArrayList<>();
-        if (slice.meta().manifest().get("ports") instanceof final List<?> written) {
-            for (final Object item : written) {
-                if (item instanceof final Map<?, ?> port
-                        && port.get("port") instanceof final Number number) {
-                    final Object protocol = port.get("protocol");
-                    ports.add(
-                            new SlicePort(
-                                    protocol == null
-                                            ? IpProtocol.TCP
-                                            : IpProtocol.parse(protocol.toString()),
-                                    number.intValue()));
-                }
-            }
-        }
-        return ports;
+                        port ->
+                                port.protocol() == packet.protocol()
+                                        && port.port() == packet.port());
     }
 }

@@ -7,9 +7,12 @@ import io.sluice.control.policy.Question.Packet;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -26,38 +29,42 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
     /** The port of a packet whose probe names none. */
     private static final int EPHEMERAL_PORT = 49_152;
 
-    private record Traffic(int protocol, int port) {}
+    private record Transport(int protocol, int port) {}
 
-    private static final List<Traffic> TRAFFIC =
+    private static final List<Transport> TRAFFIC =
             List.of(
-                    new Traffic(IpProtocol.TCP, 79),
-                    new Traffic(IpProtocol.TCP, 80),
-                    new Traffic(IpProtocol.TCP, 80),
-                    new Traffic(IpProtocol.TCP, 81),
-                    new Traffic(IpProtocol.TCP, 82),
-                    new Traffic(IpProtocol.UDP, 80),
-                    new Traffic(IpProtocol.UDP, 81),
-                    new Traffic(IpProtocol.SCTP, 80),
-                    new Traffic(47, 0));
-    private static final List<Traffic> ICMP_TRAFFIC =
+                    new Transport(IpProtocol.TCP, 79),
+                    new Transport(IpProtocol.TCP, 80),
+                    new Transport(IpProtocol.TCP, 80),
+                    new Transport(IpProtocol.TCP, 81),
+                    new Transport(IpProtocol.TCP, 82),
+                    new Transport(IpProtocol.UDP, 80),
+                    new Transport(IpProtocol.UDP, 81),
+                    new Transport(IpProtocol.SCTP, 80),
+                    new Transport(47, 0));
+    private static final List<Transport> ICMP_TRAFFIC =
             List.of(
-                    new Traffic(IpProtocol.ICMP, 8 * 256),
-                    new Traffic(IpProtocol.ICMP, 3 * 256 + 1));
-    private static final Traffic ICMPV6_ECHO = new Traffic(IpProtocol.ICMPV6, 128 * 256);
+                    new Transport(IpProtocol.ICMP, 8 * 256),
+                    new Transport(IpProtocol.ICMP, 3 * 256 + 1));
+    private static final Transport ICMPV6_ECHO = new Transport(IpProtocol.ICMPV6, 128 * 256);
 
     @Test
     void everyPacketOfEveryRandomWorldGetsTheVerdictOfItsRules() {
         final Map<String, Integer> packetsByAuthor = new TreeMap<>();
         for (long seed = FIRST_SEED; seed < FIRST_SEED + WORLD_COUNT; seed++) {
+            final Dice dice = new Dice(-seed - 1);
             final String manifests = RandomWorld.manifests(seed);
-            final Sides sides = new Sides(manifests);
-            assertThat(sides.errors).as("seed %d%n%s", seed, manifests).isEmpty();
-            for (final Packet packet : packets(sides.world, new Dice(seed))) {
-                final PacketJudge.Answer answer = sides.judge.judge(packet);
-                if (sides.evaluation(packet).allowed() != answer.allowed()) {
-                    fail(report(seed, manifests, packet));
+            final String before = dice.percent(50) ? "" : before(seed, manifests, dice);
+            final ReadResult read = ManifestReader.read("world.yaml", manifests);
+            assertThat(read.problems()).filteredOn(Problem::isError).as(manifests).isEmpty();
+            final World world = World.of(read.objects());
+            final List<Packet> packets = packets(world, dice);
+            final Sides sides = new Sides(before, world);
+            for (final Packet packet : packets) {
+                if (!sides.complaint(packet).isEmpty()) {
+                    fail(report(seed, before, manifests, packet));
                 }
-                countAuthors(answer, packetsByAuthor);
+                countAuthors(sides.enforced.judge(packet), packetsByAuthor);
             }
         }
         System.out.println("random worlds: " + WORLD_COUNT + ", authors: " + packetsByAuthor);
@@ -87,28 +94,93 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
         }
     }
 
-    /** The engine and the judge over one world. */
-    private static final class Sides {
-        final List<Problem> errors;
-        final World world;
-        private final PacketJudge judge;
-        private final PolicyEvaluator engine;
+    /** A world which shares most objects with the next one, and has others of their names. */
+    private static String before(final long seed, final String manifests, final Dice dice) {
+        final List<String> documents = new ArrayList<>();
+        for (final String document : manifests.split("---\n", -1)) {
+            if (dice.percent(75)) {
+                documents.add(document);
+            }
+        }
+        for (final String document : RandomWorld.manifests(~seed).split("---\n", -1)) {
+            if (dice.percent(25)) {
+                documents.add(document);
+            }
+        }
+        return String.join("---\n", documents);
+    }
 
-        Sides(final String manifests) {
-            final ReadResult read = ManifestReader.read("world.yaml", manifests);
-            this.errors = read.problems().stream().filter(Problem::isError).toList();
-            this.world = World.of(read.objects());
-            this.judge = PacketJudge.ofEnforced(world);
-            this.engine =
-                    new PolicyEvaluator(
-                            world,
-                            PolicyCompiler.compile(
-                                    world, new IdentityAllocator(), PolicyOptions.DEFAULTS));
+    /** The engine and the judges over one world. */
+    private static final class Sides {
+        final PacketJudge enforced;
+        private final PacketJudge audited;
+        private final PacketJudge staged;
+
+        /** Empty if the compiler failed, for which {@link #failure} is the reason. */
+        private Optional<PolicyEvaluator> engine = Optional.empty();
+
+        private String failure = "";
+
+        /**
+         * Both sides over a world.
+         *
+         * @param before manifests of the world that the compiler saw before; empty for none
+         * @param world the world
+         */
+        Sides(final String before, final World world) {
+            this.enforced = PacketJudge.ofEnforced(world);
+            this.audited = PacketJudge.ofEnforcedAndAudited(world);
+            this.staged = PacketJudge.ofEnforcedAndStaged(world);
+            final PolicyCompiler compiler =
+                    new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
+            try {
+                if (!before.isEmpty()) {
+                    compiler.update(World.of(ManifestReader.read("before.yaml", before).objects()));
+                }
+                engine = Optional.of(new PolicyEvaluator(world, compiler.update(world)));
+            } catch (final RuntimeException e) {
+                failure =
+                        "the compiler fails: "
+                                + e
+                                + Stream.of(e.getStackTrace())
+                                        .limit(5)
+                                        .map(frame -> "\n  at " + frame)
+                                        .collect(Collectors.joining());
+            }
         }
 
-        private Evaluation evaluation(final Packet packet) {
+        /** What engine and judges say differently about a packet; empty if nothing. */
+        String complaint(final Packet packet) {
+            if (engine.isEmpty()) {
+                return failure;
+            }
+            final Evaluation seen = evaluation(packet);
+            final PacketJudge.Answer answer = enforced.judge(packet);
+            if (seen.allowed() != answer.allowed()) {
+                return "judge, of what is enforced: " + answer;
+            }
+            final PacketJudge.Answer unaudited = audited.judge(packet);
+            final boolean audit = answer.allowed() && !unaudited.allowed();
+            if (audit != (seen.verdict() == Evaluation.Verdict.AUDIT)) {
+                return "judge, without audit: " + unaudited;
+            }
+            final PacketJudge.Answer unstaged = staged.judge(packet);
+            final boolean pending =
+                    seen.pending().map(Evaluation.Pending::allowed).orElse(seen.allowed());
+            return pending == unstaged.allowed() ? "" : "judge, with what is staged: " + unstaged;
+        }
+
+        Evaluation evaluation(final Packet packet) {
             try {
-                return engine.evaluate(probe(packet));
+                return engine.orElseThrow().evaluate(probe(packet));
+            } catch (final ProbeException e) {
+                throw new AssertionError(packet.toString(), e);
+            }
+        }
+
+        List<String> explanation(final Packet packet) {
+            try {
+                return engine.orElseThrow().explain(probe(packet));
             } catch (final ProbeException e) {
                 throw new AssertionError(packet.toString(), e);
             }
@@ -124,43 +196,54 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
     }
 
     private static Probe probe(final Packet packet) {
+        final boolean ports = IpProtocol.hasPorts(packet.protocol());
         final boolean icmp = IpProtocol.isIcmp(packet.protocol());
         return new Probe(
                 packet.from().toString(),
                 packet.to().toString(),
                 IpProtocol.nameOf(packet.protocol()),
-                IpProtocol.hasPorts(packet.protocol()) ? Integer.toString(packet.port()) : "",
+                ports ? Integer.toString(packet.port()) : "",
+                packet.sourcePort() == EPHEMERAL_PORT || !ports
+                        ? Probe.NOT_GIVEN
+                        : packet.sourcePort(),
                 icmp ? packet.port() / 256 : Probe.NOT_GIVEN,
                 icmp ? packet.port() % 256 : Probe.NOT_GIVEN,
                 Map.of());
     }
 
-    private static String report(final long seed, final String manifests, final Packet packet) {
+    private static String report(
+            final long seed, final String before, final String manifests, final Packet packet) {
+        final boolean atOnce = isWrong("", manifests, packet);
         final String minimal =
-                MinimalCase.of(manifests, candidate -> isDisagreement(candidate, packet));
-        final Sides sides = new Sides(minimal);
+                MinimalCase.of(manifests, cut -> isWrong(atOnce ? "" : before, cut, packet));
+        final String minimalBefore =
+                atOnce ? "" : MinimalCase.of(before, cut -> isWrong(cut, minimal, packet));
+        final Sides sides =
+                new Sides(
+                        minimalBefore,
+                        World.of(ManifestReader.read("world.yaml", minimal).objects()));
         final StringBuilder report = new StringBuilder();
         report.append("seed ").append(seed).append(": ").append(probe(packet)).append('\n');
-        report.append("judge:  ").append(sides.judge.judge(packet)).append('\n');
-        report.append("engine: ").append(sides.evaluation(packet)).append('\n');
-        try {
-            sides.engine
-                    .explain(probe(packet))
+        report.append(sides.complaint(packet)).append('\n');
+        if (sides.engine.isPresent()) {
+            report.append("engine: ").append(sides.evaluation(packet)).append('\n');
+            sides.explanation(packet)
                     .forEach(line -> report.append("  ").append(line).append('\n'));
-        } catch (final ProbeException e) {
-            throw new AssertionError(packet.toString(), e);
         }
-        return report.append(minimal).toString();
+        report.append(minimal);
+        if (!atOnce) {
+            report.append("but only if the compiler saw this before:\n").append(minimalBefore);
+        }
+        return report.toString();
     }
 
-    private static boolean isDisagreement(final String manifests, final Packet packet) {
-        final Sides sides = new Sides(manifests);
-        final boolean judged =
-                sides.world.podAt(packet.from()).isPresent()
-                        || sides.world.podAt(packet.to()).isPresent();
-        return judged
-                && sides.errors.isEmpty()
-                && sides.evaluation(packet).allowed() != sides.judge.judge(packet).allowed();
+    private static boolean isWrong(
+            final String before, final String manifests, final Packet packet) {
+        final ReadResult read = ManifestReader.read("world.yaml", manifests);
+        final World world = World.of(read.objects());
+        return read.problems().stream().noneMatch(Problem::isError)
+                && (world.podAt(packet.from()).isPresent() || world.podAt(packet.to()).isPresent())
+                && !new Sides(before, world).complaint(packet).isEmpty();
     }
 
     private static List<Packet> packets(final World world, final Dice dice) {
@@ -183,13 +266,17 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
 
     private static Packet packet(final IpAddress from, final IpAddress to, final Dice dice) {
         final boolean icmp = dice.percent(15);
-        final Traffic traffic =
+        final Transport transport =
                 !icmp ? dice.oneOf(TRAFFIC) : to.isIpv4() ? dice.oneOf(ICMP_TRAFFIC) : ICMPV6_ECHO;
         return new Packet(
                 from,
                 to,
-                traffic.protocol,
-                traffic.port,
-                IpProtocol.hasPorts(traffic.protocol) ? EPHEMERAL_PORT : 0);
+                transport.protocol,
+                transport.port,
+                !IpProtocol.hasPorts(transport.protocol)
+                        ? 0
+                        : dice.percent(75)
+                                ? EPHEMERAL_PORT
+                                : dice.oneOf(List.of(80, 81, 1024, 49_500, 50_001)));
     }
 }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /**
  * The rules of policy told a second time, packet by packet, straight from the objects: no
@@ -33,14 +34,19 @@ final class PacketJudge {
     private static final double LAST = Double.POSITIVE_INFINITY;
 
     private final World world;
+    private final AuditedEndpoints auditedEndpoints;
     private final AdminJudge admin;
     private final CalicoJudge calico;
     private final CiliumJudge cilium;
     private final NetworkPolicyJudge networkPolicies;
     private final List<Tier> tiers;
 
-    private PacketJudge(final World world, final Predicate<KubeObject.Policy> counts) {
+    private PacketJudge(
+            final World world,
+            final Predicate<KubeObject.Policy> counts,
+            final AuditedEndpoints auditedEndpoints) {
         this.world = world;
+        this.auditedEndpoints = auditedEndpoints;
         this.admin = new AdminJudge(world);
         this.calico = new CalicoJudge(world);
         this.cilium = new CiliumJudge(world, policies(CiliumPolicy.class, counts));
@@ -49,29 +55,67 @@ final class PacketJudge {
         addTiers(policies(AdminPolicy.class, counts), policies(CalicoPolicy.class, counts));
     }
 
+    /** What holds for endpoints that are audited as a whole. */
+    private enum AuditedEndpoints {
+        /** Nothing is enforced. */
+        SPARED,
+        /** The same as for others. */
+        JUDGED
+    }
+
     /** A judge by what is enforced: policies that are neither staged nor audited. */
     static PacketJudge ofEnforced(final World world) {
-        return new PacketJudge(world, policy -> !isStaged(policy) && !isAudited(policy));
+        return new PacketJudge(
+                world,
+                policy -> staging(policy) == Staging.ENFORCED && !isAudited(policy.meta()),
+                AuditedEndpoints.SPARED);
     }
 
-    /** A judge by what would be enforced if no policy were audited. */
+    /** A judge by what would be enforced if nothing were audited. */
     static PacketJudge ofEnforcedAndAudited(final World world) {
-        return new PacketJudge(world, policy -> !isStaged(policy));
+        return new PacketJudge(
+                world, policy -> staging(policy) == Staging.ENFORCED, AuditedEndpoints.JUDGED);
     }
 
-    private static boolean isStaged(final KubeObject.Policy policy) {
+    /** A judge by what would be enforced if what is staged were done. */
+    static PacketJudge ofEnforcedAndStaged(final World world) {
+        return new PacketJudge(
+                world,
+                policy ->
+                        switch (staging(policy)) {
+                            case ENFORCED ->
+                                    !isAudited(policy.meta()) && !isReplaced(policy, world);
+                            case SET, LEARN -> !isAudited(policy.meta());
+                            case DELETE, IGNORE -> false;
+                        },
+                AuditedEndpoints.SPARED);
+    }
+
+    /** Whether a staged policy stands for this one. */
+    private static boolean isReplaced(final KubeObject.Policy policy, final World world) {
+        return world.all(KubeObject.Policy.class).stream()
+                .filter(staged -> staging(staged) != Staging.ENFORCED)
+                .filter(staged -> staging(staged) != Staging.IGNORE)
+                .filter(staged -> staged.getClass() == policy.getClass())
+                .filter(staged -> staged.meta().name().equals(policy.meta().name()))
+                .anyMatch(staged -> staged.meta().namespace().equals(policy.meta().namespace()));
+    }
+
+    private static Staging staging(final KubeObject.Policy policy) {
         return switch (policy) {
-            case final NetworkPolicy networkPolicy -> networkPolicy.staging() != Staging.ENFORCED;
-            case final CalicoPolicy calicoPolicy -> calicoPolicy.staging() != Staging.ENFORCED;
-            case AdminPolicy _, CiliumPolicy _ -> false;
+            case final NetworkPolicy networkPolicy -> networkPolicy.staging();
+            case final CalicoPolicy calicoPolicy -> calicoPolicy.staging();
+            case AdminPolicy _, CiliumPolicy _ -> Staging.ENFORCED;
         };
     }
 
-    private static boolean isAudited(final KubeObject.Policy policy) {
-        return policy.meta()
-                .annotations()
-                .getOrDefault("policy.cilium.io/audit-mode", "false")
-                .equals("true");
+    private static boolean isAudited(final ObjectMeta meta) {
+        return Stream.of(
+                        "policy.cilium.io/audit-mode",
+                        "projectcalico.org/policy-audit-mode",
+                        "sluice.io/audit")
+                .map(annotation -> meta.annotations().getOrDefault(annotation, "no"))
+                .anyMatch(value -> value.equals("true") || value.equals("Enabled"));
     }
 
     private <T extends KubeObject.Policy> List<T> policies(
@@ -112,6 +156,9 @@ final class PacketJudge {
         if (own.pod().isEmpty()) {
             return Ruling.allow("not an endpoint");
         }
+        if (auditedEndpoints == AuditedEndpoints.SPARED && isAudited(own.pod().get())) {
+            return Ruling.allow("audited endpoint");
+        }
         final Question question = new Question(packet, direction, own.pod().get(), own, peer);
         for (final Tier tier : tiers) {
             final Ruling ruling = tier.judge(question);
@@ -120,6 +167,13 @@ final class PacketJudge {
             }
         }
         return Ruling.allow("default");
+    }
+
+    private boolean isAudited(final Pod pod) {
+        return isAudited(pod.meta())
+                || world.lookup(new ObjectRef("Namespace", "", pod.meta().namespace()))
+                        .filter(namespace -> isAudited(namespace.meta()))
+                        .isPresent();
     }
 
     /**

@@ -12,10 +12,12 @@ final class RandomCalicoPolicies {
             RandomPolicies.CIDRS.stream().filter(cidr -> cidr.indexOf(':') >= 0).toList();
 
     private final Dice dice;
+    private final RandomNames names;
     private final Theme theme;
 
-    RandomCalicoPolicies(final Dice dice, final Theme theme) {
+    RandomCalicoPolicies(final Dice dice, final RandomNames names, final Theme theme) {
         this.dice = dice;
+        this.names = names;
         this.theme = theme;
     }
 
@@ -26,7 +28,7 @@ final class RandomCalicoPolicies {
     }
 
     /** The manifest of one more policy. */
-    String next(final String name) {
+    String next() {
         final boolean global = dice.percent(50);
         final List<String> spec = new ArrayList<>();
         spec.add(
@@ -51,16 +53,17 @@ final class RandomCalicoPolicies {
             spec.add("egress: [" + dice.several(3, () -> rule(PolicyDirection.EGRESS)) + "]");
         }
         spec.removeIf(String::isEmpty);
-        return """
-        {apiVersion: projectcalico.org/v3, kind: %s%s, metadata: {name: %s%s%s},
-         spec: {%s}}"""
-                .formatted(
-                        dice.percent(6) ? "Staged" : "",
-                        global ? "GlobalNetworkPolicy" : "NetworkPolicy",
-                        name,
-                        global ? "" : ", namespace: n" + dice.below(3),
-                        RandomPolicies.annotations(dice),
-                        String.join(", ", spec));
+        final String kind = global ? "GlobalNetworkPolicy" : "NetworkPolicy";
+        // Calico's NetworkPolicy and Kubernetes' may have one name, but never stand for another.
+        final String key = "calico " + kind;
+        final String name = global ? names.clusterwide(key) : names.namespaced(key);
+        final String written = String.join(", ", spec);
+        if (dice.percent(10)) {
+            return "{apiVersion: projectcalico.org/v3, kind: Staged%s, metadata: {%s}, spec: {%s}}"
+                    .formatted(kind, names.staged(key, name), names.stagedSpec(written));
+        }
+        return "{apiVersion: projectcalico.org/v3, kind: %s, metadata: {%s%s}, spec: {%s}}"
+                .formatted(kind, name, RandomPolicies.annotations(dice), written);
     }
 
     private String selector() {

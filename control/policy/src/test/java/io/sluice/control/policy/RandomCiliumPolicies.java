@@ -7,23 +7,24 @@ import java.util.List;
 /** Random CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy objects. */
 final class RandomCiliumPolicies {
     private final Dice dice;
+    private final RandomNames names;
     private final Theme theme;
 
-    RandomCiliumPolicies(final Dice dice, final Theme theme) {
+    RandomCiliumPolicies(final Dice dice, final RandomNames names, final Theme theme) {
         this.dice = dice;
+        this.names = names;
         this.theme = theme;
     }
 
     /** The manifest of one more policy. */
-    String next(final String name) {
+    String next() {
         final boolean clusterwide = dice.percent(35);
         final String kind = clusterwide ? "CiliumClusterwideNetworkPolicy" : "CiliumNetworkPolicy";
-        final String namespace = clusterwide ? "" : ", namespace: n" + dice.below(3);
+        final String name = clusterwide ? names.clusterwide(kind) : names.namespaced(kind);
         final String rules =
                 dice.percent(80) ? "spec: " + rule() : "specs: [" + rule() + ", " + rule() + "]";
-        return """
-        {apiVersion: cilium.io/v2, kind: %s, metadata: {name: %s%s%s}, %s}"""
-                .formatted(kind, name, namespace, RandomPolicies.annotations(dice), rules);
+        return "{apiVersion: cilium.io/v2, kind: %s, metadata: {%s%s}, %s}"
+                .formatted(kind, name, RandomPolicies.annotations(dice), rules);
     }
 
     private String rule() {

@@ -39,30 +39,29 @@ final class RandomPolicies {
 
     private final Dice dice;
     private final Theme theme;
+    private final RandomNames names;
     private final RandomCalicoPolicies calico;
     private final RandomCiliumPolicies cilium;
-    private int count;
     private boolean baselineWritten;
 
     RandomPolicies(final Dice dice) {
         this.dice = dice;
         this.theme = dice.oneOf(List.of(Theme.values()));
-        this.calico = new RandomCalicoPolicies(dice, theme);
-        this.cilium = new RandomCiliumPolicies(dice, theme);
+        this.names = new RandomNames(dice);
+        this.calico = new RandomCalicoPolicies(dice, names, theme);
+        this.cilium = new RandomCiliumPolicies(dice, names, theme);
     }
 
     /** The manifest of one more policy. */
     String next() {
-        // The number makes it unique; what stands before it decides among equal orders.
-        final String name = dice.oneOf("a", "m", "z") + count++;
         if (theme != Theme.LABELS && dice.percent(40)) {
-            return dice.percent(70) ? calico.next(name) : cilium.next(name);
+            return dice.percent(70) ? calico.next() : cilium.next();
         }
         return switch (dice.below(4)) {
-            case 0 -> networkPolicy(name);
-            case 1 -> cilium.next(name);
-            case 2 -> calico.next(name);
-            default -> adminPolicy(name);
+            case 0 -> networkPolicy();
+            case 1 -> cilium.next();
+            case 2 -> calico.next();
+            default -> adminPolicy();
         };
     }
 
@@ -104,24 +103,24 @@ final class RandomPolicies {
         return selector(dice);
     }
 
-    private String networkPolicy(final String name) {
-        final boolean staged = dice.percent(6);
+    private String networkPolicy() {
         final List<String> spec = new ArrayList<>();
         spec.add("podSelector: " + selector());
         spec.add(dice.oneOf("", "", "policyTypes: [Egress]", "policyTypes: [Ingress, Egress]"));
         spec.add(dice.oneOf("", "ingress: []", "ingress: [" + networkRules("from") + "]"));
         spec.add(dice.oneOf("", "", "egress: [" + networkRules("to") + "]"));
         spec.removeIf(String::isEmpty);
+        final String name = names.namespaced("NetworkPolicy");
+        final String written = String.join(", ", spec);
+        if (dice.percent(10)) {
+            return """
+            {apiVersion: projectcalico.org/v3, kind: StagedKubernetesNetworkPolicy,
+             metadata: {%s}, spec: {%s}}"""
+                    .formatted(names.staged("NetworkPolicy", name), names.stagedSpec(written));
+        }
         return """
-        {apiVersion: %s, metadata: {name: %s, namespace: n%d%s}, spec: {%s}}"""
-                .formatted(
-                        staged
-                                ? "projectcalico.org/v3, kind: StagedKubernetesNetworkPolicy"
-                                : "networking.k8s.io/v1, kind: NetworkPolicy",
-                        name,
-                        dice.below(3),
-                        annotations(dice),
-                        String.join(", ", spec));
+        {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {%s%s}, spec: {%s}}"""
+                .formatted(name, annotations(dice), written);
     }
 
     private String networkRules(final String field) {
@@ -159,41 +158,34 @@ final class RandomPolicies {
                 "{protocol: UDP, port: 81}");
     }
 
-    private String adminPolicy(final String name) {
+    private String adminPolicy() {
+        final String name = names.clusterwide("admin");
         final int priority = dice.oneOf(List.of(0, 7, 7, 1000));
-        return switch (dice.below(4)) {
-            case 0 ->
-                    """
-                    {apiVersion: policy.networking.k8s.io/v1alpha1, kind: AdminNetworkPolicy,
-                     metadata: {name: %s%s}, spec: {priority: %d, %s}}"""
-                            .formatted(
-                                    name,
-                                    annotations(dice),
-                                    priority,
-                                    adminSpec("ports", true, "Allow", "Deny", "Pass"));
-            case 1 -> {
-                if (baselineWritten) {
-                    yield clusterPolicy(name, "Baseline", priority);
-                }
-                baselineWritten = true;
-                yield """
-                {apiVersion: policy.networking.k8s.io/v1alpha1, kind: BaselineAdminNetworkPolicy,
-                 metadata: {name: default%s}, spec: {%s}}"""
-                        .formatted(annotations(dice), adminSpec("ports", true, "Allow", "Deny"));
-            }
-            case 2 -> clusterPolicy(name, "Baseline", priority);
-            default -> clusterPolicy(name, "Admin", priority);
-        };
-    }
-
-    private String clusterPolicy(final String name, final String tier, final int priority) {
+        final int kind = dice.below(4);
+        if (kind == 0) {
+            return """
+            {apiVersion: policy.networking.k8s.io/v1alpha1, kind: AdminNetworkPolicy,
+             metadata: {%s%s}, spec: {priority: %d, %s}}"""
+                    .formatted(
+                            name,
+                            annotations(dice),
+                            priority,
+                            adminSpec("ports", true, "Allow", "Deny", "Pass"));
+        }
+        if (kind == 1 && !baselineWritten) {
+            baselineWritten = true;
+            return """
+            {apiVersion: policy.networking.k8s.io/v1alpha1, kind: BaselineAdminNetworkPolicy,
+             metadata: {name: default%s}, spec: {%s}}"""
+                    .formatted(annotations(dice), adminSpec("ports", true, "Allow", "Deny"));
+        }
         return """
         {apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy,
-         metadata: {name: %s%s}, spec: {tier: %s, priority: %d, %s}}"""
+         metadata: {%s%s}, spec: {tier: %s, priority: %d, %s}}"""
                 .formatted(
                         name,
                         annotations(dice),
-                        tier,
+                        kind == 3 ? "Admin" : "Baseline",
                         priority,
                         adminSpec("protocols", false, "Accept", "Deny", "Pass"));
     }

@@ -55,8 +55,11 @@ final class RandomWorld {
     private void addNamespaces() {
         for (final String namespace : List.of("n0", "n1")) {
             add(
-                    "{apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {%s}}}"
-                            .formatted(namespace, labels()));
+                    "{apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {%s}%s}}"
+                            .formatted(
+                                    namespace,
+                                    labels(),
+                                    audited("projectcalico.org/policy-audit-mode: Enabled")));
         }
         // n2 has pods and policies, but no Namespace object.
         for (final String namespace : List.of("n0", "n1", "n2")) {
@@ -70,6 +73,11 @@ final class RandomWorld {
                 }
             }
         }
+    }
+
+    /** Now and then all policies of an endpoint are only audited. */
+    private String audited(final String annotation) {
+        return dice.percent(4) ? ", annotations: {" + annotation + "}" : "";
     }
 
     private String labels() {
@@ -103,13 +111,14 @@ final class RandomWorld {
             add(
                     """
                     {apiVersion: v1, kind: Pod,
-                     metadata: {name: p%d, namespace: n%d, labels: {%s}},
+                     metadata: {name: p%d, namespace: n%d, labels: {%s}%s},
                      spec: {nodeName: %s, %scontainers: [{name: c, ports: [%s]}]},
                      status: {podIPs: [%s]}}"""
                             .formatted(
                                     i,
                                     dice.below(3),
                                     labels(),
+                                    audited("sluice.io/audit: 'true'"),
                                     dice.oneOf("node-0", "node-1", "node-9"),
                                     dice.oneOf(
                                             "",
