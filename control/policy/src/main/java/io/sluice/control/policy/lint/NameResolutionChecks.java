@@ -23,17 +23,17 @@ import java.util.Set;
 
 /** DNS for who is isolated, and names in rules. */
 final class NameResolutionChecks {
-    /**
-     * Ports of name servers: the usual one, and that of pods behind it (OpenShift, mDNS images).
-     */
-    private static final List<Integer> DNS_PORTS = List.of(RuleView.DNS_PORT, 5353);
+    /** Values of the label k8s-app that name servers have, whatever they run. */
+    private static final Set<String> DNS_LABELS = Set.of("kube-dns", "coredns", "node-local-dns");
 
     private final LintedWorld linted;
     private final List<Finding> found;
+    private final Set<Integer> nameServers;
 
     private NameResolutionChecks(final LintedWorld linted, final List<Finding> found) {
         this.linted = linted;
         this.found = found;
+        this.nameServers = nameServers(linted);
     }
 
     static void run(final LintedWorld linted, final List<Finding> found) {
@@ -51,8 +51,9 @@ final class NameResolutionChecks {
         NOTHING_ALLOWED
     }
 
-    private static Dns dnsOf(final SubjectGroup group) {
-        if (!LintedWorld.opensAnything(group.map())) {
+    private Dns dnsOf(final SubjectGroup group) {
+        final boolean allows = group.sides().stream().anyMatch(PolicySide::hasAllow);
+        if (!allows && !LintedWorld.opensAnything(group.map())) {
             return Dns.NOTHING_ALLOWED;
         }
         if (!allowsDns(group, IpProtocol.UDP)) {
@@ -61,20 +62,42 @@ final class NameResolutionChecks {
         return allowsDns(group, IpProtocol.TCP) ? Dns.ALLOWED : Dns.WITHOUT_TCP;
     }
 
-    private static boolean allowsDns(final SubjectGroup group, final int protocol) {
-        return group.map().distinctPrograms().stream()
+    /**
+     * Whether a rule names the port of DNS, whoever its peers are; or whether what is known of name
+     * servers, or anything outside the cluster, can be asked. A world without name servers is a
+     * part of a cluster: then any rule that could be about them counts.
+     */
+    private boolean allowsDns(final SubjectGroup group, final int protocol) {
+        final boolean named =
+                group.sides().stream()
+                        .flatMap(side -> side.rules().stream())
+                        .anyMatch(
+                                rule ->
+                                        rule.namesDns(protocol)
+                                                || (nameServers.isEmpty()
+                                                        && rule.mayAllowDns(protocol)));
+        return named
+                || linted.policies().identities().stream()
+                        .filter(at -> !at.isCluster() || nameServers.contains(at.number()))
+                        .map(at -> group.map().program(at.number()))
                         .anyMatch(
                                 program ->
-                                        DNS_PORTS.stream()
-                                                .anyMatch(
-                                                        port ->
-                                                                LintedWorld.opens(
-                                                                        program.lookup(
-                                                                                protocol, port))))
-                // A port by name resolves on pods that the world may lack.
-                || group.sides().stream()
-                        .flatMap(side -> side.rules().stream())
-                        .anyMatch(rule -> rule.allowsDnsByName(protocol));
+                                        LintedWorld.opens(
+                                                program.lookup(protocol, RuleView.DNS_PORT)));
+    }
+
+    /** Identities of the pods that serve names, by label or by a port of theirs. */
+    private static Set<Integer> nameServers(final LintedWorld linted) {
+        final Set<Integer> servers = new HashSet<>();
+        for (final Pod pod : linted.endpoints()) {
+            if (DNS_LABELS.contains(pod.meta().labels().getOrDefault("k8s-app", ""))
+                    || pod.ports().stream().anyMatch(port -> port.port() == RuleView.DNS_PORT)) {
+                linted.policies()
+                        .identityOf(pod.ref())
+                        .ifPresent(identity -> servers.add(identity.number()));
+            }
+        }
+        return servers;
     }
 
     private void egressWithoutDns() {
