@@ -98,15 +98,7 @@ final class AddressChecks {
                             .toList();
             case final CiliumPolicy.CidrGroupLabels labels ->
                     linted.world().all(KubeObject.CiliumCidrGroup.class).stream()
-                            .filter(
-                                    group ->
-                                            SeenLabels.matches(
-                                                    labels.selector(),
-                                                    key ->
-                                                            Optional.ofNullable(
-                                                                    group.meta()
-                                                                            .labels()
-                                                                            .get(key))))
+                            .filter(group -> labels.selector().matches(group.meta().labels()))
                             .flatMap(group -> group.cidrs().stream())
                             .toList();
         };
@@ -142,7 +134,10 @@ final class AddressChecks {
             if (map.isEmpty()) {
                 continue;
             }
-            final PolicyEntry entry = map.get().program(identity).lookup(IpProtocol.TCP, HTTP_PORT);
+            final PolicyEntry entry =
+                    map.get()
+                            .program(identity)
+                            .lookup(IpProtocol.TCP, LintedWorld.SOURCE_PORT, HTTP_PORT);
             if (!entry.isAllowed()) {
                 continue;
             }

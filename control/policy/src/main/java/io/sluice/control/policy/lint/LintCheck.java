@@ -16,6 +16,10 @@ public enum LintCheck {
             "fqdn-without-dns-rule",
             Severity.ERROR,
             "A rule allows names, but nothing sees the pod's DNS answers, so the names never match."),
+    FQDN_NOT_IN_DNS_RULES(
+            "fqdn-not-in-dns-rules",
+            Severity.WARNING,
+            "A rule allows a name that the DNS rules of its pods do not let them ask for."),
     SELECTOR_MATCHES_NOTHING(
             "selector-matches-nothing",
             Severity.WARNING,
@@ -98,7 +102,7 @@ public enum LintCheck {
             "node-locked-out",
             Severity.WARNING,
             "Ingress from a pod's own node is denied: the kubelet's probes fail and the pod is"
-                    + " restarted for ever."),
+                    + " restarted for ever. Where no probes are known and no rule denies: info."),
     HOST_POLICY_LOCKS_OUT_NODE(
             "host-policy-locks-out-node",
             Severity.ERROR,

@@ -44,6 +44,9 @@ import java.util.function.Predicate;
  * is without them. Immutable.
  */
 final class LintedWorld {
+    /** A source port as systems choose it: where a rule names source ports, it means others. */
+    static final int SOURCE_PORT = 40_000;
+
     private static final int NAMES_MAX = 3;
 
     private final World world;
@@ -243,22 +246,22 @@ final class LintedWorld {
     private static Predicate<Pod> subject(final NetworkPolicy policy) {
         return pod ->
                 pod.meta().namespace().equals(policy.meta().namespace())
-                        && SeenLabels.matches(policy.podSelector(), SeenLabels.ofPod(pod));
+                        && policy.podSelector().matches(SeenLabels.ofPod(pod));
     }
 
     private Predicate<Pod> subject(final CiliumPolicy policy, final LabelSelector selector) {
         return pod ->
                 (policy.isClusterwide() || pod.meta().namespace().equals(policy.meta().namespace()))
-                        && SeenLabels.matches(selector, labels.ofCilium(pod));
+                        && selector.matches(labels.ofCilium(pod));
     }
 
     private Predicate<Pod> subject(final AdminPolicy policy) {
         final LabelSelector pods = policy.subject().pods().orElse(LabelSelector.EVERYTHING);
         return pod ->
-                SeenLabels.matches(pods, SeenLabels.ofPod(pod))
-                        && SeenLabels.matches(
-                                policy.subject().namespaces(),
-                                labels.ofNamespace(pod.meta().namespace()));
+                pods.matches(SeenLabels.ofPod(pod))
+                        && policy.subject()
+                                .namespaces()
+                                .matches(labels.ofNamespace(pod.meta().namespace()));
     }
 
     private Predicate<Pod> subject(final CalicoPolicy policy) {
@@ -297,14 +300,13 @@ final class LintedWorld {
                 }
             }
         }
-        record Key(List<PolicySide> sides, int map) {}
+        record Key(List<PolicySide> sides, PolicyMap map) {}
         final Map<Key, List<Pod>> pods = new LinkedHashMap<>();
         for (final Pod pod : endpoints()) {
             final Optional<PolicyMap> map = policies.policyMap(pod.ref(), direction);
             final List<PolicySide> ofPod = selecting.getOrDefault(pod.ref(), List.of());
             if (map.isPresent() && !ofPod.isEmpty()) {
-                pods.computeIfAbsent(new Key(ofPod, map.get().index()), _ -> new ArrayList<>())
-                        .add(pod);
+                pods.computeIfAbsent(new Key(ofPod, map.get()), _ -> new ArrayList<>()).add(pod);
             }
         }
         final List<SubjectGroup> found = new ArrayList<>();
@@ -312,9 +314,7 @@ final class LintedWorld {
                 (key, members) ->
                         found.add(
                                 new SubjectGroup(
-                                        List.copyOf(key.sides),
-                                        policies.policyMaps().get(key.map),
-                                        List.copyOf(members))));
+                                        List.copyOf(key.sides), key.map, List.copyOf(members))));
         return List.copyOf(found);
     }
 

@@ -1,6 +1,7 @@
 package io.sluice.control.policy.lint;
 
 import static io.sluice.control.policy.lint.LintCheck.EGRESS_WITHOUT_DNS;
+import static io.sluice.control.policy.lint.LintCheck.FQDN_NOT_IN_DNS_RULES;
 import static io.sluice.control.policy.lint.LintCheck.FQDN_WITHOUT_DNS_RULE;
 
 import io.sluice.control.policy.AdminPolicy;
@@ -13,7 +14,9 @@ import io.sluice.control.policy.Pod;
 import io.sluice.control.policy.PolicyDirection;
 import io.sluice.control.policy.SourceLocation;
 import io.sluice.control.policy.lint.LintedWorld.SubjectGroup;
+import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,6 +43,7 @@ final class NameResolutionChecks {
         final NameResolutionChecks checks = new NameResolutionChecks(linted, found);
         checks.egressWithoutDns();
         checks.namesWithoutDnsRule();
+        checks.namesNotInDnsRules();
     }
 
     /** What a pod's egress lets through to name servers. */
@@ -83,7 +87,10 @@ final class NameResolutionChecks {
                         .anyMatch(
                                 program ->
                                         LintedWorld.opens(
-                                                program.lookup(protocol, RuleView.DNS_PORT)));
+                                                program.lookup(
+                                                        protocol,
+                                                        LintedWorld.SOURCE_PORT,
+                                                        RuleView.DNS_PORT)));
     }
 
     /** Identities of the pods that serve names, by label or by a port of theirs. */
@@ -224,6 +231,84 @@ final class NameResolutionChecks {
                 return;
             }
         }
+    }
+
+    /**
+     * Names that may be connected to but not asked for. Of a pod that may ask for anything through
+     * another rule, or whose name servers are reached without a proxy, there is nothing to say.
+     */
+    private void namesNotInDnsRules() {
+        final Map<ObjectRef, Set<NamePattern>> asked = new HashMap<>();
+        for (final PolicySide side : linted.sides()) {
+            if (side.direction() == PolicyDirection.EGRESS
+                    && side.policy() instanceof final CiliumPolicy cilium) {
+                final Set<NamePattern> patterns = dnsPatterns(cilium);
+                for (final Pod pod : side.pods()) {
+                    asked.computeIfAbsent(pod.ref(), _ -> new HashSet<>()).addAll(patterns);
+                }
+            }
+        }
+        for (final PolicySide side : linted.sides()) {
+            if (side.direction() == PolicyDirection.EGRESS) {
+                for (final RuleView rule : side.rules()) {
+                    if (rule.peers() instanceof final CiliumPolicy.PeerNames names) {
+                        namesNotAsked(side, rule, names, asked);
+                    }
+                }
+            }
+        }
+    }
+
+    private static Set<NamePattern> dnsPatterns(final CiliumPolicy policy) {
+        final Set<NamePattern> patterns = new HashSet<>();
+        for (final CiliumPolicy.Rule rule : policy.rules()) {
+            for (final CiliumPolicy.Entry entry : rule.egress().allow()) {
+                for (final CiliumPolicy.PortRule port : entry.ports()) {
+                    port.rules().ifPresent(rules -> patterns.addAll(rules.dns()));
+                }
+            }
+        }
+        return patterns;
+    }
+
+    private void namesNotAsked(
+            final PolicySide side,
+            final RuleView rule,
+            final CiliumPolicy.PeerNames names,
+            final Map<ObjectRef, Set<NamePattern>> asked) {
+        for (final CiliumPolicy.FqdnSelector selector : names.names()) {
+            final String sample = sample(selector.pattern());
+            final List<Pod> pods =
+                    side.pods().stream()
+                            .filter(pod -> lacks(asked.getOrDefault(pod.ref(), Set.of()), sample))
+                            .toList();
+            if (!pods.isEmpty()) {
+                final String written = selector.matchName() + selector.matchPattern();
+                found.add(
+                        Finding.at(
+                                rule.where(),
+                                side.policy(),
+                                FQDN_NOT_IN_DNS_RULES,
+                                side.policy().ref()
+                                        + " allows "
+                                        + written
+                                        + ", but the DNS rules of "
+                                        + linted.names(pods)
+                                        + " do not let them ask for it",
+                                "add " + written + " to rules.dns"));
+            }
+        }
+    }
+
+    /** Without any pattern there is no DNS rule at all: another check's finding. */
+    private static boolean lacks(final Set<NamePattern> patterns, final String name) {
+        return !patterns.isEmpty() && patterns.stream().noneMatch(pattern -> pattern.matches(name));
+    }
+
+    /** A name that a pattern matches: what a DNS rule must match, too. */
+    private static String sample(final NamePattern pattern) {
+        final String name = pattern.toString().replace("**.", "lint.").replace("*", "lint");
+        return name.endsWith(".") ? name : name + ".";
     }
 
     private void calicoDomains(

@@ -17,6 +17,7 @@ import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.VerdictProgram;
 import io.sluice.control.policy.lint.LintedWorld.SubjectGroup;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -47,33 +48,41 @@ final class NodeChecks {
         checks.calicoHostPolicies();
     }
 
+    /**
+     * Who denies the node.
+     *
+     * @param probes whether it is known that somebody is hurt: the pod has probes, or a rule says
+     *     so
+     */
+    private record Lock(ObjectRef policy, boolean probes) {}
+
     private void nodeLockedOut() {
-        final Map<ObjectRef, List<Pod>> pods = new LinkedHashMap<>();
+        final Map<Lock, List<Pod>> pods = new LinkedHashMap<>();
         for (final SubjectGroup group : linted.groups(PolicyDirection.INGRESS)) {
             for (final Pod pod : group.pods()) {
-                locking(pod, group.map().program(nodeOf(pod)))
+                lock(pod, group.map().program(nodeOf(pod)))
                         .ifPresent(by -> pods.computeIfAbsent(by, _ -> new ArrayList<>()).add(pod));
             }
         }
         pods.forEach(
-                (ref, members) ->
+                (by, members) ->
                         linted.world()
-                                .lookup(ref)
-                                .ifPresent(policy -> report(policy, linted.names(members))));
+                                .lookup(by.policy)
+                                .ifPresent(policy -> report(policy, by, linted.names(members))));
     }
 
-    private void report(final KubeObject policy, final String pods) {
-        found.add(
+    private void report(final KubeObject policy, final Lock by, final String pods) {
+        final Finding finding =
                 Finding.of(
                         policy,
                         NODE_LOCKED_OUT,
                         policy.ref()
                                 + " denies ingress of "
                                 + pods
-                                + " from their own node: the kubelet's probes fail and the pods are"
-                                + " restarted",
+                                + " from their own node: the kubelet's probes fail",
                         "allow the node (Cilium: entity host; Calico: the node's address) the ports"
-                                + " of the probes"));
+                                + " of the probes");
+        found.add(by.probes ? finding : finding.asInfo());
     }
 
     /** Identity of a pod's own node, as far as a Node object tells its address. */
@@ -89,7 +98,7 @@ final class NodeChecks {
     /**
      * The policy that denies a pod's probes; without probes in its manifest, that denies all TCP.
      */
-    private static Optional<ObjectRef> locking(final Pod pod, final VerdictProgram fromNode) {
+    private static Optional<Lock> lock(final Pod pod, final VerdictProgram fromNode) {
         final Set<Integer> probed = probedPorts(pod);
         final List<PolicyEntry> entries = new ArrayList<>();
         if (probed.isEmpty()) {
@@ -104,12 +113,20 @@ final class NodeChecks {
                 return Optional.empty();
             }
         } else {
-            probed.forEach(port -> entries.add(fromNode.lookup(IpProtocol.TCP, port)));
+            probed.forEach(
+                    port ->
+                            entries.add(
+                                    fromNode.lookup(
+                                            IpProtocol.TCP, LintedWorld.SOURCE_PORT, port)));
         }
         return entries.stream()
                 .filter(entry -> !LintedWorld.opens(entry) && isMeantForNodes(entry.by()))
-                .map(entry -> entry.by())
-                .map(by -> new ObjectRef(by.kind(), by.namespace(), by.name()))
+                .map(PolicyEntry::by)
+                .map(
+                        by ->
+                                new Lock(
+                                        new ObjectRef(by.kind(), by.namespace(), by.name()),
+                                        !probed.isEmpty() || by.origin() == Author.Origin.RULE))
                 .findFirst();
     }
 
@@ -209,11 +226,9 @@ final class NodeChecks {
     }
 
     private static boolean selects(final LabelSelector selector, final KubeObject.Node node) {
-        return SeenLabels.matches(
-                selector,
-                key ->
-                        Optional.ofNullable(
-                                node.meta().labels().get(key.substring(key.indexOf(':') + 1))));
+        final Map<String, String> labels = new HashMap<>(node.meta().labels());
+        node.meta().labels().forEach((key, value) -> labels.put("node:" + key, value));
+        return selector.matches(labels);
     }
 
     /** Calico's failsafe ports keep SSH and the API server open, the kubelet's is none of them. */

@@ -222,12 +222,12 @@ final class RuleChecks {
         boolean here = false;
         boolean there = false;
         for (final Pod pod : linted.world().pods()) {
-            if (pod.isEndpoint() && SeenLabels.matches(pods, SeenLabels.ofPod(pod))) {
+            if (pod.isEndpoint() && pods.matches(SeenLabels.ofPod(pod))) {
                 here |= pod.meta().namespace().equals(policy.meta().namespace());
                 there |=
-                        SeenLabels.matches(
-                                namespaces.namespaces(),
-                                linted.labels().ofNamespace(pod.meta().namespace()));
+                        namespaces
+                                .namespaces()
+                                .matches(linted.labels().ofNamespace(pod.meta().namespace()));
             }
         }
         if (there || !here) {

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * One rule of any kind of policy, in the form in which lint compares rules. What it leaves out only
@@ -153,7 +154,7 @@ record RuleView(
         final boolean authenticated =
                 entry.authentication() == CiliumPolicy.Authentication.REQUIRED
                         || entry.authentication() == CiliumPolicy.Authentication.TEST_ALWAYS_FAIL;
-        if (entry.empty()) {
+        if (entry.empty() || isNobody(entry.peers())) {
             return List.of();
         }
         if (entry.ports().isEmpty()) {
@@ -181,6 +182,20 @@ record RuleView(
                             rule.restriction().isL7()));
         }
         return views;
+    }
+
+    /** An empty list of peers matches nothing. */
+    private static boolean isNobody(final CiliumPolicy.Peers peers) {
+        return switch (peers) {
+            case final CiliumPolicy.PeerEndpoints endpoints -> endpoints.selectors().isEmpty();
+            case final CiliumPolicy.PeerNodes nodes -> nodes.selectors().isEmpty();
+            case final CiliumPolicy.PeerEntities entities ->
+                    Set.of(CiliumPolicy.Entity.NONE).containsAll(entities.entities());
+            case final CiliumPolicy.PeerCidrs cidrs -> cidrs.cidrs().isEmpty();
+            case final CiliumPolicy.PeerServices services -> services.services().isEmpty();
+            case final CiliumPolicy.PeerNames names -> names.names().isEmpty();
+            case CiliumPolicy.PeerGroups _, CiliumPolicy.Anyone _ -> false;
+        };
     }
 
     private static PortSpan span(final CiliumPolicy.Port port) {

@@ -1,19 +1,14 @@
 package io.sluice.control.policy.lint;
 
-import io.sluice.control.policy.LabelSelector;
-import io.sluice.control.policy.LabelSelector.Requirement;
+import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.Pod;
 import io.sluice.control.policy.World;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
-import java.util.function.Function;
 
-/**
- * The labels of pods and namespaces, by the keys that each kind of policy calls them. A key is
- * asked for rather than listed: Cilium knows one label by several keys.
- */
+/** The labels of pods and namespaces, by the keys that each kind of policy calls them. */
 final class SeenLabels {
     static final String CILIUM_NAMESPACE = "io.kubernetes.pod.namespace";
     static final String CILIUM_NAMESPACE_LABELS = "io.cilium.k8s.namespace.labels.";
@@ -21,80 +16,61 @@ final class SeenLabels {
     private static final String CILIUM_DERIVED = "io.cilium.k8s.";
     private static final String CALICO_PREFIX = "projectcalico.org/";
 
+    /** Sources under which Cilium policies find the labels of pods. */
+    private static final List<String> POD_SOURCES = List.of("k8s:", "any:");
+
     private final World world;
     private final String clusterName;
     private final Map<String, Map<String, String>> namespaceLabels = new HashMap<>();
+    private final Map<ObjectRef, Map<String, String>> ciliumLabels = new HashMap<>();
 
     SeenLabels(final World world, final String clusterName) {
         this.world = world;
         this.clusterName = clusterName;
     }
 
-    static boolean matches(
-            final LabelSelector selector, final Function<String, Optional<String>> labels) {
-        for (final Requirement requirement : selector.requirements()) {
-            if (!matches(requirement, labels.apply(requirement.key()))) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private static boolean matches(final Requirement requirement, final Optional<String> value) {
-        final boolean listed = value.filter(requirement.values()::contains).isPresent();
-        return switch (requirement.operator()) {
-            case IN -> listed;
-            case NOT_IN -> !listed;
-            case EXISTS -> value.isPresent();
-            case DOES_NOT_EXIST -> value.isEmpty();
-        };
-    }
-
     /** A pod's own labels, as NetworkPolicy and AdminNetworkPolicy see them. */
-    static Function<String, Optional<String>> ofPod(final Pod pod) {
-        return key -> Optional.ofNullable(pod.meta().labels().get(key));
+    static Map<String, String> ofPod(final Pod pod) {
+        return pod.meta().labels();
     }
 
-    Function<String, Optional<String>> ofNamespace(final String namespace) {
-        final Map<String, String> labels = labelsOf(namespace);
-        return key -> Optional.ofNullable(labels.get(key));
-    }
-
-    private Map<String, String> labelsOf(final String namespace) {
+    Map<String, String> ofNamespace(final String namespace) {
         return namespaceLabels.computeIfAbsent(namespace, world::namespaceLabels);
     }
 
     /**
-     * As Cilium sees a pod: keys with or without source, and those derived from its surroundings.
+     * As Cilium sees a pod: each label with its sources and without, what surrounds it included.
      */
-    Function<String, Optional<String>> ofCilium(final Pod pod) {
-        return key -> {
-            final String bare = bareKey(key);
-            if (bare.indexOf(':') >= 0) {
-                return Optional.empty();
-            }
-            if (bare.equals(CILIUM_NAMESPACE)) {
-                return Optional.of(pod.meta().namespace());
-            }
-            if (bare.startsWith(CILIUM_NAMESPACE_LABELS)) {
-                return ofNamespace(pod.meta().namespace())
-                        .apply(bare.substring(CILIUM_NAMESPACE_LABELS.length()));
-            }
-            return switch (bare) {
-                case CILIUM_DERIVED + "policy.cluster" -> Optional.of(clusterName);
-                case CILIUM_DERIVED + "policy.serviceaccount" ->
-                        Optional.of(pod.serviceAccountName());
-                default ->
-                        bare.startsWith(CILIUM_DERIVED)
-                                ? Optional.empty()
-                                : Optional.ofNullable(pod.meta().labels().get(bare));
-            };
-        };
+    Map<String, String> ofCilium(final Pod pod) {
+        return ciliumLabels.computeIfAbsent(pod.ref(), _ -> ciliumLabels(pod));
+    }
+
+    private Map<String, String> ciliumLabels(final Pod pod) {
+        final String namespace = pod.meta().namespace();
+        final Map<String, String> bare = new HashMap<>();
+        pod.meta()
+                .labels()
+                .forEach(
+                        (key, value) -> {
+                            if (!key.startsWith(CILIUM_DERIVED)) {
+                                bare.put(key, value);
+                            }
+                        });
+        ofNamespace(namespace)
+                .forEach((key, value) -> bare.put(CILIUM_NAMESPACE_LABELS + key, value));
+        bare.put(CILIUM_NAMESPACE, namespace);
+        bare.put(CILIUM_DERIVED + "policy.cluster", clusterName);
+        bare.put(CILIUM_DERIVED + "policy.serviceaccount", pod.serviceAccountName());
+        final Map<String, String> labels = new HashMap<>(bare);
+        for (final String source : POD_SOURCES) {
+            bare.forEach((key, value) -> labels.put(source + key, value));
+        }
+        return labels;
     }
 
     /** A key without the sources that pods' labels have; other sources stay. */
     static String bareKey(final String key) {
-        for (final String source : new String[] {"k8s:", "any:"}) {
+        for (final String source : POD_SOURCES) {
             if (key.startsWith(source)) {
                 return key.substring(source.length());
             }
@@ -104,9 +80,10 @@ final class SeenLabels {
 
     /** As Calico sees a pod, its namespace and account included. */
     Map<String, String> ofCalico(final Pod pod) {
+        final String namespace = pod.meta().namespace();
         final Map<String, String> labels = new TreeMap<>(pod.meta().labels());
-        labelsOf(pod.meta().namespace()).forEach((key, value) -> labels.put("pcns." + key, value));
-        labels.put(CALICO_PREFIX + "namespace", pod.meta().namespace());
+        ofNamespace(namespace).forEach((key, value) -> labels.put("pcns." + key, value));
+        labels.put(CALICO_PREFIX + "namespace", namespace);
         labels.put(CALICO_PREFIX + "orchestrator", "k8s");
         labels.put(CALICO_PREFIX + "serviceaccount", pod.serviceAccountName());
         return labels;
@@ -114,7 +91,7 @@ final class SeenLabels {
 
     /** As Calico's namespace selectors see a namespace. */
     Map<String, String> ofCalicoNamespace(final String namespace) {
-        final Map<String, String> labels = new TreeMap<>(labelsOf(namespace));
+        final Map<String, String> labels = new TreeMap<>(ofNamespace(namespace));
         labels.put(CALICO_PREFIX + "name", namespace);
         return labels;
     }

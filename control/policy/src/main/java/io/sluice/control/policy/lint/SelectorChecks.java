@@ -24,7 +24,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Function;
 
 /**
  * Selectors that match nothing in the world, and policies in namespaces that it lacks.
@@ -104,7 +103,7 @@ final class SelectorChecks {
 
     /** Labels of a pod as a kind of policy sees them. */
     private interface LabelsOf {
-        Function<String, Optional<String>> of(Pod pod);
+        Map<String, String> of(Pod pod);
     }
 
     /**
@@ -175,8 +174,7 @@ final class SelectorChecks {
                 existing.stream()
                         .filter(
                                 namespace ->
-                                        SeenLabels.matches(
-                                                namespaces, linted.labels().ofNamespace(namespace)))
+                                        namespaces.matches(linted.labels().ofNamespace(namespace)))
                         .toList();
         if (matching.isEmpty()) {
             judgeNamespaces(place, namespaces);
@@ -212,9 +210,7 @@ final class SelectorChecks {
             final TreeSet<String> values = new TreeSet<>();
             final TreeSet<String> keys = new TreeSet<>();
             for (final String namespace : existing) {
-                linted.labels()
-                        .ofNamespace(namespace)
-                        .apply(requirement.key())
+                Optional.ofNullable(linted.labels().ofNamespace(namespace).get(requirement.key()))
                         .ifPresent(values::add);
                 keys.addAll(linted.world().namespaceLabels(namespace).keySet());
             }
@@ -273,15 +269,14 @@ final class SelectorChecks {
             final String where,
             final LabelsOf labelsOf) {
         if (candidates.isEmpty()
-                || candidates.stream()
-                        .anyMatch(pod -> SeenLabels.matches(selector, labelsOf.of(pod)))) {
+                || candidates.stream().anyMatch(pod -> selector.matches(labelsOf.of(pod)))) {
             return;
         }
         final String noun = "pod of " + where;
         final Optional<Pod> elsewhere =
                 place.what.equals("peer")
                         ? allPods.stream()
-                                .filter(pod -> SeenLabels.matches(selector, labelsOf.of(pod)))
+                                .filter(pod -> selector.matches(labelsOf.of(pod)))
                                 .findFirst()
                         : Optional.empty();
         if (elsewhere.isPresent()) {
@@ -300,7 +295,7 @@ final class SelectorChecks {
             final TreeSet<String> values = new TreeSet<>();
             final TreeSet<String> keys = new TreeSet<>();
             for (final Pod pod : candidates) {
-                labelsOf.of(pod).apply(requirement.key()).ifPresent(values::add);
+                Optional.ofNullable(labelsOf.of(pod).get(requirement.key())).ifPresent(values::add);
                 keys.addAll(pod.meta().labels().keySet());
             }
             if (report(place, requirement, noun, values, keys)) {
@@ -325,10 +320,10 @@ final class SelectorChecks {
         if (requirement.operator() == Operator.EXISTS && !values.isEmpty()) {
             return false;
         }
+        final String key = SeenLabels.bareKey(requirement.key());
         final Optional<String> near;
         final String lacking;
         if (values.isEmpty()) {
-            final String key = SeenLabels.bareKey(requirement.key());
             near = Fields.nearest(key, keys);
             lacking = "a label " + key;
         } else {
@@ -336,8 +331,8 @@ final class SelectorChecks {
                     requirement.values().stream()
                             .flatMap(value -> Fields.nearest(value, values).stream())
                             .findFirst()
-                            .map(value -> SeenLabels.bareKey(requirement.key()) + "=" + value);
-            lacking = requirement.toString();
+                            .map(value -> key + "=" + value);
+            lacking = new Requirement(key, requirement.operator(), requirement.values()).toString();
         }
         found.add(
                 Finding.at(
