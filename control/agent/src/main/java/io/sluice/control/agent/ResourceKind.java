@@ -26,7 +26,46 @@ public enum ResourceKind {
             "cilium.io",
             false,
             "ccnp"),
-    CILIUM_CIDR_GROUP("CiliumCIDRGroup", "ciliumcidrgroups", "cilium.io", false, "ccg");
+    CILIUM_CIDR_GROUP("CiliumCIDRGroup", "ciliumcidrgroups", "cilium.io", false, "ccg"),
+    ADMIN_NETWORK_POLICY(
+            "AdminNetworkPolicy", "adminnetworkpolicies", "policy.networking.k8s.io", false, "anp"),
+    BASELINE_ADMIN_NETWORK_POLICY(
+            "BaselineAdminNetworkPolicy",
+            "baselineadminnetworkpolicies",
+            "policy.networking.k8s.io",
+            false,
+            "banp"),
+    /** Without a short name: cnp is Cilium's. */
+    CLUSTER_NETWORK_POLICY(
+            "ClusterNetworkPolicy",
+            "clusternetworkpolicies",
+            "policy.networking.k8s.io",
+            false,
+            ""),
+    /** The word alone is Kubernetes' kind; this one is meant with its group. */
+    CALICO_NETWORK_POLICY(
+            "NetworkPolicy.projectcalico.org", "networkpolicies", "projectcalico.org", true, ""),
+    GLOBAL_NETWORK_POLICY(
+            "GlobalNetworkPolicy", "globalnetworkpolicies", "projectcalico.org", false, "gnp"),
+    TIER("Tier", "tiers", "projectcalico.org", false, ""),
+    NETWORK_SET("NetworkSet", "networksets", "projectcalico.org", true, "netset"),
+    GLOBAL_NETWORK_SET("GlobalNetworkSet", "globalnetworksets", "projectcalico.org", false, ""),
+    HOST_ENDPOINT("HostEndpoint", "hostendpoints", "projectcalico.org", false, "hep"),
+    PROFILE("Profile", "profiles", "projectcalico.org", false, ""),
+    STAGED_NETWORK_POLICY(
+            "StagedNetworkPolicy", "stagednetworkpolicies", "projectcalico.org", true, "snp"),
+    STAGED_GLOBAL_NETWORK_POLICY(
+            "StagedGlobalNetworkPolicy",
+            "stagedglobalnetworkpolicies",
+            "projectcalico.org",
+            false,
+            "sgnp"),
+    STAGED_KUBERNETES_NETWORK_POLICY(
+            "StagedKubernetesNetworkPolicy",
+            "stagedkubernetesnetworkpolicies",
+            "projectcalico.org",
+            true,
+            "sknp");
 
     private final String kind;
     private final String plural;
@@ -47,7 +86,7 @@ public enum ResourceKind {
         this.shortNames = shortNames;
     }
 
-    /** As in a manifest. */
+    /** As in the name of an object: the manifest's, with its group where two projects use it. */
     public String kind() {
         return kind;
     }
@@ -64,7 +103,7 @@ public enum ResourceKind {
 
     /** As kubectl prints it in messages: {@code networkpolicy.networking.k8s.io}. */
     public String resource() {
-        final String singular = kind.toLowerCase(Locale.ROOT);
+        final String singular = kind.split("\\.", 2)[0].toLowerCase(Locale.ROOT);
         return group.isEmpty() ? singular : singular + "." + group;
     }
 
@@ -74,7 +113,8 @@ public enum ResourceKind {
     }
 
     /**
-     * By kind, plural, singular, any of these with the group, or short name, in any case.
+     * By kind, plural, singular, any of these with the group, or short name, in any case. Of two
+     * kinds with one word the first is meant.
      *
      * @throws RequestException INVALID, with the names that are accepted
      */
@@ -89,6 +129,7 @@ public enum ResourceKind {
                                                         name,
                                                         Arrays.stream(values())
                                                                 .map(ResourceKind::plural)
+                                                                .distinct()
                                                                 .collect(
                                                                         Collectors.joining(
                                                                                 ", ")))));

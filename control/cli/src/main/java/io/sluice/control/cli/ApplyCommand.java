@@ -73,7 +73,7 @@ final class ApplyCommand implements Callable<Integer> {
                                                     ? resource + " \"" + name + "\" "
                                                     : resource + "/" + name + " ")
                                             + outcome
-                                            + (dryRun.isOn() ? " (server dry run)" : ""));
+                                            + dryRun.words());
                 }
             }
             console.out().flush();

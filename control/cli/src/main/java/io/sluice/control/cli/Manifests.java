@@ -2,6 +2,7 @@ package io.sluice.control.cli;
 
 import io.sluice.control.agent.ManifestFiles;
 import java.io.IOException;
+import java.io.Reader;
 import java.nio.charset.MalformedInputException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -47,6 +48,11 @@ final class Manifests {
         if (paths.isEmpty()) {
             throw CommandError.usage("-f: missing: files, folders, or - for standard input");
         }
+        return read(paths, console);
+    }
+
+    /** Texts of paths that a command takes otherwise than by {@code -f}. */
+    static List<Text> read(final List<String> paths, final Console console) {
         final List<Text> texts = new ArrayList<>();
         for (final String path : paths) {
             if (path.equals("-")) {
@@ -71,13 +77,28 @@ final class Manifests {
     static String content(final Path file) {
         try {
             return Files.readString(file);
-        } catch (final MalformedInputException e) {
-            throw CommandError.usage(file + ": not text in UTF-8");
-        } catch (final NoSuchFileException e) {
-            throw CommandError.usage(file + ": no such file or folder");
         } catch (final IOException e) {
-            throw CommandError.usage(file + ": cannot be read: " + e.getMessage());
+            throw unreadable(file.toString(), e);
         }
+    }
+
+    /** As {@link #content}, for a text that need not fit into memory. */
+    static Reader reader(final Path file) {
+        try {
+            return Files.newBufferedReader(file);
+        } catch (final IOException e) {
+            throw unreadable(file.toString(), e);
+        }
+    }
+
+    static CommandError unreadable(final String file, final IOException reason) {
+        return CommandError.usage(
+                file
+                        + switch (reason) {
+                            case MalformedInputException _ -> ": not text in UTF-8";
+                            case NoSuchFileException _ -> ": no such file or folder";
+                            default -> ": cannot be read: " + reason.getMessage();
+                        });
     }
 
     private static List<Path> files(final Path path) {

@@ -44,10 +44,8 @@ record OfflinePolicy(World world, PolicySet policies, List<Problem> problems) {
     /** What the manifests say, or the end of the command if any of them is wrong. */
     static OfflinePolicy ofCorrect(final List<Manifests.Text> texts, final Console console) {
         final OfflinePolicy policy = of(texts);
-        final List<Problem> errors = policy.errors();
-        if (!errors.isEmpty()) {
-            throw CommandError.no(
-                    String.join("\n", errors.stream().map(Problem::toString).toList()));
+        if (!policy.errors().isEmpty()) {
+            throw CommandError.no(policy.errorText());
         }
         policy.problems.forEach(warning -> console.note(warning.toString()));
         return policy;
@@ -55,6 +53,11 @@ record OfflinePolicy(World world, PolicySet policies, List<Problem> problems) {
 
     List<Problem> errors() {
         return problems.stream().filter(Problem::isError).toList();
+    }
+
+    /** One line for each error. */
+    String errorText() {
+        return String.join("\n", errors().stream().map(Problem::toString).toList());
     }
 
     PolicyEvaluator evaluator() {

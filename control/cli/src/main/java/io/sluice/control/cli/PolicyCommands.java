@@ -22,6 +22,7 @@ final class PolicyCommands {
                 .addSubcommand(new PolicyLintCommand(console))
                 .addSubcommand(new PolicyEvalCommand(console))
                 .addSubcommand(new PolicyMatrixCommand(console))
+                .addSubcommand(new PolicyDiffCommand(console))
                 .addSubcommand(new PolicySelectorCommand(console));
     }
 

@@ -4,10 +4,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.api.ApiJson;
 import io.sluice.control.agent.api.ProbeJson;
+import io.sluice.control.agent.api.ProbeStream;
 import io.sluice.control.cli.Output.Format;
 import io.sluice.control.policy.IpProtocol;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.ProbeException;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -93,24 +98,35 @@ final class PolicyEvalCommand implements Callable<Integer> {
         if (probes.equals("-") && manifests.paths().contains("-")) {
             throw CommandError.usage("-: both -f and --probes cannot be standard input");
         }
+        return live ? manyOfDaemon() : manyOfManifests();
+    }
+
+    private int manyOfDaemon() {
         final String lines =
                 probes.equals("-")
                         ? Manifests.standardInput(console)
                         : Manifests.content(Path.of(probes));
-        if (live) {
-            final String answers =
-                    daemon.client(console)
-                            .text("POST", "/v1/policy/eval", "application/x-ndjson", lines);
-            console.out().print(answers);
-            final boolean errors = answers.lines().anyMatch(line -> line.startsWith("{\"error\""));
-            return errors ? ExitCode.USAGE : ExitCode.YES;
+        final String answers =
+                daemon.client(console)
+                        .text("POST", "/v1/policy/eval", "application/x-ndjson", lines);
+        console.out().print(answers);
+        final boolean errors = answers.lines().anyMatch(line -> line.startsWith("{\"error\""));
+        return errors ? ExitCode.USAGE : ExitCode.YES;
+    }
+
+    private int manyOfManifests() {
+        try (Reader lines =
+                probes.equals("-")
+                        ? new InputStreamReader(console.in(), StandardCharsets.UTF_8)
+                        : Manifests.reader(Path.of(probes))) {
+            final PolicyEvaluator evaluator =
+                    OfflinePolicy.ofCorrect(manifests.read(console), console).evaluator();
+            final int errors =
+                    ProbeStream.answer(lines, console.out(), evaluator, ProbeJson.Detail.VERDICT);
+            return errors == 0 ? ExitCode.YES : ExitCode.USAGE;
+        } catch (final IOException e) {
+            throw Manifests.unreadable(probes, e);
         }
-        final PolicyEvaluator evaluator =
-                OfflinePolicy.ofCorrect(manifests.read(console), console).evaluator();
-        final ProbeJson.Answers answers =
-                ProbeJson.answerAll(lines, evaluator, ProbeJson.Detail.VERDICT);
-        console.out().print(answers.lines());
-        return answers.errors() == 0 ? ExitCode.YES : ExitCode.USAGE;
     }
 
     // One.

@@ -173,6 +173,18 @@ final class DaemonCommandsTest {
     }
 
     @Test
+    void aDryRunSaysInKubectlsWordsOnWhichSideItIsOne() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "kind: x\n");
+
+        final CommandLineRun client = run("apply", "-f", file.toString(), "--dry-run=client");
+        final CommandLineRun bare = run("apply", "--dry-run", "-f", file.toString());
+
+        assertThat(client.out()).contains("/backend created (dry run)\n");
+        assertThat(bare.out()).contains("/backend created (server dry run)\n");
+        assertThat(control.told).hasSize(2).allMatch(told -> told.contains("DRY_RUN"));
+    }
+
+    @Test
     void applyPrintsWarningsOnStandardErrorAndSucceeds() throws IOException {
         final Path file = Files.writeString(folder.resolve("a.yaml"), "toFQDNs: x\n");
 
@@ -362,7 +374,7 @@ final class DaemonCommandsTest {
         "get frogs, 'kind frogs: unknown'",
         "apply, '-f: missing'",
         "apply -f /nowhere.yaml, '/nowhere.yaml: no such file or folder'",
-        "apply -f /dev/null --dry-run=client, 'accepted are none, server'",
+        "apply -f /dev/null --dry-run=maybe, 'accepted are none, client, server'",
         "delete netpol, 'which? Give a name'",
         "nonsense, nonsense",
         "policy, 'which command?'",

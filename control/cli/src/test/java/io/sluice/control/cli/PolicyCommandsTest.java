@@ -48,6 +48,45 @@ final class PolicyCommandsTest {
         Golden.assertMatches(golden, run.out());
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "diff.txt, ''",
+        "diff-authors.txt, --authors",
+        "diff.json, -o json",
+        "diff.csv, -o csv",
+        "diff.md, -o md",
+    })
+    void diffPrintsItsGoldenForm(final String golden, final String options) {
+        final CommandLineRun run =
+                run(
+                        ("policy diff " + SHOP + "/policies.yaml " + SHOP + "-new " + options)
+                                        .strip()
+                                + " -f "
+                                + SHOP
+                                + "/pods.yaml");
+
+        assertThat(run.err()).isEmpty();
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+        Golden.assertMatches(golden, run.out());
+    }
+
+    @Test
+    void diffOfTheSameIsStatusZeroAndOfWrongManifestsStatusTwo() throws IOException {
+        final Path wrong = Files.writeString(folder.resolve("bad.yaml"), "kind: Pod\n");
+
+        final CommandLineRun same = run("policy diff " + SHOP + " " + SHOP);
+        final CommandLineRun none = run("policy diff " + SHOP + " " + SHOP + " -o json");
+        final CommandLineRun trouble = run("policy diff " + SHOP + " " + wrong);
+
+        assertThat(same.code()).isZero();
+        assertThat(same.out()).isEqualTo("No connectivity differences\n");
+        assertThat(none.code()).isZero();
+        assertThat(none.out()).isEqualTo("[]\n");
+        assertThat(trouble.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(trouble.out()).isEmpty();
+        assertThat(trouble.err()).startsWith(wrong + ":1:1: ");
+    }
+
     @Test
     void explainAddsTheChainToTheVerdict() {
         final CommandLineRun run =
@@ -83,6 +122,19 @@ final class PolicyCommandsTest {
                                         .startsWith(
                                                 "{\"allowed\":false,\"verdict\":\"DROPPED\","
                                                         + "\"reason\":\"POLICY_DENIED\","));
+    }
+
+    @Test
+    void probesThatAreNotThereOrNotTextAreStatusTwo() throws IOException {
+        final Path latin1 = Files.write(folder.resolve("probes"), new byte[] {'"', (byte) 0xe9});
+
+        final CommandLineRun absent = run("policy eval -f " + SHOP + " --probes /nowhere");
+        final CommandLineRun unreadable = run("policy eval -f " + SHOP + " --probes " + latin1);
+
+        assertThat(absent.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(absent.err()).isEqualTo("/nowhere: no such file or folder\n");
+        assertThat(unreadable.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(unreadable.err()).isEqualTo(latin1 + ": not text in UTF-8\n");
     }
 
     @Test
@@ -251,6 +303,10 @@ final class PolicyCommandsTest {
         "eval -f x --from a --to b --port ICMP --icmp-type 300, 'TYPE or TYPE/CODE'",
         "matrix -f x, --port",
         "matrix -f x --port 80 -o xml, 'accepted are text, json'",
+        "diff x, Missing required parameter",
+        "diff - -, only one of OLD",
+        "diff x y -o dot, 'accepted are text, json'",
+        "diff /nowhere /nowhere, '/nowhere: no such file or folder'",
         "validate -f /nowhere, '/nowhere: no such file or folder'",
         "lint, -f: missing",
         "lint -f x --only egress-with-dns, 'did you mean egress-without-dns?: accepted: egress-'",

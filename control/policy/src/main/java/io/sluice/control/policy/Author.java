@@ -91,6 +91,11 @@ public record Author(
         return group < 0 ? kind : kind.substring(0, group);
     }
 
+    /** The same rule wherever it is written: without file and line. */
+    Author withoutPlace() {
+        return new Author(origin, tier, kind, namespace, name, rule, list, "", 0);
+    }
+
     /** One phrase: {@code NetworkPolicy shop/db ingress[0] (db.yaml:12)}. */
     @Override
     public String toString() {

@@ -3,7 +3,6 @@ package io.sluice.control.agent.api;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.sluice.control.agent.RequestException;
 import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Evaluation;
 import io.sluice.control.policy.PolicyEntry;
@@ -55,22 +54,7 @@ public final class ProbeJson {
     /** Answers every line; a blank line is skipped, and one that makes no sense is said so. */
     public static Answers answerAll(
             final String text, final PolicyEvaluator evaluator, final Detail detail) {
-        final StringBuilder lines = new StringBuilder();
-        int errors = 0;
-        for (final String line : text.lines().toList()) {
-            if (line.isBlank()) {
-                continue;
-            }
-            ObjectNode answer;
-            try {
-                answer = answer(read(line), evaluator, detail);
-            } catch (final ProbeException | RequestException e) {
-                answer = error(String.valueOf(e.getMessage()));
-                errors++;
-            }
-            lines.append(answer).append('\n');
-        }
-        return new Answers(lines.toString(), errors);
+        return new ProbeLines(evaluator, detail).answer(text.toCharArray(), text.length());
     }
 
     /**
@@ -197,11 +181,11 @@ public final class ProbeJson {
     }
 
     /** The line of a probe that could not be answered. */
-    private static ObjectNode error(final String message) {
+    static ObjectNode error(final String message) {
         return JsonNodeFactory.instance.objectNode().put("error", message);
     }
 
-    private static ObjectNode side(final PolicyEntry entry) {
+    static ObjectNode side(final PolicyEntry entry) {
         final ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("allowed", entry.isAllowed());
         json.set("by", author(entry.by()));

@@ -1,0 +1,398 @@
+package io.sluice.control.policy;
+
+import io.sluice.control.policy.DiffTraffic.Judgement;
+import io.sluice.control.policy.DiffTraffic.Reach;
+import io.sluice.control.policy.PolicyDiff.Change;
+import io.sluice.control.policy.PolicyDiff.Ends;
+import java.nio.IntBuffer;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * The comparison behind {@link PolicyDiff}; read {@link #changes} first.
+ *
+ * <pre>
+ *   ends     pods by name; nodes and the rest of the address space, cut as finely as the prefixes
+ *            of both worlds cut it
+ *   classes  ends that the policy maps and identities of both worlds cannot tell apart
+ *   cells    for a pair of classes, the traffic that passes before and after
+ *   groups   classes of one kind whose cells, as source and as destination, are all the same
+ *   changes  groups joined where they have one change in common
+ * </pre>
+ *
+ * <p>An end that one world lacks connects to nothing there. Ends of which neither is an endpoint
+ * are not compared: no policy applies between them. An address that is a pod's in either world is
+ * told as that pod only.
+ *
+ * <p>Cost: the square of the number of classes in time and, four bytes each, in memory. A thousand
+ * pods of which policy can tell each from the others take a few seconds.
+ *
+ * <p>Thread: the caller's; for one comparison.
+ */
+final class WorldComparison {
+    private static final int NO_CHANGE = 0;
+
+    /** What an end is; ends of different kinds are never told in one line. */
+    private enum Kind {
+        POD,
+        POD_ONLY_BEFORE,
+        POD_ONLY_AFTER,
+        NODE,
+        OUTSIDE;
+
+        private boolean isPod() {
+            return this == POD || this == POD_ONLY_BEFORE || this == POD_ONLY_AFTER;
+        }
+    }
+
+    /** Ends that both worlds cannot tell apart. */
+    private record EndClass(Kind kind, DiffWorld.End before, DiffWorld.End after) {}
+
+    /** The ends of a class or of several. */
+    private static final class Members {
+        private final Set<ObjectRef> pods = new TreeSet<>();
+        private final Set<String> nodes = new TreeSet<>();
+        private final Set<AddressRange> ranges = new TreeSet<>();
+
+        void addAll(final Members others) {
+            pods.addAll(others.pods);
+            nodes.addAll(others.nodes);
+            ranges.addAll(others.ranges);
+        }
+    }
+
+    /** The traffic of a pair of classes in both worlds. */
+    private record Cell(Reach before, Reach after) {}
+
+    /** Classes with equal lines are one group: all their cells, in the order of the classes. */
+    private record Lines(Kind kind, IntBuffer asSource, IntBuffer asDestination) {}
+
+    /** A group: the position of one of its classes, and the ends of all. */
+    private record Group(Kind kind, int position, Members members) {
+        private boolean isOnePod() {
+            return members.pods.size() == 1;
+        }
+    }
+
+    /** Sources with one change towards a destination. */
+    private record Sources(int cell, Kind kind, Kind destinationKind, List<Group> groups) {
+        Sources with(final List<Group> sources) {
+            return new Sources(cell, kind, destinationKind, List.copyOf(sources));
+        }
+    }
+
+    private final DiffWorld before;
+    private final DiffWorld after;
+    private final DiffTraffic traffic;
+    private final EndNames names;
+    private final Map<EndClass, Members> classes = new LinkedHashMap<>();
+    private final Map<Cell, Integer> cellNumbers = new HashMap<>();
+    private final List<Cell> cells = new ArrayList<>();
+
+    WorldComparison(final DiffWorld before, final DiffWorld after, final DiffTraffic traffic) {
+        this.before = before;
+        this.after = after;
+        this.traffic = traffic;
+        this.names = new EndNames(before.world(), after.world());
+    }
+
+    List<Change> changes() {
+        addPods();
+        addAddresses();
+        addHostWithoutAddress();
+        final List<EndClass> ordered = List.copyOf(classes.keySet());
+        final int[][] numbers = cellNumbers(ordered);
+        final List<Change> changes = new ArrayList<>();
+        joined(groups(ordered, numbers), numbers)
+                .forEach((sources, destinations) -> changes.addAll(changes(sources, destinations)));
+        changes.sort(
+                Comparator.comparing((Change change) -> change.sources().text())
+                        .thenComparing(change -> change.destinations().text())
+                        .thenComparing(Change::type)
+                        .thenComparing(Change::before)
+                        .thenComparing(Change::after));
+        return changes;
+    }
+
+    // Ends and classes
+
+    private void addPods() {
+        for (final ObjectRef pod : names.pods()) {
+            final DiffWorld.End then = before.pod(pod);
+            final DiffWorld.End now = after.pod(pod);
+            final Kind kind =
+                    then.isAbsent()
+                            ? Kind.POD_ONLY_AFTER
+                            : now.isAbsent() ? Kind.POD_ONLY_BEFORE : Kind.POD;
+            members(kind, then, now).pods.add(pod);
+        }
+    }
+
+    private void addAddresses() {
+        final Set<Cidr> prefixes = new HashSet<>();
+        final Set<Cidr> pods = new HashSet<>();
+        final Map<IpAddress, String> nodes = new HashMap<>();
+        for (final DiffWorld world : List.of(before, after)) {
+            world.policies().ipcache().forEach(entry -> prefixes.add(entry.prefix()));
+            world.world().pods().stream()
+                    .filter(Pod::isEndpoint)
+                    .flatMap(pod -> pod.addresses().stream())
+                    .forEach(address -> pods.add(Cidr.host(address)));
+            for (final KubeObject.Node node : world.world().all(KubeObject.Node.class)) {
+                node.addresses().forEach(address -> nodes.put(address, node.meta().name()));
+            }
+        }
+        for (final AddressBlock block : AddressBlock.of(prefixes, pods)) {
+            final String node = nodes.getOrDefault(block.member(), "");
+            final Members members =
+                    members(
+                            node.isEmpty() ? Kind.OUTSIDE : Kind.NODE,
+                            before.address(block.member()),
+                            after.address(block.member()));
+            members.ranges.addAll(block.ranges());
+            if (!node.isEmpty()) {
+                members.nodes.add(node);
+            }
+        }
+    }
+
+    private void addHostWithoutAddress() {
+        if (!before.hostHasAddress() && !after.hostHasAddress()) {
+            members(Kind.NODE, before.hostWithoutAddress(), after.hostWithoutAddress())
+                    .nodes
+                    .add("host");
+        }
+    }
+
+    private Members members(
+            final Kind kind, final DiffWorld.End endBefore, final DiffWorld.End endAfter) {
+        return classes.computeIfAbsent(new EndClass(kind, endBefore, endAfter), _ -> new Members());
+    }
+
+    // Cells and groups
+
+    /** Number of the change from a class (row) to a class (column). */
+    private int[][] cellNumbers(final List<EndClass> ordered) {
+        final int[][] numbers = new int[ordered.size()][ordered.size()];
+        for (int row = 0; row < numbers.length; row++) {
+            for (int column = 0; column < numbers.length; column++) {
+                numbers[row][column] = cellNumber(ordered.get(row), ordered.get(column));
+            }
+        }
+        return numbers;
+    }
+
+    private int cellNumber(final EndClass from, final EndClass to) {
+        if (!from.kind.isPod() && !to.kind.isPod()) {
+            return NO_CHANGE;
+        }
+        final Reach then = before.reach(from.before, to.before);
+        final Reach now = after.reach(from.after, to.after);
+        if (then.equals(now)) {
+            return NO_CHANGE;
+        }
+        return cellNumbers.computeIfAbsent(
+                new Cell(then, now),
+                cell -> {
+                    cells.add(cell);
+                    return cells.size();
+                });
+    }
+
+    /** The groups that have any change. */
+    private List<Group> groups(final List<EndClass> ordered, final int[][] numbers) {
+        final IntBuffer unchanged = IntBuffer.allocate(numbers.length);
+        final Map<Lines, Group> groups = new LinkedHashMap<>();
+        for (int i = 0; i < numbers.length; i++) {
+            final int position = i;
+            final EndClass ends = ordered.get(i);
+            final IntBuffer row = IntBuffer.wrap(numbers[i]);
+            final IntBuffer column = IntBuffer.wrap(column(numbers, i));
+            if (!row.equals(unchanged) || !column.equals(unchanged)) {
+                groups.computeIfAbsent(
+                                new Lines(ends.kind, row, column),
+                                _ -> new Group(ends.kind, position, new Members()))
+                        .members
+                        .addAll(classes.getOrDefault(ends, new Members()));
+            }
+        }
+        return List.copyOf(groups.values());
+    }
+
+    private static int[] column(final int[][] numbers, final int column) {
+        final int[] cells = new int[numbers.length];
+        for (int row = 0; row < cells.length; row++) {
+            cells[row] = numbers[row][column];
+        }
+        return cells;
+    }
+
+    // Changes
+
+    /**
+     * For every destination the sources of one change together; then the destinations together that
+     * have the same sources. A pod among its own sources stands there for the shortness of the
+     * phrase, if it would have the change towards a second pod like it.
+     */
+    private static Map<Sources, List<Group>> joined(
+            final List<Group> groups, final int[][] numbers) {
+        final Map<Sources, List<Group>> joined = new LinkedHashMap<>();
+        for (final Group destination : groups) {
+            final Map<Sources, List<Group>> ofDestination = new LinkedHashMap<>();
+            for (final Group source : groups) {
+                final int cell = numbers[source.position][destination.position];
+                if (cell != NO_CHANGE) {
+                    ofDestination
+                            .computeIfAbsent(
+                                    new Sources(cell, source.kind, destination.kind, List.of()),
+                                    _ -> new ArrayList<>())
+                            .add(source);
+                }
+            }
+            ofDestination.forEach(
+                    (key, sources) -> {
+                        final boolean onlyItself =
+                                destination.isOnePod() && sources.equals(List.of(destination));
+                        if (!onlyItself) {
+                            joined.computeIfAbsent(key.with(sources), _ -> new ArrayList<>())
+                                    .add(destination);
+                        }
+                    });
+        }
+        return joined;
+    }
+
+    private List<Change> changes(final Sources sources, final List<Group> destinationGroups) {
+        final Ends from = ends(sources.kind, sources.groups);
+        final Ends to = ends(sources.destinationKind, destinationGroups);
+        final List<String> notes = new ArrayList<>();
+        addPresence("source", sources.kind, notes);
+        addPresence("destination", sources.destinationKind, notes);
+        final Cell cell = cells.get(sources.cell - 1);
+        if (cell.before.isOne() && cell.after.isOne()) {
+            return List.of(
+                    change(
+                            from,
+                            to,
+                            traffic.map(cell.before.ipv4()),
+                            traffic.map(cell.after.ipv4()),
+                            notes));
+        }
+        final List<Change> changes = new ArrayList<>();
+        for (final boolean ipv4 : List.of(true, false)) {
+            final int otherIcmp = ipv4 ? IpProtocol.ICMPV6 : IpProtocol.ICMP;
+            final TrafficMap<Judgement> then =
+                    traffic.map(ipv4 ? cell.before.ipv4() : cell.before.ipv6())
+                            .withoutProtocol(otherIcmp);
+            final TrafficMap<Judgement> now =
+                    traffic.map(ipv4 ? cell.after.ipv4() : cell.after.ipv6())
+                            .withoutProtocol(otherIcmp);
+            if (!then.equals(now)) {
+                final List<String> ofFamily = new ArrayList<>(notes);
+                ofFamily.add(ipv4 ? "over IPv4" : "over IPv6");
+                changes.add(change(from, to, then, now, ofFamily));
+            }
+        }
+        return changes;
+    }
+
+    private static void addPresence(final String end, final Kind kind, final List<String> notes) {
+        switch (kind) {
+            case POD_ONLY_BEFORE -> notes.add(end + " is only in OLD");
+            case POD_ONLY_AFTER -> notes.add(end + " is only in NEW");
+            case POD, NODE, OUTSIDE -> {}
+        }
+    }
+
+    private static Change change(
+            final Ends from,
+            final Ends to,
+            final TrafficMap<Judgement> then,
+            final TrafficMap<Judgement> now,
+            final List<String> notes) {
+        final TrafficMap<Boolean> passed = then.map(Judgement::allowed);
+        final TrafficMap<Boolean> passes = now.map(Judgement::allowed);
+        final TrafficMap<Boolean> none = TrafficMap.always(false);
+        final PolicyDiff.Type type;
+        if (passed.equals(none) == passes.equals(none)) {
+            type = PolicyDiff.Type.CHANGED;
+        } else {
+            type = passed.equals(none) ? PolicyDiff.Type.ADDED : PolicyDiff.Type.REMOVED;
+        }
+        final List<String> allNotes = new ArrayList<>(notes);
+        allNotes.addAll(authorNotes(then, now));
+        return new Change(
+                type,
+                from,
+                to,
+                TrafficText.of(passed),
+                TrafficText.of(passes),
+                List.copyOf(allNotes));
+    }
+
+    /** Who decided and decides, for each part of the traffic where these are others. */
+    private static List<String> authorNotes(
+            final TrafficMap<Judgement> then, final TrafficMap<Judgement> now) {
+        final TrafficMap<String> texts =
+                then.combine(
+                        now,
+                        (was, is) ->
+                                was.by().equals(is.by())
+                                        ? ""
+                                        : "decided by "
+                                                + authors(is)
+                                                + ", before by "
+                                                + authors(was));
+        final List<String> notes = new ArrayList<>();
+        for (final String text : texts.values()) {
+            if (!text.isEmpty()) {
+                notes.add(TrafficText.of(texts.map(text::equals)) + " " + text);
+            }
+        }
+        return notes;
+    }
+
+    /** Ends that nobody isolates say nothing where a policy decides at the other end. */
+    private static String authors(final Judgement judgement) {
+        final List<String> policies = new ArrayList<>();
+        for (final Author author : judgement.by()) {
+            if (!author.kind().isEmpty()) {
+                policies.add(author.toString());
+            }
+        }
+        if (policies.isEmpty()) {
+            return judgement.by().isEmpty() ? "nobody" : judgement.by().getLast().toString();
+        }
+        return String.join(" and ", policies);
+    }
+
+    // Names of ends
+
+    private Ends ends(final Kind kind, final List<Group> groups) {
+        final Members all = new Members();
+        groups.forEach(group -> all.addAll(group.members));
+        final List<String> members = new ArrayList<>();
+        if (kind.isPod()) {
+            all.pods.forEach(pod -> members.add(pod.path()));
+            return new Ends(names.of(all.pods), members);
+        }
+        AddressRange.joined(all.ranges).forEach(range -> members.add(range.toString()));
+        final String ranges = String.join(" and ", members);
+        if (kind == Kind.OUTSIDE) {
+            return new Ends(ranges, members);
+        }
+        members.addAll(0, all.nodes);
+        return new Ends(
+                "node "
+                        + String.join(" and ", all.nodes)
+                        + (ranges.isEmpty() ? "" : " (" + ranges + ")"),
+                members);
+    }
+}
