@@ -53,6 +53,26 @@ class ObjectStoreTest {
                 .containsExactly("NetworkPolicy shop/p", "Pod shop/a");
     }
 
+    @Test
+    void theNetworkPoliciesOfTwoProjectsAreTwoObjectsInTwoFiles() throws StartupException {
+        final String calico =
+                """
+                {apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: p, namespace: shop},
+                 spec: {selector: all()}}
+                """;
+
+        assertThat(apply(denyAll("p") + "\n---\n" + calico))
+                .extracting(ObjectChange::resource)
+                .containsExactly(
+                        "networkpolicy.networking.k8s.io", "networkpolicy.projectcalico.org");
+        store = ObjectStore.load(folder);
+        store.delete(new ObjectRef("NetworkPolicy", "shop", "p"), ChangeMode.CHANGE);
+
+        assertThat(ObjectStore.load(folder).objects())
+                .extracting(object -> object.ref().toString())
+                .containsExactly("NetworkPolicy.projectcalico.org shop/p");
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Predicate;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
@@ -99,8 +100,9 @@ final class GetCommand implements Callable<Integer> {
             parameters.add("name=" + ApiClient.encode(name));
         }
         final List<JsonNode> found = new ArrayList<>();
+        final Predicate<JsonNode> wanted = labels.filter();
         for (final JsonNode object : client.get("/v1/objects?" + String.join("&", parameters))) {
-            if (labels.filter().test(object.path("labels"))) {
+            if (wanted.test(object.path("labels"))) {
                 found.add(object);
             }
         }

@@ -19,9 +19,11 @@ final class PolicyCommands {
     static CommandLine of(final Console console) {
         return Group.named("policy", "The policy engine, over manifests or in the daemon.")
                 .addSubcommand(new Validate(console))
+                .addSubcommand(new PolicyLintCommand(console))
                 .addSubcommand(new PolicyEvalCommand(console))
                 .addSubcommand(new PolicyMatrixCommand(console))
-                .addSubcommand(new PolicyDiffCommand(console));
+                .addSubcommand(new PolicyDiffCommand(console))
+                .addSubcommand(new PolicySelectorCommand(console));
     }
 
     @Command(

@@ -81,6 +81,7 @@ final class TrainingRun {
             run("policy", "eval", "-f", file, "--probes", "-", "-o", "jsonl");
             run("policy", "matrix", "-f", file, "--port", "80/TCP");
             run("policy", "matrix", "-f", file, "--port", "80/TCP", "-o", "yaml");
+            run("policy", "selector", "a == 'b' && has(c)", "-l", "a=b");
             run("status", "--socket", socket);
             run("endpoint", "list", "--socket", socket);
             run("observe", "--socket", socket);

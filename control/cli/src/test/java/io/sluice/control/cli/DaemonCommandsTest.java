@@ -355,6 +355,18 @@ final class DaemonCommandsTest {
     }
 
     @Test
+    void labelsAreSelectedAsWithKubectl() {
+        final CommandLineRun equal = run("get", "netpol", "-A", "-l", "team=api", "-o", "name");
+        final CommandLineRun set =
+                run("get", "netpol", "-A", "-l", "team in (api,x), !nobody", "-o", "name");
+        final CommandLineRun wrong = run("get", "netpol", "-l", "team in api");
+
+        assertThat(set.out()).isNotEmpty().isEqualTo(equal.out());
+        assertThat(wrong.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(wrong.err()).isEqualTo("-l team in api: found 'api', expected: '('\n");
+    }
+
+    @Test
     void endpointAddSendsWhatWasGiven() {
         final CommandLineRun run =
                 run(

@@ -2,6 +2,7 @@ package io.sluice.control.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.sluice.control.policy.lint.LintCheck;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,6 +38,7 @@ final class PolicyCommandsTest {
         "matrix.dot, 0, matrix --port 8080/TCP -o dot",
         "matrix.md, 0, matrix --port 5432/TCP -o md",
         "validate.txt, 0, validate",
+        "lint.txt, 0, lint",
     })
     void printsItsGoldenForm(final String golden, final int code, final String command) {
         final CommandLineRun run = run("policy " + command + " -f " + SHOP);
@@ -206,6 +208,74 @@ final class PolicyCommandsTest {
     }
 
     @Test
+    void lintListsEveryCheckWithASentence() {
+        final CommandLineRun text = run("policy lint --list");
+        final CommandLineRun json = run("policy lint --list --only equal-order -o jsonl");
+
+        assertThat(text.code()).isZero();
+        assertThat(text.out().lines()).hasSize(1 + LintCheck.values().length);
+        assertThat(text.out()).contains("egress-without-dns");
+        assertThat(json.out())
+                .startsWith("{\"id\":\"equal-order\",\"severity\":\"warning\",\"finds\":\"Two ");
+    }
+
+    @Test
+    void aWarningOfLintIsStatusOne() {
+        final String example = " -f ../../examples/lint/egress-without-dns/policy.yaml";
+
+        final CommandLineRun text = run("policy lint" + example);
+        final CommandLineRun json = run("policy lint --only egress-without-dns -o json" + example);
+
+        assertThat(text.code()).isEqualTo(ExitCode.NO);
+        assertThat(text.out()).contains("policy.yaml:2:1: egress-without-dns: NetworkPolicy shop/");
+        assertThat(json.code()).isEqualTo(ExitCode.NO);
+        Golden.assertMatches("lint.json", json.out());
+    }
+
+    @Test
+    void lintIsContentWithInfoAlone() throws IOException {
+        final String policy =
+                """
+                apiVersion: networking.k8s.io/v1
+                kind: NetworkPolicy
+                metadata: {name: p}
+                spec: {podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: [{port: 80}]}]}
+                """;
+        final Path file = Files.writeString(folder.resolve("p.yaml"), policy);
+
+        final CommandLineRun info = run("policy lint -f " + file);
+        final CommandLineRun none = run("policy lint --disable empty-peer-selector -f " + file);
+
+        assertThat(info.code()).isEqualTo(ExitCode.YES);
+        assertThat(info.out()).startsWith(file + ":4:35: empty-peer-selector: ");
+        assertThat(none.code()).isEqualTo(ExitCode.YES);
+        assertThat(none.out()).isEmpty();
+    }
+
+    @Test
+    void anAnnotationSilencesTheChecksItNames() throws IOException {
+        final String policy =
+                """
+                apiVersion: networking.k8s.io/v1
+                kind: NetworkPolicy
+                metadata: {name: p, annotations: {sluice.io/lint-ignore: "and-or-slip, IDS"}}
+                spec: {podSelector: {}, egress: [{to: [{podSelector: {}}], ports: [{port: 80}]}]}
+                """;
+        final Path loud =
+                Files.writeString(
+                        folder.resolve("loud.yaml"), policy.replace("IDS", "equal-order"));
+        final Path silent =
+                Files.writeString(
+                        folder.resolve("silent.yaml"),
+                        policy.replace(
+                                "IDS",
+                                "egress-without-dns,empty-peer-selector default-deny-alone"));
+
+        assertThat(run("policy lint -f " + loud).code()).isEqualTo(ExitCode.NO);
+        assertThat(run("policy lint -f " + silent).out()).isEmpty();
+    }
+
+    @Test
     void foldersAreReadWithTheFoldersInThemButNotHiddenOnes() throws IOException {
         Files.createDirectories(folder.resolve("deep/.git"));
         Files.writeString(folder.resolve("deep/.git/no.yaml"), "broken: [");
@@ -238,6 +308,10 @@ final class PolicyCommandsTest {
         "diff x y -o dot, 'accepted are text, json'",
         "diff /nowhere /nowhere, '/nowhere: no such file or folder'",
         "validate -f /nowhere, '/nowhere: no such file or folder'",
+        "lint, -f: missing",
+        "lint -f x --only egress-with-dns, 'did you mean egress-without-dns?: accepted: egress-'",
+        "lint -f x --disable a, '--disable: unknown check \"a\": accepted'",
+        "lint -f x -o csv, 'accepted are text, json, jsonl, yaml'",
     })
     void wrongUsageIsStatusTwoAndSaysWhatIsAccepted(final String command, final String message) {
         final CommandLineRun run = run("policy " + command);

@@ -85,15 +85,15 @@ public record Author(
                 isolating.where().line());
     }
 
-    /** The same rule wherever it is written: without file and line. */
-    Author withoutPlace() {
-        return new Author(origin, tier, kind, namespace, name, rule, list, "", 0);
-    }
-
     /** The kind as in the manifest, without the group that tells it from another project's. */
     public String simpleKind() {
         final int group = kind.indexOf('.');
         return group < 0 ? kind : kind.substring(0, group);
+    }
+
+    /** The same rule wherever it is written: without file and line. */
+    Author withoutPlace() {
+        return new Author(origin, tier, kind, namespace, name, rule, list, "", 0);
     }
 
     /** One phrase: {@code NetworkPolicy shop/db ingress[0] (db.yaml:12)}. */

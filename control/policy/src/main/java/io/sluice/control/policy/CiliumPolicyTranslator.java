@@ -101,12 +101,12 @@ final class CiliumPolicyTranslator {
                             statements.add(
                                     new PolicyStatement(
                                             policy,
-                                            // Before what else has the same order: its denies
-                                            // count for all of the group.
+                                            // The space comes before every name: the denies of
+                                            // these kinds count for all of the group.
                                             new PolicyStatement.Place(
                                                     PolicyTier.DEFAULT,
                                                     PolicyTier.ADDITIVE_ORDER,
-                                                    "",
+                                                    " " + policy.ref(),
                                                     true),
                                             subject,
                                             direction,

@@ -9,6 +9,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
+import java.util.function.Consumer;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.ScalarNode;
@@ -43,26 +44,34 @@ public final class Fields {
         this.text = text;
         this.path = path;
         this.node = node;
-        this.entries = text.entries(node, path);
+        this.entries = text.entries(node);
         this.plain = plain;
         this.faulty = faulty;
     }
 
     /**
-     * The documents of a YAML or JSON text, each an object.
+     * Reads the documents of a YAML or JSON text, each an object.
      *
      * @param file name for messages
      * @param problems where problems are added
+     * @param reader is given one document after the other
      */
-    public static List<Fields> documents(
-            final String file, final String content, final List<Problem> problems) {
+    static void forEachDocument(
+            final String file,
+            final String content,
+            final ProblemList problems,
+            final Consumer<Fields> reader) {
         final YamlText text = new YamlText(file, problems);
-        final List<Fields> documents = new ArrayList<>();
-        for (final YamlText.Document document : text.documents(content)) {
-            documents.add(
-                    new Fields(text, "", document.root(), document.plain(), document.faulty()));
-        }
-        return documents;
+        text.forEachDocument(
+                content,
+                document ->
+                        reader.accept(
+                                new Fields(
+                                        text,
+                                        "",
+                                        document.root(),
+                                        document.plain(),
+                                        document.faulty())));
     }
 
     /** Path of this object in its document; empty for the document itself. */
@@ -122,7 +131,11 @@ public final class Fields {
             return ifAbsent;
         }
         if (value.get() instanceof final ScalarNode scalar && scalar.getTag().equals(Tag.BOOL)) {
-            return Boolean.parseBoolean(scalar.getValue());
+            final boolean isTrue = Boolean.parseBoolean(scalar.getValue());
+            // Of "!!bool yes" only the tag says that it is one.
+            if (isTrue || scalar.getValue().equalsIgnoreCase("false")) {
+                return isTrue;
+            }
         }
         wrongType(field, value.get(), "true or false");
         return ifAbsent;
@@ -138,7 +151,11 @@ public final class Fields {
             try {
                 return OptionalInt.of(Integer.decode(scalar.getValue().replace("0o", "0")));
             } catch (final NumberFormatException tooLarge) {
-                error(field, "Invalid value: " + scalar.getValue() + ": does not fit in 32 bits");
+                error(
+                        field,
+                        "Invalid value: "
+                                + scalar.getValue()
+                                + ": must be a whole number of 32 bits");
                 return OptionalInt.empty();
             }
         }
@@ -436,6 +453,10 @@ public final class Fields {
         int best = Math.max(1, written.length() / 3) + 1;
         Optional<String> nearest = Optional.empty();
         for (final String name : accepted) {
+            // The distance is at least this; a text of a megabyte need not be looked at.
+            if (Math.abs(written.length() - name.length()) >= best) {
+                continue;
+            }
             final int distance = editDistance(written, name);
             if (distance < best) {
                 best = distance;

@@ -2,7 +2,6 @@ package io.sluice.control.policy;
 
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -23,7 +22,8 @@ import java.util.function.BiFunction;
  * projects) are left out with a warning, so that a folder made for a cluster can be used as it is;
  * an unknown kind in a group that holds policies is an error.
  *
- * <p>All problems are reported, not the first only, and an object with an error is left out whole.
+ * <p>All problems are reported, not the first only ({@link ProblemList} bounds their number), and
+ * an object with an error is left out whole.
  *
  * <p>Thread: any, stateless.
  */
@@ -197,19 +197,15 @@ public final class ManifestReader {
      * @param text YAML or JSON
      */
     public static ReadResult read(final String file, final String text) {
-        final List<Problem> problems = new ArrayList<>();
+        final ProblemList problems = new ProblemList();
         final List<KubeObject> objects = new ArrayList<>();
-        for (final Fields document : Fields.documents(file, text, problems)) {
-            readDocument(document, objects, problems);
-        }
-        problems.sort(
-                Comparator.comparingInt((Problem problem) -> problem.where().line())
-                        .thenComparingInt(problem -> problem.where().column()));
-        return new ReadResult(List.copyOf(objects), List.copyOf(problems));
+        Fields.forEachDocument(
+                file, text, problems, document -> readDocument(document, objects, problems));
+        return new ReadResult(List.copyOf(objects), problems.inOrder(file));
     }
 
     private static void readDocument(
-            final Fields document, final List<KubeObject> objects, final List<Problem> problems) {
+            final Fields document, final List<KubeObject> objects, final ProblemList problems) {
         final String apiVersion = document.requiredString("apiVersion");
         final String kind = document.requiredString("kind");
         if (apiVersion.isEmpty() || kind.isEmpty()) {
@@ -227,12 +223,10 @@ public final class ManifestReader {
         if (known.isEmpty()) {
             return;
         }
-        final int before = problems.size();
+        final int before = problems.errorCount();
         final ObjectMeta meta = readMeta(document, apiVersion, known.get());
         final KubeObject object = known.get().reader.apply(meta, document);
-        final boolean right =
-                problems.subList(before, problems.size()).stream().noneMatch(Problem::isError);
-        if (right && !document.isFaulty()) {
+        if (problems.errorCount() == before && !document.isFaulty()) {
             objects.add(object);
         }
     }

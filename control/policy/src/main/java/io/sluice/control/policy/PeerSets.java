@@ -162,9 +162,9 @@ final class PeerSets {
                 .orElseThrow(() -> new IllegalStateException("no peer at " + position));
     }
 
-    /** Positions ever used. */
-    int capacity() {
-        return peers.size();
+    /** Every peer there is. */
+    Set<PeerFacts> peers() {
+        return positions.keySet();
     }
 
     // Anchors: what a peer must have for the condition to match; empty if nothing of the kind.

@@ -137,10 +137,7 @@ final class PeerTable {
 
     /** What has appeared and vanished since this was last asked. */
     Changes takeChanges() {
-        final Changes changes =
-                new Changes(
-                        added.stream().filter(facts -> !removed.contains(facts)).toList(),
-                        removed.stream().filter(facts -> !added.contains(facts)).toList());
+        final Changes changes = new Changes(List.copyOf(added), List.copyOf(removed));
         added.clear();
         removed.clear();
         return changes;
@@ -433,16 +430,20 @@ final class PeerTable {
     private void use(final PeerFacts facts) {
         if (uses.merge(facts, 1, Integer::sum) == 1) {
             numbers.computeIfAbsent(facts, this::number);
-            removed.remove(facts);
-            added.add(facts);
+            if (!removed.remove(facts)) {
+                added.add(facts);
+            }
         }
     }
 
     private void release(final PeerFacts facts) {
         if (uses.merge(facts, -1, Integer::sum) == 0) {
             uses.remove(facts);
-            added.remove(facts);
-            removed.add(facts);
+            if (added.remove(facts)) {
+                numbers.remove(facts);
+            } else {
+                removed.add(facts);
+            }
         }
     }
 

@@ -625,7 +625,7 @@ public final class PolicyCompiler {
         final boolean named = chain.asksForNames();
         if (named) {
             // Ports by name tell apart even peers about whom no other rule says anything.
-            for (final PeerFacts facts : peers.numbers().keySet()) {
+            for (final PeerFacts facts : sets.peers()) {
                 if (!facts.ports().isEmpty()) {
                     matched.computeIfAbsent(
                             sets.positionOf(facts), _ -> (BitSet) aboutEveryone.clone());

@@ -10,11 +10,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.composer.Composer;
 import org.snakeyaml.engine.v2.events.Event;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
+import org.snakeyaml.engine.v2.exceptions.ReaderException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
@@ -33,10 +35,11 @@ import org.snakeyaml.engine.v2.schema.CoreSchema;
  * <p>Reading stops at the composed nodes, which know their line and column; nothing is ever
  * constructed from tags. Before a document is handed out it is walked once with aliases followed,
  * which finds duplicate keys and refuses documents that are too deep or that grow too large by
- * their aliases: whoever walks it later needs no limits of its own. Depth is limited before as
- * well, while the text is parsed, because nodes are composed by recursion: a text of brackets would
- * end in a StackOverflowError. The merge key {@code <<} is understood as kubectl's reader
- * understands it.
+ * their aliases: whoever walks it later needs no limits of its own. Depth and count are limited
+ * before as well, while the text is parsed, because nodes are composed by recursion, all of a
+ * document before the first is seen: a text of brackets would end in a StackOverflowError, one of
+ * commas in an OutOfMemoryError. The merge key {@code <<} is understood as kubectl's reader
+ * understands it; what it merges counts.
  *
  * <p>Thread: any, one text per instance.
  */
@@ -47,63 +50,125 @@ final class YamlText {
     /** A pod has about 200 nodes, so this is a file of 20,000 pods. */
     static final int NODE_COUNT_MAX = 4_000_000;
 
+    /**
+     * Characters that count as one value more: long texts cost by their length each time that an
+     * alias repeats them. The bound on all, 256 million, is that on the characters of a text.
+     */
+    private static final int LENGTH_PER_NODE = 64;
+
     private static final String TOO_DEEP = "nested deeper than " + DEPTH_MAX + " levels";
+    private static final String TOO_MANY =
+            "more than " + NODE_COUNT_MAX + " values in one text, aliases followed";
 
     private static final int CODE_POINT_COUNT_MAX = 256 * 1024 * 1024;
 
-    private static final LoadSettings SETTINGS =
-            LoadSettings.builder()
-                    .setSchema(new CoreSchema())
-                    .setAllowDuplicateKeys(true)
-                    .setCodePointLimit(CODE_POINT_COUNT_MAX)
-                    // Growth by aliases is bounded below, by what they grow to.
-                    .setMaxAliasesForCollections(Integer.MAX_VALUE)
-                    .build();
+    /**
+     * A text is read in this many parts. The library copies what it has of a token for each part
+     * that it reads more of it: parts of its own choice, of 1024 characters, make the time for one
+     * long line the square of its length.
+     */
+    private static final int PARTS = 16;
+
+    private static final int PART_LENGTH_MIN = 1024;
 
     private final String file;
-    private final List<Problem> problems;
+    private final ProblemList problems;
     private final Map<MappingNode, Map<String, Node>> entries = new HashMap<>();
     private final Set<MappingNode> reported = new HashSet<>();
-    private int nodeCount;
-    private boolean limitReported;
 
-    YamlText(final String file, final List<Problem> problems) {
+    /** Of the node being walked; one for all, as a path per node would be the square of a text. */
+    private final StringBuilder path = new StringBuilder();
+
+    private int nodeCount;
+    private int mergeDepth;
+
+    private static LoadSettings settings(final String text) {
+        return LoadSettings.builder()
+                .setSchema(new CoreSchema())
+                .setAllowDuplicateKeys(true)
+                .setAllowNonScalarKeys(true)
+                .setBufferSize(Math.max(PART_LENGTH_MIN, text.length() / PARTS))
+                .setCodePointLimit(CODE_POINT_COUNT_MAX)
+                // Growth by aliases is bounded below, by what they grow to.
+                .setMaxAliasesForCollections(Integer.MAX_VALUE)
+                .build();
+    }
+
+    YamlText(final String file, final ProblemList problems) {
         this.file = file;
         this.problems = problems;
     }
 
-    /** The documents of a text that are not empty; what is wrong with the others is reported. */
-    List<Document> documents(final String text) {
-        final List<Document> documents = new ArrayList<>();
+    /**
+     * Hands out the documents of a text that are not empty, one by one; what is wrong with the
+     * others is reported.
+     */
+    void forEachDocument(final String text, final Consumer<Document> reader) {
         try {
-            final Parser parser = new ParserImpl(SETTINGS, new StreamReader(SETTINGS, text));
-            final Iterator<Node> roots = new Composer(SETTINGS, new ShallowParser(parser));
+            final LoadSettings settings = settings(text);
+            final Parser parser = new ParserImpl(settings, new StreamReader(settings, text));
+            final Iterator<Node> roots = new NodeComposer(settings, new BoundedParser(parser));
             while (roots.hasNext()) {
                 final Node root = roots.next();
                 if (root instanceof final ScalarNode scalar && scalar.getTag().equals(Tag.NULL)) {
                     continue;
                 }
-                document(root).ifPresent(documents::add);
+                document(root).ifPresent(reader);
+                entries.clear();
+                reported.clear();
             }
-        } catch (final TooDeepException e) {
-            problems.add(Problem.error(e.where.map(this::location).orElse(whole()), "", TOO_DEEP));
+        } catch (final LimitException e) {
+            problems.add(
+                    Problem.error(
+                            e.where.map(this::location).orElse(whole()),
+                            path.toString(),
+                            String.valueOf(e.getMessage())));
         } catch (final MarkedYamlEngineException e) {
             final SourceLocation where =
                     e.getProblemMark().or(e::getContextMark).map(this::location).orElse(whole());
-            final String context = e.getContext() == null ? "" : e.getContext() + ": ";
-            problems.add(Problem.error(where, "", "not valid YAML: " + context + e.getProblem()));
+            final String context = String.valueOf(e.getContext());
+            problems.add(
+                    Problem.error(
+                            where,
+                            "",
+                            "not valid YAML: "
+                                    + (e.getContext() == null || context.isEmpty()
+                                            ? ""
+                                            : context + ": ")
+                                    + e.getProblem()));
+        } catch (final ReaderException e) {
+            problems.add(
+                    Problem.error(
+                            location(text, e.getPosition()),
+                            "",
+                            "not valid YAML: the character U+%04X is not allowed"
+                                    .formatted(e.getCodePoint())));
         } catch (final YamlEngineException e) {
             problems.add(Problem.error(whole(), "", "not valid YAML: " + firstLine(e)));
         }
-        return documents;
     }
 
-    /** The events of a text up to the first one that is nested too deep. */
-    private static final class ShallowParser implements Parser {
+    /** Leaves merging to {@link #entries}: the library's own copies, without bound. */
+    private static final class NodeComposer extends Composer {
+        NodeComposer(final LoadSettings settings, final Parser parser) {
+            super(settings, parser);
+        }
+
+        @Override
+        protected void composeMappingChildren(
+                final List<NodeTuple> children, final MappingNode node) {
+            super.composeMappingChildren(children, node);
+            node.setHasMergeTag(false);
+        }
+    }
+
+    /** The events of a text up to the first one that is nested too deep, or is one too many. */
+    private static final class BoundedParser implements Parser {
         private final Parser parser;
         private int depth;
+        private int count;
 
-        ShallowParser(final Parser parser) {
+        BoundedParser(final Parser parser) {
             this.parser = parser;
         }
 
@@ -129,25 +194,30 @@ final class YamlText {
                 case SequenceStart, MappingStart -> {
                     // The outermost has depth 0, as when the nodes are walked.
                     if (depth > DEPTH_MAX) {
-                        throw new TooDeepException(event.getStartMark());
+                        throw new LimitException(TOO_DEEP, event.getStartMark());
                     }
                     depth++;
+                    count++;
                 }
                 case SequenceEnd, MappingEnd -> depth--;
-                default -> {}
+                default -> count++;
+            }
+            if (count > NODE_COUNT_MAX) {
+                throw new LimitException(TOO_MANY, event.getStartMark());
             }
             return event;
         }
     }
 
-    private static final class TooDeepException extends YamlEngineException {
+    /** Ends the reading of a text: what follows cannot be trusted to be less. */
+    private static final class LimitException extends YamlEngineException {
         private static final long serialVersionUID = 1L;
 
         // Read by whoever catches it, in the same call.
         private final transient Optional<Mark> where;
 
-        TooDeepException(final Optional<Mark> where) {
-            super(TOO_DEEP);
+        LimitException(final String message, final Optional<Mark> where) {
+            super(message);
             this.where = where;
         }
     }
@@ -165,11 +235,9 @@ final class YamlText {
                                     + typeName(root)));
             return Optional.empty();
         }
-        final int before = problems.size();
-        final Object plain = plain(mapping, "", 0);
-        return nodeCount > NODE_COUNT_MAX
-                ? Optional.empty()
-                : Optional.of(new Document(mapping, asObject(plain), problems.size() > before));
+        final int before = problems.errorCount();
+        final Object plain = plain(mapping, 0);
+        return Optional.of(new Document(mapping, asObject(plain), problems.errorCount() > before));
     }
 
     // The tree was built by plain(), whose maps have no other type.
@@ -178,30 +246,21 @@ final class YamlText {
         return (Map<String, Object>) plain;
     }
 
-    private Object plain(final Node node, final String path, final int depth) {
-        nodeCount++;
-        if (depth > DEPTH_MAX || nodeCount > NODE_COUNT_MAX) {
-            if (!limitReported) {
-                limitReported = true;
-                problems.add(
-                        Problem.error(
-                                location(node),
-                                path,
-                                depth > DEPTH_MAX
-                                        ? TOO_DEEP
-                                        : "more than " + NODE_COUNT_MAX + " values in one text"));
-            }
-            nodeCount = NODE_COUNT_MAX + 1;
-            return "";
+    private Object plain(final Node node, final int depth) {
+        if (depth > DEPTH_MAX) {
+            throw new LimitException(TOO_DEEP, node.getStartMark());
         }
+        count(node, 1);
+        final int pathLength = path.length();
         return switch (node) {
             case final MappingNode mapping -> {
                 final Map<String, Object> object = new LinkedHashMap<>();
-                for (final Map.Entry<String, Node> entry : entries(mapping, path).entrySet()) {
+                for (final Map.Entry<String, Node> entry : entries(mapping).entrySet()) {
+                    count(entry.getValue(), entry.getKey().length() / LENGTH_PER_NODE);
                     if (!isNull(entry.getValue())) {
-                        final String field =
-                                path.isEmpty() ? entry.getKey() : path + "." + entry.getKey();
-                        object.put(entry.getKey(), plain(entry.getValue(), field, depth + 1));
+                        path.append(pathLength == 0 ? "" : ".").append(entry.getKey());
+                        object.put(entry.getKey(), plain(entry.getValue(), depth + 1));
+                        path.setLength(pathLength);
                     }
                 }
                 yield Collections.unmodifiableMap(object);
@@ -209,13 +268,25 @@ final class YamlText {
             case final SequenceNode sequence -> {
                 final List<Object> list = new ArrayList<>();
                 for (final Node item : sequence.getValue()) {
-                    list.add(plain(item, path + "[" + list.size() + "]", depth + 1));
+                    path.append('[').append(list.size()).append(']');
+                    list.add(plain(item, depth + 1));
+                    path.setLength(pathLength);
                 }
                 yield Collections.unmodifiableList(list);
             }
-            case final ScalarNode scalar -> plainScalar(scalar);
+            case final ScalarNode scalar -> {
+                count(node, scalar.getValue().length() / LENGTH_PER_NODE);
+                yield plainScalar(scalar);
+            }
             default -> "";
         };
+    }
+
+    private void count(final Node node, final int nodes) {
+        nodeCount += nodes;
+        if (nodeCount > NODE_COUNT_MAX) {
+            throw new LimitException(TOO_MANY, node.getStartMark());
+        }
     }
 
     private static Object plainScalar(final ScalarNode scalar) {
@@ -241,7 +312,7 @@ final class YamlText {
     }
 
     /** Keys to values of a mapping, merged mappings included. */
-    Map<String, Node> entries(final MappingNode mapping, final String path) {
+    Map<String, Node> entries(final MappingNode mapping) {
         final Map<String, Node> known = entries.get(mapping);
         if (known != null) {
             return known;
@@ -252,41 +323,53 @@ final class YamlText {
         final List<Node> merged = new ArrayList<>();
         for (final NodeTuple tuple : mapping.getValue()) {
             if (!(tuple.getKeyNode() instanceof final ScalarNode key)) {
-                problems.add(
-                        Problem.error(
-                                location(tuple.getKeyNode()), path, "keys must be plain text"));
+                report(tuple.getKeyNode(), "keys must be plain text");
                 continue;
             }
             if (key.getValue().equals("<<") && key.isPlain()) {
                 merged.add(tuple.getValueNode());
             } else if (own.putIfAbsent(key.getValue(), tuple.getValueNode()) != null
                     && reported.add(mapping)) {
-                problems.add(
-                        Problem.error(
-                                location(key),
-                                path,
-                                "key \"" + key.getValue() + "\" is already set in this object"));
+                report(key, "key \"" + key.getValue() + "\" is already set in this object");
             }
         }
-        for (final Node source : merged) {
-            merge(source, path, own);
+        // Mappings merged into each other are followed by recursion.
+        mergeDepth++;
+        if (mergeDepth > DEPTH_MAX) {
+            throw new LimitException(TOO_DEEP, mapping.getStartMark());
         }
+        for (final Node source : merged) {
+            merge(source, own);
+        }
+        mergeDepth--;
         return own;
     }
 
-    private void merge(final Node source, final String path, final Map<String, Node> into) {
+    private void merge(final Node source, final Map<String, Node> into) {
         if (source instanceof final MappingNode mapping) {
-            entries(mapping, path).forEach(into::putIfAbsent);
+            mergeMapping(mapping, into);
         } else if (source instanceof final SequenceNode sequence) {
             for (final Node item : sequence.getValue()) {
+                count(item, 1);
                 if (item instanceof final MappingNode mapping) {
-                    entries(mapping, path).forEach(into::putIfAbsent);
+                    mergeMapping(mapping, into);
+                } else {
+                    report(item, "\"<<\" must name objects to merge");
                 }
             }
         } else {
-            problems.add(
-                    Problem.error(location(source), path, "\"<<\" must name an object to merge"));
+            report(source, "\"<<\" must name an object to merge");
         }
+    }
+
+    private void mergeMapping(final MappingNode mapping, final Map<String, Node> into) {
+        final Map<String, Node> source = entries(mapping);
+        count(mapping, source.size());
+        source.forEach(into::putIfAbsent);
+    }
+
+    private void report(final Node node, final String message) {
+        problems.add(Problem.error(location(node), path.toString(), message));
     }
 
     void report(final Problem problem) {
@@ -299,6 +382,18 @@ final class YamlText {
 
     private SourceLocation location(final Mark mark) {
         return new SourceLocation(file, mark.getLine() + 1, mark.getColumn() + 1);
+    }
+
+    /** Only for the one fault of a text that the library tells no line of. */
+    private SourceLocation location(final String text, final int codePoints) {
+        final String before =
+                text.substring(
+                        0,
+                        text.offsetByCodePoints(
+                                0, Math.min(codePoints, text.codePointCount(0, text.length()))));
+        final int line = (int) before.chars().filter(c -> c == '\n').count() + 1;
+        final String rest = before.substring(before.lastIndexOf('\n') + 1);
+        return new SourceLocation(file, line, rest.codePointCount(0, rest.length()) + 1);
     }
 
     private SourceLocation whole() {

@@ -63,6 +63,19 @@ final class ConformanceTest {
                 PolicyCompiler.compile(world, new IdentityAllocator(), PolicyOptions.DEFAULTS));
     }
 
+    private static PolicyCompiler compiler() {
+        return new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
+    }
+
+    /**
+     * Evaluators of a step: compiled from nothing, and from the step before as the daemon does when
+     * objects change.
+     */
+    private static List<PolicyEvaluator> evaluators(
+            final World world, final PolicyCompiler stepped) {
+        return List.of(evaluator(world), new PolicyEvaluator(world, stepped.update(world)));
+    }
+
     @TestFactory
     List<DynamicTest> kubernetesEndToEndCases() throws IOException {
         final List<DynamicTest> tests = new ArrayList<>();
@@ -72,8 +85,9 @@ final class ConformanceTest {
                     DynamicTest.dynamicTest(
                             test.get("id").asText() + " " + test.get("name").asText(),
                             () -> {
+                                final PolicyCompiler stepped = compiler();
                                 for (final JsonNode step : test.get("steps")) {
-                                    judgeEndToEndStep(path, step);
+                                    judgeEndToEndStep(path, step, stepped);
                                 }
                             }));
         }
@@ -82,16 +96,18 @@ final class ConformanceTest {
         return tests;
     }
 
-    private static void judgeEndToEndStep(final Path path, final JsonNode step)
+    private static void judgeEndToEndStep(
+            final Path path, final JsonNode step, final PolicyCompiler stepped)
             throws IOException, ProbeException {
-        final PolicyEvaluator evaluator =
-                evaluator(world(path.resolve(step.get("stateFile").asText())));
-        for (final JsonNode probe : step.get("probes")) {
-            final String protocol = probe.get("protocol").asText();
-            final String port = probe.get("port").asText();
-            assertThat(matrix(evaluator, texts(probe.get("pods")), protocol, port).combined)
-                    .as("step %s %s/%s", step.get("step"), port, protocol)
-                    .isEqualTo(texts(probe.get("combined")));
+        final World world = world(path.resolve(step.get("stateFile").asText()));
+        for (final PolicyEvaluator evaluator : evaluators(world, stepped)) {
+            for (final JsonNode probe : step.get("probes")) {
+                final String protocol = probe.get("protocol").asText();
+                final String port = probe.get("port").asText();
+                assertThat(matrix(evaluator, texts(probe.get("pods")), protocol, port).combined)
+                        .as("step %s %s/%s", step.get("step"), port, protocol)
+                        .isEqualTo(texts(probe.get("combined")));
+            }
         }
     }
 
@@ -104,8 +120,9 @@ final class ConformanceTest {
                     DynamicTest.dynamicTest(
                             test.get("id").asText() + " " + test.get("description").asText(),
                             () -> {
+                                final PolicyCompiler stepped = compiler();
                                 for (final JsonNode step : test.get("steps")) {
-                                    judgeCyclonusStep(path, step);
+                                    judgeCyclonusStep(path, step, stepped);
                                 }
                             }));
         }
@@ -114,10 +131,17 @@ final class ConformanceTest {
         return tests;
     }
 
-    private static void judgeCyclonusStep(final Path path, final JsonNode step)
+    private static void judgeCyclonusStep(
+            final Path path, final JsonNode step, final PolicyCompiler stepped)
             throws IOException, ProbeException {
-        final PolicyEvaluator evaluator =
-                evaluator(world(path.resolve(step.get("stateFile").asText())));
+        final World world = world(path.resolve(step.get("stateFile").asText()));
+        for (final PolicyEvaluator evaluator : evaluators(world, stepped)) {
+            judgeCyclonusStep(evaluator, step);
+        }
+    }
+
+    private static void judgeCyclonusStep(final PolicyEvaluator evaluator, final JsonNode step)
+            throws ProbeException {
         final List<String> pods = texts(step.get("pods"));
         for (final Map.Entry<String, JsonNode> expected : step.get("expected").properties()) {
             final String[] probe = expected.getKey().split("/", -1);
@@ -131,6 +155,95 @@ final class ConformanceTest {
                     .as("step %s %s", step.get("step"), expected.getKey())
                     .isEqualTo(masked(wanted, wanted.combined));
         }
+    }
+
+    @TestFactory
+    List<DynamicTest> adminAndBaselinePoliciesOfBothVersions() throws IOException {
+        final List<DynamicTest> tests = new ArrayList<>();
+        for (final String version : List.of("v1alpha1", "v1alpha2")) {
+            final Path cases = folder("network-policy-api-" + version).resolve("cases");
+            final List<DynamicTest> ofVersion = listCases("network-policy-api-" + version, cases);
+            assertThat(ofVersion).hasSize(24);
+            tests.addAll(ofVersion);
+        }
+        return tests;
+    }
+
+    @TestFactory
+    List<DynamicTest> calicoTiersAndOrder() throws IOException {
+        final List<DynamicTest> tests =
+                listCases("calico/tiers-and-order", folder("calico").resolve("tiers-and-order"));
+        assertThat(tests).hasSize(10);
+        return tests;
+    }
+
+    /** Cases whose steps have lists of probes. */
+    private static List<DynamicTest> listCases(final String name, final Path folder)
+            throws IOException {
+        final List<DynamicTest> tests = new ArrayList<>();
+        int steps = 0;
+        int probes = 0;
+        for (final Path path : cases(folder)) {
+            final JsonNode test = JSON.readTree(path.resolve("case.json").toFile());
+            for (final JsonNode step : test.get("steps")) {
+                steps++;
+                probes += step.get("probes").size();
+            }
+            tests.add(
+                    DynamicTest.dynamicTest(
+                            name + " " + test.get("id").asText(),
+                            () -> {
+                                final PolicyCompiler stepped = compiler();
+                                for (final JsonNode step : test.get("steps")) {
+                                    final World world =
+                                            world(path.resolve(step.get("stateFile").asText()));
+                                    for (final PolicyEvaluator evaluator :
+                                            evaluators(world, stepped)) {
+                                        for (final JsonNode probe : step.get("probes")) {
+                                            judgeProbe(evaluator, probe);
+                                        }
+                                    }
+                                }
+                            }));
+        }
+        System.out.println(
+                "conformance: %s: %d cases, %d steps, %d probes"
+                        .formatted(name, tests.size(), steps, probes));
+        return tests;
+    }
+
+    @TestFactory
+    List<DynamicTest> calicoTiersAreSorted() throws IOException {
+        final JsonNode rows =
+                JSON.readTree(
+                                folder("calico")
+                                        .resolve("tiers-and-order/tier_sort_tests.json")
+                                        .toFile())
+                        .get("tierSorting");
+        final List<DynamicTest> tests = new ArrayList<>();
+        for (final JsonNode row : rows) {
+            tests.add(
+                    DynamicTest.dynamicTest(
+                            row.get("name").asText(),
+                            () -> {
+                                final List<PolicyTier> tiers = new ArrayList<>();
+                                for (final JsonNode tier : row.get("input")) {
+                                    tiers.add(
+                                            new PolicyTier(
+                                                    tier.get(0).asText(),
+                                                    tier.get(2).asBoolean(),
+                                                    tier.get(1).isNull()
+                                                            ? Double.POSITIVE_INFINITY
+                                                            : tier.get(1).asDouble(),
+                                                    true));
+                                }
+                                assertThat(tiers.stream().sorted().map(PolicyTier::name))
+                                        .containsExactlyElementsOf(texts(row.get("expected")));
+                            }));
+        }
+        System.out.println("conformance: calico tier sorting: " + tests.size() + " rows");
+        assertThat(tests).hasSize(6);
+        return tests;
     }
 
     private record Matrix(List<String> combined, List<String> ingress, List<String> egress) {}
@@ -229,7 +342,7 @@ final class ConformanceTest {
                 evaluator.evaluate(
                         Probe.of(
                                 probe.get("from").asText(),
-                                probe.get("to").asText(),
+                                probe.path("toIP").asText(probe.get("to").asText()),
                                 probe.get("protocol").asText(),
                                 probe.path("port").asText("")));
         assertThat(seen.allowed())
@@ -471,7 +584,139 @@ final class ConformanceTest {
         final List<String> expected = new ArrayList<>();
         scenario.get("lookups").forEach(lookup -> expected.add(lookup.get(1).asText()));
         assertThat(seen).isEqualTo(expected);
-        System.out.println(
-                "conformance: cilium/policy-scenarios: 1 of 3 (the others need proxies)");
+        System.out.println("conformance: cilium/policy-scenarios: kube-apiserver-deny");
+    }
+
+    /** Rows of a policy map as the table prints them: direction, peer, what, verdict, proxy. */
+    @Test
+    void ciliumScenarioWhatAPolicyMapHolds() throws Exception {
+        final JsonNode scenario =
+                JSON.readTree(folder("cilium").resolve("policy-scenarios.json").toFile())
+                        .get("cases")
+                        .get(0);
+        assertThat(scenario.get("name").asText()).isEqualTo("policymap");
+        final ReadResult read =
+                ManifestReader.read(
+                        "scenario",
+                        """
+                        apiVersion: v1
+                        kind: Pod
+                        metadata: {name: ep1, labels: {app: web}}
+                        status: {podIP: 10.0.0.1}
+                        ---
+                        apiVersion: v1
+                        kind: Pod
+                        metadata: {name: ep2, labels: {app: backend}}
+                        status: {podIP: 10.0.0.2}
+                        ---
+                        apiVersion: v1
+                        kind: Node
+                        metadata: {name: here}
+                        status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}
+                        ---
+                        apiVersion: cilium.io/v2
+                        kind: CiliumNetworkPolicy
+                        metadata: {name: web}
+                        spec:
+                          endpointSelector: {matchLabels: {app: web}}
+                          ingress:
+                          - fromEndpoints: [{matchLabels: {app: backend}}]
+                            toPorts:
+                            - ports:
+                              - {port: '80', protocol: TCP}
+                              - {port: '8080', endPort: 8095, protocol: TCP}
+                              rules: {http: [{method: GET, path: /}]}
+                          egress:
+                          - toEndpoints: [{matchLabels: {app: backend}}]
+                          - toEndpoints: [{matchLabels: {app: backend}}]
+                            toPorts:
+                            - ports: [{port: '53', protocol: UDP}]
+                              rules: {dns: [{matchPattern: '*'}]}
+                          egressDeny: [{toEntities: [host]}]
+                        """);
+        assertThat(read.problems()).filteredOn(Problem::isError).isEmpty();
+        final World world = World.of(read.objects());
+        final PolicyEvaluator evaluator =
+                new PolicyEvaluator(
+                        world,
+                        PolicyCompiler.compile(
+                                world,
+                                new IdentityAllocator(),
+                                PolicyOptions.DEFAULTS.withNode("here", List.of())));
+        final Map<String, String> addresses = Map.of("ep2", "10.0.0.2", "host(1)", "192.0.2.1");
+        for (final JsonNode row : scenario.get("ep1_map")) {
+            final boolean ingress = row.get(0).asText().equals("Ingress");
+            final String peer = addresses.getOrDefault(row.get(1).asText(), "");
+            final String what = row.get(2).asText();
+            final String[] ports = what.split("/", -1);
+            final List<String> asked =
+                    what.equals("ANY")
+                            ? List.of("1", "443", "65535")
+                            : List.of(ports[0].split("-", -1));
+            for (final String port : asked) {
+                final String protocol = ports.length == 2 ? ports[1] : "TCP";
+                final Evaluation seen =
+                        evaluator.evaluate(
+                                ingress
+                                        ? Probe.of(peer, "ep1", protocol, port)
+                                        : Probe.of("ep1", peer, protocol, port));
+                final PolicyEntry entry = ingress ? seen.ingress() : seen.egress();
+                final boolean proxied = row.get(4).asText().equals("proxy");
+                assertThat(entry.verdict())
+                        .as("%s", row)
+                        .isEqualTo(
+                                row.get(3).asText().equals("Deny")
+                                        ? PolicyEntry.Verdict.DENY
+                                        : proxied
+                                                ? PolicyEntry.Verdict.REDIRECT
+                                                : PolicyEntry.Verdict.ALLOW);
+            }
+        }
+        // The second endpoint is not isolated: everyone, both ways.
+        for (final String peer : List.of("10.0.0.1", "203.0.113.9")) {
+            assertThat(evaluator.evaluate(Probe.of(peer, "ep2", "TCP", "1")).ingress().isAllowed())
+                    .isTrue();
+            assertThat(evaluator.evaluate(Probe.of("ep2", peer, "TCP", "1")).egress().isAllowed())
+                    .isTrue();
+        }
+        System.out.println("conformance: cilium/policy-scenarios: policymap");
+    }
+
+    @Test
+    void ciliumScenarioANameBecomesAnIdentityWhenItIsLearned() throws Exception {
+        final JsonNode scenario =
+                JSON.readTree(folder("cilium").resolve("policy-scenarios.json").toFile())
+                        .get("cases")
+                        .get(2);
+        assertThat(scenario.get("name").asText()).isEqualTo("fqdn");
+        final ReadResult read =
+                ManifestReader.read(
+                        "scenario",
+                        CLIENT_AND_SERVER
+                                + """
+                                ---
+                                apiVersion: cilium.io/v2
+                                kind: CiliumNetworkPolicy
+                                metadata: {name: names}
+                                spec:
+                                  endpointSelector: {matchLabels: {app: client}}
+                                  egress: [{toFQDNs: [{matchName: cilium.io}]}]
+                                """);
+        final World before = World.of(read.objects());
+        final IpAddress learned = IpAddress.parse("192.0.2.10").orElseThrow();
+        final PolicyCompiler compiler = compiler();
+        final Probe probe = Probe.of("client", learned.toString(), "TCP", "443");
+        final PolicySet nothingLearned = compiler.update(before);
+        assertThat(new PolicyEvaluator(before, nothingLearned).evaluate(probe).allowed()).isFalse();
+        final World after = before.withNames(Map.of(learned, java.util.Set.of("cilium.io")));
+        final PolicySet policies = compiler.update(after);
+        assertThat(new PolicyEvaluator(after, policies).evaluate(probe).allowed()).isTrue();
+        assertThat(policies.identityAt(learned).number()).isEqualTo(16_777_217);
+        assertThat(
+                        new PolicyEvaluator(before, nothingLearned)
+                                .evaluate(probe.with(Map.of("toName", "cilium.io")))
+                                .allowed())
+                .isTrue();
+        System.out.println("conformance: cilium/policy-scenarios: fqdn");
     }
 }

@@ -1,252 +1,339 @@
 package io.sluice.control.policy;
 
-import io.sluice.control.policy.LabelSelector.Requirement;
+import io.sluice.control.policy.CalicoPolicy.Tier.DefaultAction;
+import io.sluice.control.policy.Question.Packet;
+import io.sluice.control.policy.Question.PacketEnd;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /**
- * The rules of policy-semantics told a second time, packet by packet, straight from the objects: no
- * identities, no labels of one peer in one map, no programs, no tiers. What the compiler is
- * compared with.
+ * The rules of policy told a second time, packet by packet, straight from the objects: no
+ * identities, no programs, no code of the compiler or the translators. What the compiler is
+ * compared with. Read {@link #judge} first.
+ *
+ * <pre>
+ *   both ends of the packet
+ *     tiers, in their order
+ *       policies of the tier, in their order: allow and deny are final, pass goes to the next tier
+ *       the tier's end: deny, if a policy of the tier selected the endpoint and the tier denies
+ *     no tier answered: allow
+ * </pre>
+ *
+ * <p>What a policy of a kind says is told by {@link AdminJudge}, {@link CalicoJudge}, {@link
+ * CiliumJudge} and {@link NetworkPolicyJudge}. Not told: L7, learned names, host policies, host
+ * endpoints, profiles; worlds with these are not judged.
  */
 final class PacketJudge {
+    private static final double ADDITIVE_GROUP_ORDER = 1_000;
+    private static final double LAST = Double.POSITIVE_INFINITY;
+
     private final World world;
+    private final AuditedEndpoints auditedEndpoints;
+    private final AdminJudge admin;
+    private final CalicoJudge calico;
+    private final CiliumJudge cilium;
+    private final NetworkPolicyJudge networkPolicies;
+    private final List<Tier> tiers;
 
-    PacketJudge(final World world) {
+    private PacketJudge(
+            final World world,
+            final Predicate<KubeObject.Policy> counts,
+            final AuditedEndpoints auditedEndpoints) {
         this.world = world;
+        this.auditedEndpoints = auditedEndpoints;
+        this.admin = new AdminJudge(world);
+        this.calico = new CalicoJudge(world);
+        this.cilium = new CiliumJudge(world, policies(CiliumPolicy.class, counts));
+        this.networkPolicies = new NetworkPolicyJudge(world, policies(NetworkPolicy.class, counts));
+        this.tiers = new ArrayList<>();
+        addTiers(policies(AdminPolicy.class, counts), policies(CalicoPolicy.class, counts));
     }
 
-    /** A packet between two addresses, at least one of them a pod's. */
-    record Packet(IpAddress from, IpAddress to, int protocol, int port) {}
+    /** What holds for endpoints that are audited as a whole. */
+    private enum AuditedEndpoints {
+        /** Nothing is enforced. */
+        SPARED,
+        /** The same as for others. */
+        JUDGED
+    }
 
-    private record Peer(IpAddress address, Optional<Pod> pod, boolean node) {}
+    /** A judge by what is enforced: policies that are neither staged nor audited. */
+    static PacketJudge ofEnforced(final World world) {
+        return new PacketJudge(
+                world,
+                policy -> staging(policy) == Staging.ENFORCED && !isAudited(policy.meta()),
+                AuditedEndpoints.SPARED);
+    }
 
-    boolean allows(final Packet packet) {
-        final Peer from = peer(packet.from);
-        final Peer to = peer(packet.to);
-        if (from.pod.isPresent() && from.pod.equals(to.pod)) {
-            return true;
+    /** A judge by what would be enforced if nothing were audited. */
+    static PacketJudge ofEnforcedAndAudited(final World world) {
+        return new PacketJudge(
+                world, policy -> staging(policy) == Staging.ENFORCED, AuditedEndpoints.JUDGED);
+    }
+
+    /** A judge by what would be enforced if what is staged were done. */
+    static PacketJudge ofEnforcedAndStaged(final World world) {
+        return new PacketJudge(
+                world,
+                policy ->
+                        switch (staging(policy)) {
+                            case ENFORCED ->
+                                    !isAudited(policy.meta()) && !isReplaced(policy, world);
+                            case SET, LEARN -> !isAudited(policy.meta());
+                            case DELETE, IGNORE -> false;
+                        },
+                AuditedEndpoints.SPARED);
+    }
+
+    /** Whether a staged policy stands for this one. */
+    private static boolean isReplaced(final KubeObject.Policy policy, final World world) {
+        return world.all(KubeObject.Policy.class).stream()
+                .filter(staged -> staging(staged) != Staging.ENFORCED)
+                .filter(staged -> staging(staged) != Staging.IGNORE)
+                .filter(staged -> staged.getClass() == policy.getClass())
+                .filter(staged -> staged.meta().name().equals(policy.meta().name()))
+                .anyMatch(staged -> staged.meta().namespace().equals(policy.meta().namespace()));
+    }
+
+    private static Staging staging(final KubeObject.Policy policy) {
+        return switch (policy) {
+            case final NetworkPolicy networkPolicy -> networkPolicy.staging();
+            case final CalicoPolicy calicoPolicy -> calicoPolicy.staging();
+            case AdminPolicy _, CiliumPolicy _ -> Staging.ENFORCED;
+        };
+    }
+
+    private static boolean isAudited(final ObjectMeta meta) {
+        return Stream.of(
+                        "policy.cilium.io/audit-mode",
+                        "projectcalico.org/policy-audit-mode",
+                        "sluice.io/audit")
+                .map(annotation -> meta.annotations().getOrDefault(annotation, "no"))
+                .anyMatch(value -> value.equals("true") || value.equals("Enabled"));
+    }
+
+    private <T extends KubeObject.Policy> List<T> policies(
+            final Class<T> kind, final Predicate<KubeObject.Policy> counts) {
+        return world.all(kind).stream().filter(counts).toList();
+    }
+
+    /**
+     * What becomes of a packet.
+     *
+     * @param egress what the source's policy says
+     * @param ingress what the destination's policy says
+     */
+    record Answer(Ruling egress, Ruling ingress) {
+        boolean allowed() {
+            return egress.allows() && ingress.allows();
         }
-        return allows(packet, from, to, PolicyDirection.EGRESS)
-                && allows(packet, to, from, PolicyDirection.INGRESS);
     }
 
-    private Peer peer(final IpAddress address) {
-        final boolean node =
-                world.all(KubeObject.Node.class).stream()
-                        .anyMatch(n -> n.addresses().contains(address));
-        return new Peer(address, world.podAt(address), node);
+    /** A packet passes if both of its ends let it pass. */
+    Answer judge(final Packet packet) {
+        final PacketEnd from = PacketEnd.at(packet.from(), world);
+        final PacketEnd to = PacketEnd.at(packet.to(), world);
+        if (from.pod().isPresent() && from.pod().equals(to.pod())) {
+            final Ruling self = Ruling.allow("a pod to itself");
+            return new Answer(self, self);
+        }
+        return new Answer(
+                judge(packet, PolicyDirection.EGRESS, from, to),
+                judge(packet, PolicyDirection.INGRESS, to, from));
     }
 
-    private boolean allows(
+    private Ruling judge(
             final Packet packet,
-            final Peer subject,
-            final Peer other,
-            final PolicyDirection direction) {
-        if (subject.pod.isEmpty()) {
-            return true;
+            final PolicyDirection direction,
+            final PacketEnd own,
+            final PacketEnd peer) {
+        if (own.pod().isEmpty()) {
+            return Ruling.allow("not an endpoint");
         }
-        final Pod pod = subject.pod.get();
-        boolean isolated = false;
-        boolean allowed = false;
-        boolean denied = false;
-        for (final KubeObject.Policy policy : world.all(KubeObject.Policy.class)) {
-            switch (policy) {
-                case final NetworkPolicy np -> {
-                    if (np.meta().namespace().equals(pod.meta().namespace())
-                            && matches(np.podSelector(), pod.meta().labels())
-                            && np.directions().contains(direction)) {
-                        isolated = true;
-                        allowed |= networkPolicyAllows(np, packet, other, pod, direction);
-                    }
-                }
-                case AdminPolicy _, CalicoPolicy _ -> throw new AssertionError("not generated");
-                case final CiliumPolicy cp -> {
-                    for (final CiliumPolicy.Rule rule : cp.rules()) {
-                        final LabelSelector selector =
-                                ((CiliumPolicy.Endpoints) rule.subject()).selector();
-                        if ((cp.isClusterwide()
-                                        || cp.meta().namespace().equals(pod.meta().namespace()))
-                                && matches(selector, pod.meta().labels())) {
-                            final CiliumPolicy.Side side = rule.side(direction);
-                            isolated |= side.defaultDeny();
-                            for (final CiliumPolicy.Entry entry : side.allow()) {
-                                allowed |= entryMatches(cp, entry, packet, other, pod, direction);
-                            }
-                            for (final CiliumPolicy.Entry entry : side.deny()) {
-                                denied |= entryMatches(cp, entry, packet, other, pod, direction);
-                            }
-                        }
-                    }
-                }
+        if (auditedEndpoints == AuditedEndpoints.SPARED && isAudited(own.pod().get())) {
+            return Ruling.allow("audited endpoint");
+        }
+        final Question question = new Question(packet, direction, own.pod().get(), own, peer);
+        for (final Tier tier : tiers) {
+            final Ruling ruling = tier.judge(question);
+            if (ruling.kind() != Ruling.Kind.PASS) {
+                return ruling;
             }
         }
-        final boolean ownNode =
-                direction == PolicyDirection.INGRESS && other.node && pod.nodeName().equals("node");
-        return !denied && (ownNode || allowed || !isolated);
+        return Ruling.allow("default");
     }
 
-    private boolean networkPolicyAllows(
-            final NetworkPolicy policy,
-            final Packet packet,
-            final Peer other,
-            final Pod subject,
-            final PolicyDirection direction) {
-        final List<NetworkPolicy.Rule> rules =
-                direction == PolicyDirection.INGRESS ? policy.ingress() : policy.egress();
-        final Optional<Pod> destination =
-                direction == PolicyDirection.INGRESS ? Optional.of(subject) : other.pod;
-        for (final NetworkPolicy.Rule rule : rules) {
-            boolean peers = rule.peers().isEmpty();
-            for (final NetworkPolicy.Peer peer : rule.peers()) {
-                peers |= peerMatches(policy, peer, other);
-            }
-            boolean ports = rule.ports().isEmpty();
-            for (final NetworkPolicy.Port port : rule.ports()) {
-                ports |=
-                        switch (port) {
-                            case final NetworkPolicy.PortRange range ->
-                                    packet.protocol == range.protocol()
-                                            && packet.port >= range.from()
-                                            && packet.port <= range.to();
-                            case final NetworkPolicy.PortName name ->
-                                    isNamed(destination, name.name(), name.protocol(), packet);
-                        };
-            }
-            if (peers && ports) {
-                return true;
-            }
-        }
-        return false;
+    private boolean isAudited(final Pod pod) {
+        return isAudited(pod.meta())
+                || world.lookup(new ObjectRef("Namespace", "", pod.meta().namespace()))
+                        .filter(namespace -> isAudited(namespace.meta()))
+                        .isPresent();
     }
 
-    private static boolean isNamed(
-            final Optional<Pod> destination,
+    /**
+     * A tier.
+     *
+     * @param order infinite if it has none
+     * @param places its policies in their order
+     */
+    private record Tier(
+            String name, double order, DefaultAction defaultAction, List<Place> places) {
+        static final Comparator<Tier> ORDER =
+                Comparator.comparingDouble(Tier::order).thenComparing(Tier::name);
+
+        /** The first final answer of its policies; then what its end says. */
+        Ruling judge(final Question question) {
+            boolean selected = false;
+            for (final Place place : places) {
+                final Ruling ruling = place.judgement.of(question);
+                switch (ruling.kind()) {
+                    case ALLOW, DENY, PASS -> {
+                        return ruling;
+                    }
+                    case NO_RULE -> selected = true;
+                    case NOT_SELECTED -> {}
+                }
+            }
+            return selected && defaultAction == DefaultAction.DENY
+                    ? Ruling.deny("end of tier " + name)
+                    : Ruling.pass("end of tier " + name);
+        }
+    }
+
+    /**
+     * Where in its tier a policy stands.
+     *
+     * @param order infinite if it has none
+     * @param text what decides among equal orders, bytewise
+     */
+    private record Place(double order, String text, Judgement judgement) {
+        static final Comparator<Place> ORDER =
+                Comparator.comparingDouble(Place::order).thenComparing(Place::text);
+    }
+
+    private interface Judgement {
+        Ruling of(Question question);
+    }
+
+    private void addTiers(
+            final List<AdminPolicy> adminPolicies, final List<CalicoPolicy> calicoPolicies) {
+        final List<Place> inAdmin = adminPlaces(adminPolicies, AdminPolicy.Level.ADMIN);
+        final List<Place> inBaseline = adminPlaces(adminPolicies, AdminPolicy.Level.BASELINE);
+        tiers.add(tier("kube-admin", 1_000, DefaultAction.PASS, inAdmin, calicoPolicies));
+        tiers.add(tier("default", 1_000_000, DefaultAction.DENY, additiveGroup(), calicoPolicies));
+        tiers.add(
+                tier("kube-baseline", 10_000_000, DefaultAction.PASS, inBaseline, calicoPolicies));
+        final Set<String> builtIn = Set.of("kube-admin", "default", "kube-baseline");
+        final Set<String> missing = new LinkedHashSet<>();
+        calicoPolicies.forEach(policy -> missing.add(policy.tier()));
+        missing.removeAll(builtIn);
+        for (final CalicoPolicy.Tier tier : world.all(CalicoPolicy.Tier.class)) {
+            final String name = tier.meta().name();
+            missing.remove(name);
+            if (!builtIn.contains(name)) {
+                tiers.add(
+                        tier(
+                                name,
+                                orLast(tier.order()),
+                                tier.defaultAction(),
+                                List.of(),
+                                calicoPolicies));
+            }
+        }
+        tiers.sort(Tier.ORDER);
+        // What names a tier that does not exist comes after all that do.
+        missing.stream()
+                .sorted()
+                .map(name -> tier(name, LAST, DefaultAction.DENY, List.of(), calicoPolicies))
+                .forEach(tiers::add);
+    }
+
+    /** A tier of the built-in policies that stand in it, and of Calico's. */
+    private Tier tier(
             final String name,
-            final int protocol,
-            final Packet packet) {
-        return packet.protocol == protocol
-                && destination.isPresent()
-                && destination
-                        .get()
-                        .ports()
-                        .contains(new Pod.NamedPort(name, protocol, packet.port));
-    }
-
-    private boolean peerMatches(
-            final NetworkPolicy policy, final NetworkPolicy.Peer peer, final Peer other) {
-        return switch (peer) {
-            case final NetworkPolicy.IpBlock block ->
-                    block.cidr().contains(other.address)
-                            && block.except().stream().noneMatch(e -> e.contains(other.address));
-            case final NetworkPolicy.PodsOfSameNamespace same ->
-                    other.pod.isPresent()
-                            && other.pod.get().meta().namespace().equals(policy.meta().namespace())
-                            && matches(same.pods(), other.pod.get().meta().labels());
-            case final NetworkPolicy.PodsOfNamespaces any ->
-                    other.pod.isPresent()
-                            && matches(
-                                    any.namespaces(),
-                                    world.namespaceLabels(other.pod.get().meta().namespace()))
-                            && matches(any.pods(), other.pod.get().meta().labels());
-        };
-    }
-
-    private static boolean entryMatches(
-            final CiliumPolicy policy,
-            final CiliumPolicy.Entry entry,
-            final Packet packet,
-            final Peer other,
-            final Pod subject,
-            final PolicyDirection direction) {
-        if (entry.empty() || !ciliumPeerMatches(policy, entry, other)) {
-            return false;
-        }
-        if (entry.ports().isEmpty()) {
-            return true;
-        }
-        final Optional<Pod> destination =
-                direction == PolicyDirection.INGRESS ? Optional.of(subject) : other.pod;
-        final List<CiliumPolicy.Port> ports = new ArrayList<>();
-        entry.ports().forEach(rule -> ports.addAll(rule.ports()));
-        for (final CiliumPolicy.Port port : ports) {
-            final boolean matches =
-                    switch (port) {
-                        case final CiliumPolicy.PortRange range ->
-                                packet.protocol == range.protocol()
-                                        && packet.port >= range.from()
-                                        && packet.port <= range.to();
-                        case final CiliumPolicy.PortName name ->
-                                isNamed(destination, name.name(), name.protocol(), packet);
-                        case final CiliumPolicy.WholeProtocol whole ->
-                                packet.protocol == whole.protocol();
-                    };
-            if (matches) {
-                return true;
+            final double order,
+            final DefaultAction defaultAction,
+            final List<Place> builtIn,
+            final List<CalicoPolicy> calicoPolicies) {
+        final List<Place> places = new ArrayList<>(builtIn);
+        for (final CalicoPolicy policy : calicoPolicies) {
+            if (policy.tier().equals(name)) {
+                places.add(
+                        new Place(
+                                orLast(policy.order()),
+                                placeText(policy, kindOf(policy)),
+                                question -> calico.judge(policy, question)));
             }
         }
-        return false;
+        // Stable: what the additive group puts before something of its own stays there.
+        places.sort(Place.ORDER);
+        return new Tier(name, order, defaultAction, places);
     }
 
-    private static boolean ciliumPeerMatches(
-            final CiliumPolicy policy, final CiliumPolicy.Entry entry, final Peer other) {
-        return switch (entry.peers()) {
-            case CiliumPolicy.Anyone _ -> true;
-            case final CiliumPolicy.PeerEndpoints endpoints ->
-                    other.pod.isPresent()
-                            && (policy.isClusterwide()
-                                    || other.pod
-                                            .get()
-                                            .meta()
-                                            .namespace()
-                                            .equals(policy.meta().namespace()))
-                            && endpoints.selectors().stream()
-                                    .anyMatch(s -> matches(s, other.pod.get().meta().labels()));
-            case final CiliumPolicy.PeerEntities entities ->
-                    entities.entities().stream().anyMatch(e -> isEntity(e, other));
-            case final CiliumPolicy.PeerCidrs cidrs ->
-                    other.pod.isEmpty()
-                            && !other.node
-                            && cidrs.cidrs().stream().anyMatch(c -> contains(c, other.address));
-            default -> throw new AssertionError("not generated: " + entry.peers());
-        };
+    private static double orLast(final OptionalDouble order) {
+        return order.orElse(LAST);
     }
 
-    private static boolean contains(final CiliumPolicy.CidrRule rule, final IpAddress address) {
-        return ((CiliumPolicy.CidrPrefix) rule).cidr().contains(address)
-                && rule.except().stream().noneMatch(e -> e.contains(address));
+    private List<Place> adminPlaces(
+            final List<AdminPolicy> policies, final AdminPolicy.Level level) {
+        return policies.stream()
+                .filter(policy -> policy.level() == level)
+                .map(
+                        policy ->
+                                new Place(
+                                        policy.priority(),
+                                        policy.meta().name(),
+                                        question -> admin.judge(policy, question)))
+                .toList();
     }
 
-    private static boolean isEntity(final CiliumPolicy.Entity entity, final Peer other) {
-        final boolean world = other.pod.isEmpty() && !other.node;
-        return switch (entity) {
-            case ALL -> true;
-            case WORLD -> world;
-            case WORLD_IPV4 -> world && other.address.isIpv4();
-            case WORLD_IPV6 -> world && !other.address.isIpv4();
-            case CLUSTER, CLUSTER_MESH -> !world;
-            // The node is another one: this engine runs without a node of its own.
-            case REMOTE_NODE -> other.node;
-            case HOST, KUBE_APISERVER, INGRESS, INIT, HEALTH, UNMANAGED, NONE -> false;
-        };
+    private static String placeText(final KubeObject.Policy policy, final String kind) {
+        return policy.meta().name() + "/" + policy.meta().namespace() + "/" + kind;
     }
 
-    private static boolean matches(final LabelSelector selector, final Map<String, String> labels) {
-        for (final Requirement requirement : selector.requirements()) {
-            final String value = labels.get(requirement.key());
-            final boolean holds =
-                    switch (requirement.operator()) {
-                        case IN -> value != null && requirement.values().contains(value);
-                        case NOT_IN -> value == null || !requirement.values().contains(value);
-                        case EXISTS -> value != null;
-                        case DOES_NOT_EXIST -> value == null;
-                    };
-            if (!holds) {
-                return false;
-            }
+    private static String kindOf(final KubeObject.Policy policy) {
+        return policy.ref().kind().split("\\.", 2)[0];
+    }
+
+    /**
+     * NetworkPolicy and Cilium's kinds at order 1000: an explicit deny beats every allow, then any
+     * allow allows. They have no order among each other, so it is enough that denies come first.
+     * Only a Calico policy of exactly this order can come between them.
+     */
+    private List<Place> additiveGroup() {
+        final List<Place> places = new ArrayList<>();
+        places.add(new Place(ADDITIVE_GROUP_ORDER, "", cilium::judgeDenies));
+        places.add(new Place(ADDITIVE_GROUP_ORDER, "", this::judgeOwnNode));
+        places.add(new Place(ADDITIVE_GROUP_ORDER, "", cilium::judgeAllows));
+        for (final NetworkPolicy policy : networkPolicies.all()) {
+            places.add(
+                    new Place(
+                            ADDITIVE_GROUP_ORDER,
+                            placeText(policy, "KubernetesNetworkPolicy"),
+                            question -> networkPolicies.judge(policy, question)));
         }
-        return true;
+        return places;
+    }
+
+    /** What isolates an endpoint never keeps out the endpoint's own node. */
+    private Ruling judgeOwnNode(final Question question) {
+        final boolean fromOwnNode =
+                question.direction() == PolicyDirection.INGRESS
+                        && question.peer().node().isPresent()
+                        && question.peer()
+                                .node()
+                                .get()
+                                .meta()
+                                .name()
+                                .equals(question.subject().nodeName());
+        return fromOwnNode && (cilium.isolates(question) || networkPolicies.isolates(question))
+                ? Ruling.allow("own node")
+                : Ruling.NOT_SELECTED;
     }
 }

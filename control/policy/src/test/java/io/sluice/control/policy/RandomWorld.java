@@ -2,273 +2,261 @@ package io.sluice.control.policy;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
 
 /**
- * Random clusters and policies as manifests, small enough that every rule has a fair chance to
- * matter: three namespaces, a handful of labels, addresses out of two /16.
+ * Random clusters as manifests, small enough that every rule has a fair chance to matter: three
+ * namespaces, three label keys of two values, two ports, addresses out of two prefixes of each
+ * family. {@link RandomPolicies} writes the policies.
  */
 final class RandomWorld {
     static final List<String> OUTSIDE =
-            List.of("192.0.2.1", "192.0.2.130", "198.51.100.7", "10.1.200.1", "2001:db8::5");
-    static final String NODE_ADDRESS = "10.1.0.254";
-
-    private static final List<String> CIDRS =
             List.of(
-                    "0.0.0.0/0",
-                    "::/0",
-                    "10.0.0.0/8",
-                    "10.1.0.0/16",
-                    "10.1.0.0/24",
-                    "10.1.0.2/32",
-                    "192.0.2.0/24",
-                    "192.0.2.128/25",
-                    "2001:db8::/32",
-                    "fd00::/16",
-                    "10.1.0.254/32");
+                    "192.0.2.1",
+                    "192.0.2.130",
+                    "198.51.100.7",
+                    "10.1.0.77",
+                    "2001:db8::5",
+                    "2001:db8:1::6");
+    static final List<String> NODES =
+            List.of("10.1.0.254", "10.1.1.254", "fd00::254", "fd00:1::254");
 
-    private final Random random;
+    private static final int POD_COUNT = 6;
+    private static final int POLICY_COUNT_MAX = 8;
+
+    private final Dice dice;
     private final StringBuilder text = new StringBuilder();
 
-    private RandomWorld(final long seed) {
-        this.random = new Random(seed);
+    private RandomWorld(final Dice dice) {
+        this.dice = dice;
     }
 
+    /** The manifests of one world, as one text of many documents. */
     static String manifests(final long seed) {
-        final RandomWorld world = new RandomWorld(seed);
-        world.addCluster();
-        final int policies = 1 + world.random.nextInt(5);
-        for (int i = 0; i < policies; i++) {
-            if (world.random.nextBoolean()) {
-                world.addNetworkPolicy(i);
-            } else {
-                world.addCiliumPolicy(i);
-            }
+        final Dice dice = new Dice(seed);
+        final RandomWorld world = new RandomWorld(dice);
+        world.addNamespaces();
+        world.addNodes();
+        world.addPods();
+        world.addServices();
+        world.addAddressSets();
+        world.addTiers();
+        final RandomPolicies policies = new RandomPolicies(dice);
+        final int count = 1 + dice.below(POLICY_COUNT_MAX);
+        for (int i = 0; i < count; i++) {
+            world.add(policies.next());
         }
         return world.text.toString();
     }
 
-    private void addCluster() {
+    private void add(final String document) {
+        text.append("---\n").append(document).append('\n');
+    }
+
+    private void addNamespaces() {
         for (final String namespace : List.of("n0", "n1")) {
-            text.append(
-                    """
-                    ---
-                    {apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {%s}}}
-                    """
-                            .formatted(namespace, labels()));
-        }
-        text.append(
-                """
-                ---
-                {apiVersion: v1, kind: Node, metadata: {name: node},
-                 status: {addresses: [{type: InternalIP, address: %s}]}}
-                """
-                        .formatted(NODE_ADDRESS));
-        for (int i = 0; i < 6; i++) {
-            text.append(
-                    """
-                    ---
-                    {apiVersion: v1, kind: Pod,
-                     metadata: {name: p%d, namespace: n%d, labels: {%s}},
-                     spec: {nodeName: %s, containers: [{name: c, ports: [
-                       {name: web, containerPort: %d, protocol: TCP}]}]},
-                     status: {podIPs: [{ip: 10.1.%d.%d}, {ip: 'fd00::%d'}]}}
-                    """
+            add(
+                    "{apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {%s}%s}}"
                             .formatted(
-                                    i,
-                                    random.nextInt(3),
+                                    namespace,
                                     labels(),
-                                    random.nextBoolean() ? "node" : "elsewhere",
-                                    80 + random.nextInt(2),
-                                    random.nextInt(2),
-                                    i + 1,
-                                    i + 1));
+                                    audited("projectcalico.org/policy-audit-mode: Enabled")));
         }
+        // n2 has pods and policies, but no Namespace object.
+        for (final String namespace : List.of("n0", "n1", "n2")) {
+            for (final String account : List.of("s0", "s1")) {
+                if (dice.percent(70)) {
+                    add(
+                            """
+                            {apiVersion: v1, kind: ServiceAccount,
+                             metadata: {name: %s, namespace: %s, labels: {%s}}}"""
+                                    .formatted(account, namespace, labels()));
+                }
+            }
+        }
+    }
+
+    /** Now and then all policies of an endpoint are only audited. */
+    private String audited(final String annotation) {
+        return dice.percent(4) ? ", annotations: {" + annotation + "}" : "";
     }
 
     private String labels() {
         final List<String> labels = new ArrayList<>();
         for (final String key : List.of("a", "b", "c")) {
-            if (random.nextInt(3) > 0) {
-                labels.add(key + ": v" + random.nextInt(2));
+            if (dice.percent(65)) {
+                labels.add(key + ": v" + dice.below(2));
             }
         }
         return String.join(", ", labels);
     }
 
-    private String selector() {
-        final int kind = random.nextInt(5);
-        final String key = List.of("a", "b", "c").get(random.nextInt(3));
-        final String value = "v" + random.nextInt(2);
-        return switch (kind) {
-            case 0 -> "{}";
-            case 1 -> "{matchLabels: {" + key + ": " + value + "}}";
-            case 2 -> "{matchExpressions: [{key: " + key + ", operator: Exists}]}";
-            case 3 ->
-                    "{matchExpressions: [{key: "
-                            + key
-                            + ", operator: NotIn, values: ["
-                            + value
-                            + "]}]}";
-            default -> "{matchExpressions: [{key: " + key + ", operator: DoesNotExist}]}";
-        };
-    }
-
-    private String cidr() {
-        return CIDRS.get(random.nextInt(CIDRS.size()));
-    }
-
-    private String except(final String cidr) {
-        final Cidr outer = Cidr.parse(cidr).orElseThrow();
-        final List<String> inside =
-                CIDRS.stream()
-                        .filter(text -> !text.equals(cidr))
-                        .filter(text -> outer.contains(Cidr.parse(text).orElseThrow()))
-                        .toList();
-        return inside.isEmpty() || random.nextBoolean()
-                ? ""
-                : ", except: ['" + inside.get(random.nextInt(inside.size())) + "']";
-    }
-
-    private void addNetworkPolicy(final int index) {
-        final StringBuilder spec = new StringBuilder("podSelector: " + selector());
-        final int types = random.nextInt(4);
-        if (types == 1) {
-            spec.append(", policyTypes: [Egress]");
-        } else if (types == 2) {
-            spec.append(", policyTypes: [Ingress, Egress]");
+    private void addNodes() {
+        for (int i = 0; i < 2; i++) {
+            add(
+                    """
+                    {apiVersion: v1, kind: Node, metadata: {name: node-%d, labels: {%s}},
+                     status: {addresses: [{type: InternalIP, address: %s},
+                      {type: InternalIP, address: '%s'}]}}"""
+                            .formatted(i, labels(), NODES.get(i), NODES.get(i + 2)));
         }
-        spec.append(", ingress: [").append(repeat(() -> networkRule("from"))).append("]");
-        if (random.nextBoolean()) {
-            spec.append(", egress: [").append(repeat(() -> networkRule("to"))).append("]");
+    }
+
+    private void addPods() {
+        for (int i = 0; i < POD_COUNT; i++) {
+            final int network = dice.below(2);
+            final String ipv4 = "{ip: 10.1.%d.%d}".formatted(network, i + 1);
+            final String ipv6 =
+                    "{ip: 'fd00:%s:%d'}".formatted(network == 0 ? "" : network + ":", i + 1);
+            final String addresses = dice.percent(75) ? ipv4 + ", " + ipv6 : ipv4;
+            add(
+                    """
+                    {apiVersion: v1, kind: Pod,
+                     metadata: {name: p%d, namespace: n%d, labels: {%s}%s},
+                     spec: {nodeName: %s, %scontainers: [{name: c, ports: [%s]}]},
+                     status: {podIPs: [%s]}}"""
+                            .formatted(
+                                    i,
+                                    dice.below(3),
+                                    labels(),
+                                    audited("sluice.io/audit: 'true'"),
+                                    dice.oneOf("node-0", "node-1", "node-9"),
+                                    dice.oneOf(
+                                            "",
+                                            "serviceAccountName: s0, ",
+                                            "serviceAccountName: s1, "),
+                                    ports(),
+                                    addresses));
         }
-        text.append(
+        if (dice.percent(10)) {
+            add(
+                    """
+                    {apiVersion: v1, kind: Pod, metadata: {name: on-host, namespace: n0},
+                     spec: {nodeName: node-0, hostNetwork: true,
+                      containers: [{name: c, ports: [%s]}]}, status: {podIPs: [{ip: %s}]}}"""
+                            .formatted(ports(), NODES.get(0)));
+        }
+        if (dice.percent(10)) {
+            add(
+                    """
+                    {apiVersion: v1, kind: Pod, metadata: {name: ended, namespace: n0},
+                     status: {phase: Succeeded, podIPs: [{ip: %s}]}}"""
+                            .formatted(dice.oneOf("10.1.0.1", "10.1.1.2", "10.1.0.77")));
+        }
+    }
+
+    private String ports() {
+        final List<String> ports = new ArrayList<>();
+        if (dice.percent(80)) {
+            ports.add("{name: web, protocol: TCP, containerPort: 8" + dice.below(2) + "}");
+        }
+        if (dice.percent(40)) {
+            ports.add("{name: dns, protocol: UDP, containerPort: 8" + dice.below(2) + "}");
+        }
+        if (dice.percent(20)) {
+            ports.add("{name: web, protocol: UDP, containerPort: 80}");
+        }
+        return String.join(", ", ports);
+    }
+
+    /** One service of pods, one of addresses outside, and often the API server's. */
+    private void addServices() {
+        add(
                 """
-                ---
-                {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy,
-                 metadata: {name: k%d, namespace: n%d}, spec: {%s}}
+                {apiVersion: v1, kind: Service, metadata: {name: pods, namespace: n0,
+                 labels: {%s}}, spec: {selector: {%s: v%d}}}"""
+                        .formatted(labels(), dice.oneOf("a", "b"), dice.below(2)));
+        addSlice("n0", "pods", dice.several(3, () -> "10.1." + dice.below(2) + "." + pod()));
+        add(
                 """
-                        .formatted(index, random.nextInt(3), spec));
+                {apiVersion: v1, kind: Service, metadata: {name: outside, namespace: n1,
+                 labels: {%s}}}"""
+                        .formatted(labels()));
+        addSlice(
+                "n1",
+                "outside",
+                dice.several(2, () -> dice.oneOf("192.0.2.1", "198.51.100.7", "10.1.0.1")));
+        if (dice.percent(50)) {
+            addSlice("default", "kubernetes", dice.oneOf("192.0.2.130", "10.1.1.254"));
+        }
     }
 
-    private String networkRule(final String field) {
-        final List<String> parts = new ArrayList<>();
-        if (random.nextInt(4) > 0) {
-            parts.add(field + ": [" + repeat(this::networkPeer) + "]");
-        }
-        if (random.nextInt(3) > 0) {
-            parts.add("ports: [" + repeat(this::networkPort) + "]");
-        }
-        return "{" + String.join(", ", parts) + "}";
+    private int pod() {
+        return 1 + dice.below(POD_COUNT);
     }
 
-    private String networkPeer() {
-        return switch (random.nextInt(4)) {
-            case 0 -> "{podSelector: " + selector() + "}";
-            case 1 -> "{namespaceSelector: " + selector() + "}";
-            case 2 -> "{namespaceSelector: " + selector() + ", podSelector: " + selector() + "}";
-            default -> {
-                final String cidr = cidr();
-                yield "{ipBlock: {cidr: '" + cidr + "'" + except(cidr) + "}}";
-            }
-        };
-    }
-
-    private String networkPort() {
-        return switch (random.nextInt(5)) {
-            case 0 -> "{port: 80}";
-            case 1 -> "{protocol: UDP}";
-            case 2 -> "{port: 79, endPort: 81}";
-            case 3 -> "{port: web}";
-            default -> "{protocol: UDP, port: 81}";
-        };
-    }
-
-    private void addCiliumPolicy(final int index) {
-        final boolean clusterwide = random.nextInt(3) == 0;
-        final List<String> parts = new ArrayList<>();
-        for (final String list : List.of("ingress", "egress")) {
-            final String prefix = list.equals("ingress") ? "from" : "to";
-            if (random.nextBoolean()) {
-                parts.add(list + ": [" + ciliumRule(prefix) + ", " + ciliumRule(prefix) + "]");
-            }
-            if (random.nextInt(3) == 0) {
-                parts.add(list + "Deny: [" + ciliumRule(prefix) + "]");
-            }
-        }
-        if (parts.isEmpty()) {
-            parts.add("ingress: [{}]");
-        }
-        if (random.nextInt(3) == 0) {
-            parts.add("enableDefaultDeny: {ingress: " + random.nextBoolean() + "}");
-        }
-        text.append(
+    private void addSlice(final String namespace, final String service, final String addresses) {
+        add(
                 """
-                ---
-                {apiVersion: cilium.io/v2, kind: %s, metadata: {name: c%d%s},
-                 spec: {endpointSelector: %s, %s}}
-                """
+                {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+                 metadata: {name: %s-1, namespace: %s, labels: {kubernetes.io/service-name: %s}},
+                 endpoints: [{addresses: [%s]}], ports: [%s]}"""
                         .formatted(
-                                clusterwide
-                                        ? "CiliumClusterwideNetworkPolicy"
-                                        : "CiliumNetworkPolicy",
-                                index,
-                                clusterwide ? "" : ", namespace: n" + random.nextInt(3),
-                                selector(),
-                                String.join(", ", parts)));
+                                service,
+                                namespace,
+                                service,
+                                addresses,
+                                dice.several(
+                                        2,
+                                        () ->
+                                                "{protocol: %s, port: 8%d}"
+                                                        .formatted(
+                                                                dice.oneOf("TCP", "TCP", "UDP"),
+                                                                dice.below(2)))));
     }
 
-    private String ciliumRule(final String prefix) {
-        final List<String> parts = new ArrayList<>();
-        final int peer = random.nextInt(7);
-        switch (peer) {
-            case 0 -> parts.add(prefix + "Endpoints: []");
-            case 1, 2 -> parts.add(prefix + "Endpoints: [" + repeat(this::selector) + "]");
-            case 3 ->
-                    parts.add(
-                            prefix
-                                    + "Entities: ["
-                                    + List.of(
-                                                    "all",
-                                                    "world",
-                                                    "cluster",
-                                                    "host",
-                                                    "remote-node",
-                                                    "world-ipv6",
-                                                    "none")
-                                            .get(random.nextInt(7))
-                                    + "]");
-            case 4 -> {
-                final String cidr = cidr();
-                parts.add(prefix + "CIDRSet: [{cidr: '" + cidr + "'" + except(cidr) + "}]");
+    private void addAddressSets() {
+        for (int i = 0; i < 2; i++) {
+            add(
+                    """
+                    {apiVersion: cilium.io/v2, kind: CiliumCIDRGroup,
+                     metadata: {name: group-%d, labels: {%s}}, spec: {externalCIDRs: [%s]}}"""
+                            .formatted(i, labels(), dice.several(2, () -> quotedCidr(dice))));
+        }
+        for (int i = 0; i < 2; i++) {
+            if (dice.percent(60)) {
+                add(
+                        """
+                        {apiVersion: projectcalico.org/v3, kind: GlobalNetworkSet,
+                         metadata: {name: everywhere-%d, labels: {%s}}, spec: {nets: [%s]}}"""
+                                .formatted(i, labels(), dice.several(2, () -> quotedCidr(dice))));
             }
-            case 5 -> parts.add(prefix + "CIDR: ['" + cidr() + "']");
-            default -> {}
         }
-        switch (random.nextInt(4)) {
-            case 0 -> parts.add("toPorts: [{ports: [" + repeat(this::ciliumPort) + "]}]");
-            case 1 ->
-                    parts.add("icmps: [{fields: [{type: 8}, {family: IPv6, type: EchoRequest}]}]");
-            default -> {}
+        if (dice.percent(60)) {
+            add(
+                    """
+                    {apiVersion: projectcalico.org/v3, kind: NetworkSet,
+                     metadata: {name: ours, namespace: n%d, labels: {%s}}, spec: {nets: [%s]}}"""
+                            .formatted(
+                                    dice.below(3),
+                                    labels(),
+                                    dice.several(2, () -> quotedCidr(dice))));
         }
-        return "{" + String.join(", ", parts) + "}";
     }
 
-    private String ciliumPort() {
-        return switch (random.nextInt(5)) {
-            case 0 -> "{port: '80'}";
-            case 1 -> "{port: '0', protocol: UDP}";
-            case 2 -> "{port: '79', endPort: 81, protocol: TCP}";
-            case 3 -> "{port: web, protocol: TCP}";
-            default -> "{protocol: ANY}";
-        };
+    private static String quotedCidr(final Dice dice) {
+        return "'" + dice.oneOf(RandomPolicies.CIDRS) + "'";
     }
 
-    private interface Part {
-        String make();
-    }
-
-    private String repeat(final Part part) {
-        return random.nextBoolean() ? part.make() : part.make() + ", " + part.make();
+    /** Names on both sides of the built-in ones: equal orders are decided by name. */
+    private void addTiers() {
+        for (final String name : List.of("alpha", "late", "zeta")) {
+            // Policies name the tier all the same; one without an object comes last.
+            if (dice.percent(80)) {
+                final String order =
+                        dice.oneOf(
+                                "",
+                                "order: -3.5, ",
+                                "order: 5, ",
+                                "order: 1000, ",
+                                "order: 2000, ",
+                                "order: 1000000, ",
+                                "order: 10000000, ");
+                add(
+                        """
+                        {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: %s},
+                         spec: {%sdefaultAction: %s}}"""
+                                .formatted(name, order, dice.oneOf("Deny", "Pass")));
+            }
+        }
     }
 }

@@ -70,8 +70,13 @@ public final class ApiJson {
         }
     }
 
-    /** The fields of an object, each of which must be among the accepted ones. */
-    static JsonNode object(final JsonNode node, final String where, final Set<String> accepted) {
+    /**
+     * The fields of an object, each of which must be among the accepted ones.
+     *
+     * @throws io.sluice.control.agent.RequestException INVALID otherwise
+     */
+    public static JsonNode object(
+            final JsonNode node, final String where, final Set<String> accepted) {
         if (!node.isObject()) {
             throw ApiRequest.invalid(where + ": " + kind(node) + ": an object");
         }
@@ -89,7 +94,12 @@ public final class ApiJson {
         return node;
     }
 
-    static String text(final JsonNode object, final String field, final String fallback) {
+    /**
+     * A field that is a string, or the fallback where there is none.
+     *
+     * @throws io.sluice.control.agent.RequestException INVALID if it is anything else
+     */
+    public static String text(final JsonNode object, final String field, final String fallback) {
         final JsonNode value = object.path(field);
         if (value.isMissingNode()) {
             return fallback;

@@ -4,9 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.RequestException;
-import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Evaluation;
 import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEvaluator;
@@ -35,13 +33,15 @@ final class ProbeLines {
 
     private static final int BYTE_MAX = 255;
 
+    /** More different answers than a cluster's policies give; 200 bytes each. */
+    private static final int SIDES_MAX = 65_536;
+
     private static final JsonFactory JSON =
             JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
     private final PolicyEvaluator evaluator;
     private final ProbeJson.Detail detail;
-    private final IdentityHashMap<Author, String> allowedBy = new IdentityHashMap<>();
-    private final IdentityHashMap<Author, String> deniedBy = new IdentityHashMap<>();
+    private final IdentityHashMap<PolicyEntry, String> sides = new IdentityHashMap<>();
     private final StringBuilder answers = new StringBuilder();
     private int errors;
 
@@ -94,25 +94,22 @@ final class ProbeLines {
         }
         answers.append(",\"egress\":").append(side(evaluation.egress()));
         answers.append(",\"ingress\":").append(side(evaluation.ingress()));
-        evaluation.request().ifPresent(request -> append("l7", ProbeJson.request(request)));
-        evaluation.pending().ifPresent(pending -> append("staged", ProbeJson.staged(pending)));
+        if (evaluation.request().isPresent()) {
+            answers.append(",\"l7\":").append(ProbeJson.request(evaluation.request().get()));
+        }
+        if (evaluation.pending().isPresent()) {
+            answers.append(",\"staged\":").append(ProbeJson.staged(evaluation.pending().get()));
+        }
         answers.append("}\n");
     }
 
-    private void append(final String name, final ObjectNode value) {
-        answers.append(",\"").append(name).append("\":").append(value);
-    }
-
-    /**
-     * By author and not by entry: some entries are made for one answer, authors are not. What is
-     * audited or logged is rare, and said anew each time.
-     */
+    /** By identity: the entries of compiled maps are few, and shared. */
     private String side(final PolicyEntry entry) {
-        if (entry.audited().isPresent() || !entry.logs().isEmpty()) {
-            return ProbeJson.side(entry).toString();
+        if (sides.size() > SIDES_MAX) {
+            // Entries that were made for one answer, as those of a name just learned.
+            sides.clear();
         }
-        return (entry.isAllowed() ? allowedBy : deniedBy)
-                .computeIfAbsent(entry.by(), _ -> ProbeJson.side(entry).toString());
+        return sides.computeIfAbsent(entry, _ -> ProbeJson.side(entry).toString());
     }
 
     // Reading: a probe that has nothing wrong with it.

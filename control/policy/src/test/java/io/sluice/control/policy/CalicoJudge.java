@@ -1,0 +1,259 @@
+package io.sluice.control.policy;
+
+import io.sluice.control.policy.CalicoPolicy.Entity;
+import io.sluice.control.policy.CalicoPolicy.Rule;
+import io.sluice.control.policy.Question.Packet;
+import io.sluice.control.policy.Question.PacketEnd;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/** What a policy of projectcalico.org/v3 says about a packet, straight from the object. */
+final class CalicoJudge {
+    private static final String NAMESPACE_LABEL = "projectcalico.org/namespace";
+
+    private final World world;
+
+    CalicoJudge(final World world) {
+        this.world = world;
+    }
+
+    /** Rules in order: Allow, Deny and Pass end it, Log goes on. */
+    Ruling judge(final CalicoPolicy policy, final Question question) {
+        if (!policy.types().contains(question.direction())
+                || !selects(policy, question.subject())) {
+            return Ruling.NOT_SELECTED;
+        }
+        final List<Rule> rules = policy.rules(question.direction());
+        for (int i = 0; i < rules.size(); i++) {
+            final Rule rule = rules.get(i);
+            if (rule.action() != CalicoPolicy.Action.LOG && matches(policy, rule, question)) {
+                final String by = policy.ref() + " " + question.direction() + " " + i;
+                return switch (rule.action()) {
+                    case ALLOW -> Ruling.allow(by);
+                    case DENY -> Ruling.deny(by);
+                    case PASS -> Ruling.pass(by);
+                    case LOG -> throw new AssertionError(rule);
+                };
+            }
+        }
+        return Ruling.NO_RULE;
+    }
+
+    private boolean selects(final CalicoPolicy policy, final Pod subject) {
+        final KnownEndpoint endpoint = endpoint(subject);
+        return (policy.isGlobal() || policy.meta().namespace().equals(subject.meta().namespace()))
+                && JudgedLabels.match(policy.selector(), endpoint.labels)
+                && (policy.namespaceSelector().isEmpty()
+                        || endpoint.isInNamespace(policy.namespaceSelector().get()))
+                && (policy.serviceAccountSelector().isEmpty()
+                        || JudgedLabels.match(
+                                policy.serviceAccountSelector().get(),
+                                endpoint.serviceAccountLabels));
+    }
+
+    /**
+     * What selectors see of a pod or of a network set.
+     *
+     * @param namespace empty for a global network set
+     * @param labels its own, and those that Calico adds
+     * @param namespaceLabels empty for a global network set
+     * @param serviceAccountLabels empty for network sets
+     */
+    private record KnownEndpoint(
+            String namespace,
+            Map<String, String> labels,
+            Map<String, String> namespaceLabels,
+            Map<String, String> serviceAccountLabels) {
+        boolean isInNamespace(final CalicoSelector selector) {
+            return JudgedLabels.matchNamespace(selector, namespaceLabels);
+        }
+    }
+
+    /** What is known at an address; several network sets may hold it, and a pod beside them. */
+    private List<KnownEndpoint> knownEndpoints(final PacketEnd end) {
+        final List<KnownEndpoint> known = new ArrayList<>();
+        end.pod().ifPresent(pod -> known.add(endpoint(pod)));
+        for (final CalicoPolicy.NetworkSet set : world.all(CalicoPolicy.NetworkSet.class)) {
+            if (set.nets().stream().anyMatch(net -> net.contains(end.address()))) {
+                known.add(endpoint(set));
+            }
+        }
+        return known;
+    }
+
+    private KnownEndpoint endpoint(final Pod pod) {
+        final String namespace = pod.meta().namespace();
+        final Map<String, String> labels = new HashMap<>(pod.meta().labels());
+        labels.put(NAMESPACE_LABEL, namespace);
+        labels.put("projectcalico.org/orchestrator", "k8s");
+        labels.put("projectcalico.org/serviceaccount", pod.serviceAccountName());
+        return new KnownEndpoint(
+                namespace,
+                labels,
+                namespaceLabels(namespace),
+                world.lookup(new ObjectRef("ServiceAccount", namespace, pod.serviceAccountName()))
+                        .map(account -> account.meta().labels())
+                        .orElse(Map.of()));
+    }
+
+    private KnownEndpoint endpoint(final CalicoPolicy.NetworkSet set) {
+        final String namespace = set.meta().namespace();
+        if (namespace.isEmpty()) {
+            return new KnownEndpoint("", set.meta().labels(), Map.of(), Map.of());
+        }
+        final Map<String, String> labels = new HashMap<>(set.meta().labels());
+        labels.put(NAMESPACE_LABEL, namespace);
+        return new KnownEndpoint(namespace, labels, namespaceLabels(namespace), Map.of());
+    }
+
+    private Map<String, String> namespaceLabels(final String namespace) {
+        final Map<String, String> labels = new HashMap<>(world.namespaceLabels(namespace));
+        labels.put("projectcalico.org/name", namespace);
+        return labels;
+    }
+
+    /** Everything that is given must hold, of both ends. */
+    private boolean matches(final CalicoPolicy policy, final Rule rule, final Question question) {
+        final Packet packet = question.packet();
+        if (rule.http().isPresent() || rule.protocol().filter(p -> p.tls()).isPresent()) {
+            throw new AssertionError("L7 is not judged: " + rule.where());
+        }
+        return (rule.ipVersion().isEmpty()
+                        || packet.to().isIpv4() == (rule.ipVersion().getAsInt() == 4))
+                && (rule.protocol().isEmpty()
+                        || rule.protocol().get().number() == packet.protocol())
+                && (rule.notProtocol().isEmpty()
+                        || rule.notProtocol().get().number() != packet.protocol())
+                && (rule.icmp().isEmpty() || matches(rule.icmp().get(), packet))
+                && (rule.notIcmp().isEmpty() || !matches(rule.notIcmp().get(), packet))
+                && matches(policy, rule.source(), question.source())
+                && matches(policy, rule.destination(), question.destination())
+                && portMatches(rule.source(), question.source(), packet, packet.sourcePort())
+                && portMatches(rule.destination(), question.destination(), packet, packet.port())
+                && (rule.source().service().isEmpty()
+                        || isOf(rule.source().service().get(), question.source().address()))
+                && (rule.destination().service().isEmpty()
+                        || isTo(rule.destination().service().get(), packet));
+    }
+
+    private static boolean matches(final CalicoPolicy.Icmp icmp, final Packet packet) {
+        final boolean isIcmp =
+                packet.protocol() == IpProtocol.ICMP || packet.protocol() == IpProtocol.ICMPV6;
+        return isIcmp
+                && isOrAny(icmp.type(), packet.port() / 256)
+                && isOrAny(icmp.code(), packet.port() % 256);
+    }
+
+    private static boolean isOrAny(final OptionalInt wanted, final int value) {
+        return wanted.isEmpty() || wanted.getAsInt() == value;
+    }
+
+    private boolean matches(final CalicoPolicy policy, final Entity entity, final PacketEnd end) {
+        if (!entity.domains().isEmpty()) {
+            throw new AssertionError("domains are not judged");
+        }
+        final boolean inNets =
+                entity.nets().isEmpty()
+                        || entity.nets().stream().anyMatch(net -> net.contains(end.address()));
+        final boolean inNotNets =
+                entity.notNets().stream().anyMatch(net -> net.contains(end.address()));
+        final List<KnownEndpoint> known = knownEndpoints(end);
+        final boolean selected =
+                !asksForKnownEndpoint(policy, entity)
+                        || known.stream().anyMatch(endpoint -> selects(policy, entity, endpoint));
+        final boolean notSelected =
+                entity.notSelector().isPresent()
+                        && known.stream()
+                                .anyMatch(
+                                        endpoint ->
+                                                JudgedLabels.match(
+                                                        entity.notSelector().get(),
+                                                        endpoint.labels));
+        return inNets && !inNotNets && selected && !notSelected;
+    }
+
+    /** In a namespaced policy a notSelector, too, is about the endpoints of the namespace. */
+    private static boolean asksForKnownEndpoint(final CalicoPolicy policy, final Entity entity) {
+        return entity.selector().isPresent()
+                || entity.namespaceSelector().isPresent()
+                || entity.serviceAccounts().isPresent()
+                || (!policy.isGlobal() && entity.notSelector().isPresent());
+    }
+
+    private static boolean selects(
+            final CalicoPolicy policy, final Entity entity, final KnownEndpoint endpoint) {
+        final boolean inScope =
+                entity.namespaceSelector()
+                        .map(endpoint::isInNamespace)
+                        .orElse(
+                                policy.isGlobal()
+                                        || policy.meta().namespace().equals(endpoint.namespace));
+        final boolean labelled =
+                entity.selector().isEmpty()
+                        || JudgedLabels.match(entity.selector().get(), endpoint.labels);
+        return inScope && labelled && hasAccount(entity.serviceAccounts(), endpoint);
+    }
+
+    private static boolean hasAccount(
+            final Optional<CalicoPolicy.ServiceAccounts> accounts, final KnownEndpoint endpoint) {
+        if (accounts.isEmpty()) {
+            return true;
+        }
+        final List<String> names = accounts.get().names();
+        final String name =
+                endpoint.labels.getOrDefault("projectcalico.org/serviceaccount", "none");
+        return (names.isEmpty() || names.contains(name))
+                && (accounts.get().selector().isEmpty()
+                        || JudgedLabels.match(
+                                accounts.get().selector().get(), endpoint.serviceAccountLabels));
+    }
+
+    private static boolean portMatches(
+            final Entity entity, final PacketEnd end, final Packet packet, final int port) {
+        return (entity.ports().isEmpty() || isOneOf(entity.ports(), end, packet, port))
+                && !isOneOf(entity.notPorts(), end, packet, port);
+    }
+
+    private static boolean isOneOf(
+            final List<CalicoPolicy.Port> ports,
+            final PacketEnd end,
+            final Packet packet,
+            final int port) {
+        return ports.stream()
+                .anyMatch(
+                        wanted ->
+                                switch (wanted) {
+                                    case final CalicoPolicy.PortRange range ->
+                                            range.from() <= port && port <= range.to();
+                                    case final CalicoPolicy.PortName name ->
+                                            end.hasPort(name.name(), packet.protocol(), port);
+                                });
+    }
+
+    private List<KubeObject.EndpointSlice> slices(final CalicoPolicy.ServiceName service) {
+        return world.all(KubeObject.EndpointSlice.class).stream()
+                .filter(slice -> slice.meta().namespace().equals(service.namespace()))
+                .filter(slice -> slice.service().equals(service.name()))
+                .toList();
+    }
+
+    /** As a source a service is its endpoints. */
+    private boolean isOf(final CalicoPolicy.ServiceName service, final IpAddress address) {
+        return slices(service).stream().anyMatch(slice -> slice.addresses().contains(address));
+    }
+
+    /** As a destination a service is its endpoints at its ports. */
+    private boolean isTo(final CalicoPolicy.ServiceName service, final Packet packet) {
+        return slices(service).stream()
+                .filter(slice -> slice.addresses().contains(packet.to()))
+                .flatMap(slice -> slice.ports().stream())
+                .anyMatch(
+                        port ->
+                                port.protocol() == packet.protocol()
+                                        && port.port() == packet.port());
+    }
+}
