@@ -64,7 +64,9 @@ record ReachabilityCases(
         PASSED,
         FAILED,
         /** The probe makes no sense in its world. */
-        ERROR
+        ERROR,
+        /** A connection could not tell; never without a connection. */
+        NOT_JUDGED
     }
 
     /**
@@ -284,6 +286,35 @@ record ReachabilityCases(
         return byIsRight
                 ? new Finding(expectation.where(), expectation.name(), Outcome.PASSED, "")
                 : failed(expectation, "expected by " + expectation.by() + ", is " + describe(is));
+    }
+
+    /** A finding for every expectation, by what its connection shows; the author is not seen. */
+    List<Finding> judge(final LiveProbes probes) {
+        // As many at a time as there are processors: what is late looks denied.
+        return expectations.parallelStream()
+                .map(expectation -> judge(expectation, probes.open(expectation.probe())))
+                .toList();
+    }
+
+    private static Finding judge(final Expectation expectation, final LiveProbes.Seen seen) {
+        if (seen.sight() == LiveProbes.Sight.UNKNOWN) {
+            return new Finding(
+                    expectation.where(),
+                    expectation.name(),
+                    Outcome.NOT_JUDGED,
+                    "not judged: " + seen.how());
+        }
+        final boolean allowed = seen.sight() == LiveProbes.Sight.ALLOWED;
+        return allowed == expectation.allowed()
+                ? new Finding(expectation.where(), expectation.name(), Outcome.PASSED, "")
+                : failed(
+                        expectation,
+                        "expected "
+                                + word(expectation.allowed())
+                                + ", is "
+                                + word(allowed)
+                                + ": "
+                                + seen.how());
     }
 
     private static Finding failed(final Expectation expectation, final String message) {

@@ -12,12 +12,16 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 
 @Command(
         name = "test",
         description = {
             "Do the manifests do what is expected of them? Reads files of cases (-f): connections",
             "and the verdict each must get, judged by the daemon's engine without a daemon.",
+            "",
+            "--live opens the connections instead, from the namespaces of the daemon's endpoints, as",
+            "root. The daemon has its own manifests: those of the cases are not read.",
             "",
             "Every other file of -f is a manifest that is added to those the cases name. Of a folder",
             "with files of cases in it, only these are read.",
@@ -29,7 +33,11 @@ final class TestCommand implements Callable<Integer> {
     private final Console console;
 
     @Mixin private Manifests given = new Manifests();
+    @Mixin private DaemonOption daemon = new DaemonOption();
     @Mixin private Output output = new Output();
+
+    @Option(names = "--live", description = "Open real connections instead of judging manifests.")
+    private boolean live;
 
     TestCommand(final Console console) {
         this.console = console;
@@ -58,9 +66,18 @@ final class TestCommand implements Callable<Integer> {
                             + String.join(", ", given.paths())
                             + ": a file of cases has the field tests, or rejected");
         }
+        if (live && !added.isEmpty()) {
+            throw CommandError.usage(
+                    added.getFirst().name()
+                            + ": a manifest: --live takes files of cases only, `sluice apply` gives"
+                            + " manifests to the daemon");
+        }
         final List<Finding> findings = new ArrayList<>();
-        for (final ReachabilityCases cases : files) {
-            findings.addAll(cases.judge(policyOf(cases, added)));
+        if (live) {
+            final LiveProbes probes = new LiveProbes(daemon.client(console));
+            files.forEach(cases -> findings.addAll(cases.judge(probes)));
+        } else {
+            files.forEach(cases -> findings.addAll(cases.judge(policyOf(cases, added))));
         }
         print(format, findings);
         return exitCode(findings);
@@ -87,18 +104,28 @@ final class TestCommand implements Callable<Integer> {
 
     private void print(final Format format, final List<Finding> findings) {
         final long passed = count(findings, Outcome.PASSED);
-        final long failed = findings.size() - passed;
+        final long notJudged = count(findings, Outcome.NOT_JUDGED);
+        final long failed = findings.size() - passed - notJudged;
         switch (format) {
             case TEXT -> {
                 findings.stream()
                         .filter(finding -> finding.outcome() != Outcome.PASSED)
                         .forEach(console.out()::println);
-                console.out().println(passed + " passed, " + failed + " failed");
+                console.out()
+                        .println(
+                                passed
+                                        + " passed, "
+                                        + failed
+                                        + " failed"
+                                        + (live ? ", " + notJudged + " not judged" : ""));
             }
             case JSONL -> Output.print(console.out(), format, tests(findings));
             default -> {
                 final ObjectNode report = JsonNodeFactory.instance.objectNode();
                 report.put("passed", passed).put("failed", failed);
+                if (live) {
+                    report.put("notJudged", notJudged);
+                }
                 report.set("tests", tests(findings));
                 Output.print(console.out(), format, report);
             }
@@ -112,7 +139,8 @@ final class TestCommand implements Callable<Integer> {
             test.put("file", finding.where().file());
             test.put("line", finding.where().line());
             test.put("name", finding.name());
-            test.put("outcome", finding.outcome().name().toLowerCase(Locale.ROOT));
+            test.put(
+                    "outcome", finding.outcome().name().toLowerCase(Locale.ROOT).replace('_', '-'));
             if (!finding.message().isEmpty()) {
                 test.put("message", finding.message());
             }

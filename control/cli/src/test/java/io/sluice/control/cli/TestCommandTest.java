@@ -362,4 +362,17 @@ final class TestCommandTest {
                         folder.resolve("cases.yaml")
                                 + ":1:1: warning: cases for sluice test, no manifest: left out\n");
     }
+
+    @Test
+    void liveNeedsTheDaemonAndTakesNoManifests() throws IOException {
+        final Path file = cases(PASSING);
+
+        final CommandLineRun manifests = test("--live", "-f", file, "-f", SHOP);
+        final CommandLineRun alone =
+                test("--live", "--socket", folder.resolve("api.sock"), "-f", file);
+
+        assertThat(manifests.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(manifests.err()).contains("--live takes files of cases only");
+        assertThat(alone.code()).isEqualTo(ExitCode.UNREACHABLE);
+    }
 }
