@@ -52,8 +52,21 @@ record TrafficMap<T>(SortedMap<Integer, List<Range<List<Range<T>>>>> protocols, 
         final SortedMap<Integer, List<Range<List<Range<T>>>>> protocols = new TreeMap<>();
         for (final VerdictProgram.ProtocolProgram listed : program.protocols()) {
             final List<Range<List<Range<T>>>> ports = new ArrayList<>();
-            for (final VerdictProgram.Interval interval : listed.intervals()) {
-                add(ports, interval.from(), interval.to(), whole(valueOf.apply(interval.entry())));
+            int next = 0;
+            while (next < listed.intervals().size()) {
+                final VerdictProgram.Interval first = listed.intervals().get(next);
+                final List<Range<T>> sources = new ArrayList<>();
+                while (next < listed.intervals().size()
+                        && listed.intervals().get(next).from() == first.from()) {
+                    final VerdictProgram.Interval interval = listed.intervals().get(next);
+                    add(
+                            sources,
+                            interval.sourceFrom(),
+                            interval.sourceTo(),
+                            valueOf.apply(interval.entry()));
+                    next++;
+                }
+                add(ports, first.from(), first.to(), sources);
             }
             protocols.put(listed.protocol(), ports);
         }

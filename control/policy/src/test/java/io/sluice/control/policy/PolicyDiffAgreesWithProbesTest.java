@@ -66,6 +66,7 @@ final class PolicyDiffAgreesWithProbesTest {
                                     icmp || traffic.protocol == 47
                                             ? ""
                                             : Integer.toString(traffic.port),
+                                    Probe.NOT_GIVEN,
                                     icmp ? traffic.port >> 8 : Probe.NOT_GIVEN,
                                     icmp ? traffic.port & 255 : Probe.NOT_GIVEN,
                                     Map.of()))
@@ -171,7 +172,7 @@ final class PolicyDiffAgreesWithProbesTest {
             }
         }
         final List<String> outside = new ArrayList<>(RandomWorld.OUTSIDE);
-        outside.add(RandomWorld.NODE_ADDRESS);
+        outside.addAll(RandomWorld.NODES);
         for (final String text : outside) {
             final Optional<IpAddress> address = IpAddress.parse(text);
             ends.put(text, new End(text, false, address, address));

@@ -156,22 +156,22 @@ public final class ProbeJson {
         json.set("egress", side(evaluation.egress()));
         json.set("ingress", side(evaluation.ingress()));
         evaluation.request().ifPresent(answer -> json.set("l7", request(answer)));
-        evaluation
-                .pending()
-                .ifPresent(
-                        pending -> {
-                            final ObjectNode staged = json.putObject("staged");
-                            staged.put("allowed", pending.allowed());
-                            staged.set("egress", side(pending.egress()));
-                            staged.set("ingress", side(pending.ingress()));
-                        });
+        evaluation.pending().ifPresent(pending -> json.set("staged", staged(pending)));
         if (detail == Detail.EXPLAINED) {
             evaluator.explain(probe).forEach(json.putArray("explanation")::add);
         }
         return json;
     }
 
-    private static ObjectNode request(final Evaluation.RequestAnswer answer) {
+    static ObjectNode staged(final Evaluation.Pending pending) {
+        final ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("allowed", pending.allowed());
+        json.set("egress", side(pending.egress()));
+        json.set("ingress", side(pending.ingress()));
+        return json;
+    }
+
+    static ObjectNode request(final Evaluation.RequestAnswer answer) {
         final ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("allowed", answer.allowed());
         if (!answer.allowed()) {

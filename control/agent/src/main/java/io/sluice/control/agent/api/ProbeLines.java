@@ -5,12 +5,12 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import io.sluice.control.agent.RequestException;
-import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Evaluation;
 import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.Probe;
 import io.sluice.control.policy.ProbeException;
+import io.sluice.control.policy.VerdictProgram;
 import java.io.IOException;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
@@ -33,13 +33,15 @@ final class ProbeLines {
 
     private static final int BYTE_MAX = 255;
 
+    /** More different answers than a cluster's policies give; 200 bytes each. */
+    private static final int SIDES_MAX = 65_536;
+
     private static final JsonFactory JSON =
             JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
     private final PolicyEvaluator evaluator;
     private final ProbeJson.Detail detail;
-    private final IdentityHashMap<Author, String> allowedBy = new IdentityHashMap<>();
-    private final IdentityHashMap<Author, String> deniedBy = new IdentityHashMap<>();
+    private final IdentityHashMap<PolicyEntry, String> sides = new IdentityHashMap<>();
     private final StringBuilder answers = new StringBuilder();
     private int errors;
 
@@ -87,17 +89,27 @@ final class ProbeLines {
     private void append(final Evaluation evaluation) {
         answers.append("{\"allowed\":").append(evaluation.allowed());
         answers.append(",\"verdict\":\"").append(evaluation.verdict().name()).append('"');
-        if (!evaluation.allowed()) {
+        if (evaluation.verdict() == Evaluation.Verdict.DROPPED) {
             answers.append(",\"reason\":\"").append(evaluation.reason().name()).append('"');
         }
         answers.append(",\"egress\":").append(side(evaluation.egress()));
-        answers.append(",\"ingress\":").append(side(evaluation.ingress())).append("}\n");
+        answers.append(",\"ingress\":").append(side(evaluation.ingress()));
+        if (evaluation.request().isPresent()) {
+            answers.append(",\"l7\":").append(ProbeJson.request(evaluation.request().get()));
+        }
+        if (evaluation.pending().isPresent()) {
+            answers.append(",\"staged\":").append(ProbeJson.staged(evaluation.pending().get()));
+        }
+        answers.append("}\n");
     }
 
-    /** By author and not by entry: some entries are made for one answer, authors are not. */
+    /** By identity: the entries of compiled maps are few, and shared. */
     private String side(final PolicyEntry entry) {
-        return (entry.isAllowed() ? allowedBy : deniedBy)
-                .computeIfAbsent(entry.by(), _ -> ProbeJson.side(entry).toString());
+        if (sides.size() > SIDES_MAX) {
+            // Entries that were made for one answer, as those of a name just learned.
+            sides.clear();
+        }
+        return sides.computeIfAbsent(entry, _ -> ProbeJson.side(entry).toString());
     }
 
     // Reading: a probe that has nothing wrong with it.
@@ -127,6 +139,7 @@ final class ProbeLines {
         private String to = "";
         private String protocol = "";
         private String port = "";
+        private int sourcePort = Probe.NOT_GIVEN;
         private int icmpType = Probe.NOT_GIVEN;
         private int icmpCode = Probe.NOT_GIVEN;
 
@@ -135,7 +148,7 @@ final class ProbeLines {
         }
 
         Probe probe() {
-            return new Probe(from, to, protocol, port, icmpType, icmpCode, l7);
+            return new Probe(from, to, protocol, port, sourcePort, icmpType, icmpCode, l7);
         }
 
         boolean readsProbe() throws IOException {
@@ -148,6 +161,7 @@ final class ProbeLines {
                             case "http" -> value == JsonToken.START_OBJECT && readsHttp();
                             case "kafka" -> value == JsonToken.START_OBJECT && readsKafka();
                             case "port" -> readsPort(value);
+                            case "sourcePort" -> readsSourcePort(value);
                             default -> value == JsonToken.VALUE_STRING && readsText(name);
                         };
                 if (!right) {
@@ -182,6 +196,14 @@ final class ProbeLines {
                 return false;
             }
             port = json.getText();
+            return true;
+        }
+
+        private boolean readsSourcePort(final JsonToken value) throws IOException {
+            if (!isSmallNumber(value) || json.getIntValue() > VerdictProgram.PORT_MAX) {
+                return false;
+            }
+            sourcePort = json.getIntValue();
             return true;
         }
 
