@@ -44,24 +44,33 @@ final class Manifests {
         return List.copyOf(paths);
     }
 
-    List<Text> read(final Console console) {
+    /** The paths, of which there must be one. */
+    List<String> required() {
         if (paths.isEmpty()) {
             throw CommandError.usage("-f: missing: files, folders, or - for standard input");
         }
-        return read(paths, console);
+        return paths();
+    }
+
+    List<Text> read(final Console console) {
+        return read(required(), console);
     }
 
     /** Texts of paths that a command takes otherwise than by {@code -f}. */
     static List<Text> read(final List<String> paths, final Console console) {
         final List<Text> texts = new ArrayList<>();
-        for (final String path : paths) {
-            if (path.equals("-")) {
-                texts.add(new Text("-", standardInput(console)));
-            } else {
-                for (final Path file : files(Path.of(path))) {
-                    texts.add(new Text(file.toString(), content(file)));
-                }
-            }
+        paths.forEach(path -> texts.addAll(textsOf(path, console)));
+        return texts;
+    }
+
+    /** The texts that one path means. */
+    static List<Text> textsOf(final String path, final Console console) {
+        if (path.equals("-")) {
+            return List.of(new Text("-", standardInput(console)));
+        }
+        final List<Text> texts = new ArrayList<>();
+        for (final Path file : files(Path.of(path))) {
+            texts.add(new Text(file.toString(), content(file)));
         }
         return texts;
     }

@@ -22,6 +22,10 @@ import java.util.List;
  */
 record OfflinePolicy(World world, PolicySet policies, List<Problem> problems) {
     static OfflinePolicy of(final List<Manifests.Text> texts) {
+        return of(texts, PolicyOptions.DEFAULTS);
+    }
+
+    static OfflinePolicy of(final List<Manifests.Text> texts, final PolicyOptions options) {
         final List<KubeObject> objects = new ArrayList<>();
         final List<Problem> problems = new ArrayList<>();
         for (final Manifests.Text text : texts) {
@@ -30,8 +34,7 @@ record OfflinePolicy(World world, PolicySet policies, List<Problem> problems) {
             problems.addAll(read.problems());
         }
         final World world = World.of(objects);
-        final PolicySet policies =
-                PolicyCompiler.compile(world, new IdentityAllocator(), PolicyOptions.DEFAULTS);
+        final PolicySet policies = PolicyCompiler.compile(world, new IdentityAllocator(), options);
         problems.addAll(world.problems());
         for (final Problem warning : policies.warnings()) {
             if (!problems.contains(warning)) {

@@ -1,6 +1,7 @@
 package io.sluice.control.cli;
 
 import io.sluice.control.policy.IpProtocol;
+import java.util.Optional;
 
 /**
  * A port as people write it: {@code 80}, {@code 80/TCP}, {@code http/TCP}, {@code ICMP}.
@@ -9,19 +10,27 @@ import io.sluice.control.policy.IpProtocol;
  * @param protocol name of the protocol, TCP when it was not given
  */
 record PortAndProtocol(String port, String protocol) {
+    static final String ACCEPTED = "PORT, PORT/TCP, PORT/UDP, PORT/SCTP, ICMP or ICMPv6";
+
     static PortAndProtocol parse(final String text) {
+        return tryParse(text)
+                .orElseThrow(() -> CommandError.usage("--port " + text + ": " + ACCEPTED));
+    }
+
+    static Optional<PortAndProtocol> tryParse(final String text) {
         final int slash = text.indexOf('/');
         if (slash < 0) {
             final int protocol = IpProtocol.parse(text);
-            return protocol == IpProtocol.UNKNOWN || IpProtocol.hasPorts(protocol)
-                    ? new PortAndProtocol(text, "TCP")
-                    : new PortAndProtocol("", IpProtocol.nameOf(protocol));
+            return Optional.of(
+                    protocol == IpProtocol.UNKNOWN || IpProtocol.hasPorts(protocol)
+                            ? new PortAndProtocol(text, "TCP")
+                            : new PortAndProtocol("", IpProtocol.nameOf(protocol)));
         }
         final int protocol = IpProtocol.parse(text.substring(slash + 1));
         if (slash == 0 || protocol == IpProtocol.UNKNOWN || !IpProtocol.hasPorts(protocol)) {
-            throw CommandError.usage(
-                    "--port " + text + ": PORT, PORT/TCP, PORT/UDP, PORT/SCTP, ICMP or ICMPv6");
+            return Optional.empty();
         }
-        return new PortAndProtocol(text.substring(0, slash), IpProtocol.nameOf(protocol));
+        return Optional.of(
+                new PortAndProtocol(text.substring(0, slash), IpProtocol.nameOf(protocol)));
     }
 }

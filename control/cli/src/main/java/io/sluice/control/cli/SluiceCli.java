@@ -72,6 +72,7 @@ public final class SluiceCli implements Runnable {
         all.put("diff", () -> new DiffCommand(console));
         all.put("endpoint", () -> EndpointCommands.of(console));
         all.put("policy", () -> PolicyCommands.of(console));
+        all.put("test", () -> new TestCommand(console));
         all.put("observe", () -> new ObserveCommand(console));
         all.put("identity", () -> TableCommands.identity(console));
         all.put("ipcache", () -> TableCommands.ipcache(console));

@@ -74,6 +74,20 @@ public final class Fields {
                                         document.faulty())));
     }
 
+    /**
+     * Reads a text that is no manifest, document by document, as strictly.
+     *
+     * @param file name for messages
+     * @param reader is given one document after the other
+     * @return what is wrong, in the order of the text
+     */
+    public static List<Problem> read(
+            final String file, final String content, final Consumer<Fields> reader) {
+        final ProblemList problems = new ProblemList();
+        forEachDocument(file, content, problems, reader);
+        return problems.inOrder(file);
+    }
+
     /** Path of this object in its document; empty for the document itself. */
     public String path() {
         return path;

@@ -206,6 +206,12 @@ public final class ManifestReader {
 
     private static void readDocument(
             final Fields document, final List<KubeObject> objects, final ProblemList problems) {
+        if (isReachabilityCases(document)) {
+            problems.add(
+                    Problem.warning(
+                            document.where(), "", "cases for sluice test, no manifest: left out"));
+            return;
+        }
         final String apiVersion = document.requiredString("apiVersion");
         final String kind = document.requiredString("kind");
         if (apiVersion.isEmpty() || kind.isEmpty()) {
@@ -229,6 +235,17 @@ public final class ManifestReader {
         if (problems.errorCount() == before && !document.isFaulty()) {
             objects.add(object);
         }
+    }
+
+    /**
+     * Whether a document holds expectations for {@code sluice test}, which may lie beside the
+     * manifests that they are about, and is no manifest itself.
+     */
+    public static boolean isReachabilityCases(final Fields document) {
+        final List<String> names = document.names();
+        return !names.contains("kind")
+                && !names.contains("apiVersion")
+                && (names.contains("tests") || names.contains("rejected"));
     }
 
     private static Optional<Kind> lookup(

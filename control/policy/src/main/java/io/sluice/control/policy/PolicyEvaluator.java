@@ -103,11 +103,7 @@ public final class PolicyEvaluator {
 
     private Evaluation evaluate(final Question question, final Probe probe) {
         if (question.isSelf()) {
-            return of(
-                    probe,
-                    PolicyEntry.allow(Author.SELF),
-                    PolicyEntry.allow(Author.SELF),
-                    Optional.empty());
+            return of(probe, SELF, SELF, Optional.empty());
         }
         return of(
                 probe,
@@ -211,6 +207,7 @@ public final class PolicyEvaluator {
         return Optional.of(new Evaluation.Pending(out.isAllowed() && in.isAllowed(), out, in));
     }
 
+    private static final PolicyEntry SELF = PolicyEntry.allow(Author.SELF);
     private static final PolicyEntry NOT_AN_ENDPOINT = PolicyEntry.allow(Author.NOT_AN_ENDPOINT);
 
     private Question question(final Probe probe) throws ProbeException {
