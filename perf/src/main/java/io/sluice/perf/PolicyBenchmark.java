@@ -30,8 +30,8 @@ import org.openjdk.jmh.annotations.Warmup;
  * What the policy engine costs at 5,000 endpoints and 1,000 identities: a full compile, one changed
  * policy, one endpoint with an identity of its own that comes and goes, and a probe.
  *
- * <p>A change is measured from the new world to the compiled policy; making the world is not part of
- * it.
+ * <p>A change is measured from the new world to the compiled policy; making the world is not part
+ * of it.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

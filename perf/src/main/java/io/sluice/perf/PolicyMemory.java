@@ -21,16 +21,21 @@ public final class PolicyMemory {
             final PolicyCompiler compiler =
                     new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
             final PolicySet compiled = compiler.update(world);
-            final long after = usedBytes();
-            System.out.printf(
-                    "%s policies: %.1f MiB compiled; %d identities, %d policy maps, %d programs%n",
-                    policies,
-                    (after - before) / 1048576.0,
-                    compiled.identities().size(),
-                    compiled.policyMaps().size(),
-                    compiled.programs().size());
-            Reference.reachabilityFence(compiler);
-            Reference.reachabilityFence(compiled);
+            try {
+                System.out.printf(
+                        "%s policies: %.1f MiB compiled; %d identities, %d policy maps,"
+                                + " %d programs%n",
+                        policies,
+                        (usedBytes() - before) / 1048576.0,
+                        compiled.identities().size(),
+                        compiled.policyMaps().size(),
+                        compiled.programs().size());
+            } finally {
+                // What the world needs was there before; what the compiler remembers counts too.
+                Reference.reachabilityFence(world);
+                Reference.reachabilityFence(compiler);
+                Reference.reachabilityFence(compiled);
+            }
         }
     }
 

@@ -60,8 +60,6 @@ record PolicyScale(int namespaces, int identities, int endpoints, int policies) 
         final int application = number % identities;
         final int namespace = application % namespaces;
         final int other = (application + namespaces * (1 + number / identities)) % identities;
-        final String head =
-                "---\n{apiVersion: %s, kind: %s, metadata: {name: r%d, namespace: n%d}, spec: {";
         final String rest =
                 switch (number % 4) {
                     case 0 ->
@@ -77,12 +75,14 @@ record PolicyScale(int namespaces, int identities, int endpoints, int policies) 
                             "endpointSelector: {matchLabels: {app: a%d}}, ingress: [{fromEndpoints: [{matchLabels: {tier: t%d}}], toPorts: [{ports: [{port: '%d', endPort: %d, protocol: TCP}]}]}], ingressDeny: [{fromEndpoints: [{matchLabels: {app: a%d}}]}]}}\n"
                                     .formatted(application, number % 3, port, port + 9, other);
                 };
-        return head.formatted(
-                        number % 4 == 3 ? "cilium.io/v2" : "networking.k8s.io/v1",
-                        number % 4 == 3 ? "CiliumNetworkPolicy" : "NetworkPolicy",
+        final boolean cilium = number % 4 == 3;
+        return "---\n{apiVersion: %s, kind: %s, metadata: {name: r%d, namespace: n%d}, spec: {%s"
+                .formatted(
+                        cilium ? "cilium.io/v2" : "networking.k8s.io/v1",
+                        cilium ? "CiliumNetworkPolicy" : "NetworkPolicy",
                         number,
-                        namespace)
-                + rest;
+                        namespace,
+                        rest);
     }
 
     static List<KubeObject> objects(final String text) {
