@@ -17,7 +17,7 @@ final class SeedExamplesTest {
 
     @TestFactory
     Stream<DynamicTest> everyExampleDoesWhatItsCasesSay() throws IOException {
-        return files("cases.yaml").stream()
+        return files(EXAMPLES, "cases.yaml").stream()
                 .map(
                         file ->
                                 DynamicTest.dynamicTest(
@@ -36,13 +36,13 @@ final class SeedExamplesTest {
 
     @Test
     void everyPolicyOfTheSeedsIsInSomeCases() throws IOException {
-        for (final Path policy : files("policy.yaml")) {
+        for (final Path policy : files(EXAMPLES.resolve("seeds"), "policy.yaml")) {
             assertThat(policy.resolveSibling("cases.yaml")).exists();
         }
     }
 
-    private static List<Path> files(final String name) throws IOException {
-        try (Stream<Path> found = Files.walk(EXAMPLES)) {
+    private static List<Path> files(final Path folder, final String name) throws IOException {
+        try (Stream<Path> found = Files.walk(folder)) {
             return found.filter(path -> path.endsWith(name)).sorted().toList();
         }
     }

@@ -194,7 +194,10 @@ final class CalicoEntityReader {
         final Optional<CalicoSelector> selector =
                 CalicoSelectorReader.read(written.get(), "selector");
         written.get().rejectOthers();
-        return Optional.of(new ServiceAccounts(List.copyOf(names), selector));
+        // Without either it asks for nothing, not even for an endpoint that is known.
+        return names.isEmpty() && selector.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new ServiceAccounts(List.copyOf(names), selector));
     }
 
     private static List<Port> readPorts(final Fields fields, final String field) {

@@ -161,14 +161,12 @@ final class CalicoPolicyTranslator {
             for (final Backend backend : backends(peer.service().get(), namespace)) {
                 final List<PeerMatch> all = new ArrayList<>(conditions);
                 all.add(backend.peers);
-                rules.add(
-                        new PolicyRule(
-                                PeerMatch.allOf(all),
-                                local,
-                                ingress ? traffic : backend.traffic,
-                                effect,
-                                http,
-                                author));
+                final List<Traffic> served = ingress ? traffic : served(rule, backend.traffic);
+                if (ingress || !served.isEmpty()) {
+                    rules.add(
+                            new PolicyRule(
+                                    PeerMatch.allOf(all), local, served, effect, http, author));
+                }
             }
             return;
         }
@@ -250,6 +248,28 @@ final class CalicoPolicyTranslator {
             return List.of();
         }
         return List.of(new Traffic(protocol, notProtocol, source, destination));
+    }
+
+    /** What a rule asks of packets, at the ports of a service; empty if it asks for others. */
+    private static List<Traffic> served(final Rule rule, final List<Traffic> ports) {
+        final List<Traffic> served = new ArrayList<>();
+        for (final Traffic port : ports) {
+            final int protocol = port.protocol();
+            final boolean asked =
+                    (rule.protocol().isEmpty() || rule.protocol().get().number() == protocol)
+                            && (rule.http().isEmpty() || protocol == IpProtocol.TCP)
+                            && (rule.notProtocol().isEmpty()
+                                    || rule.notProtocol().get().number() != protocol);
+            if (asked) {
+                served.add(
+                        new Traffic(
+                                protocol,
+                                Traffic.EVERY_PROTOCOL,
+                                ports(rule.source()),
+                                port.destination()));
+            }
+        }
+        return List.copyOf(served);
     }
 
     /** ICMP types and codes as ports: type * 256 + code. */
@@ -366,14 +386,14 @@ final class CalicoPolicyTranslator {
             accounts.ifPresent(a -> pod.add(ofAccounts(a)));
             alternatives.add(PeerMatch.allOf(pod));
         }
-        if (accounts.isEmpty()) {
+        if (accounts.map(CalicoPolicyTranslator::takesNobodysAccount).orElse(true)) {
             for (final NetworkSet set : world.all(NetworkSet.class)) {
                 if (isSelected(set, selector, namespaces, confinedTo)) {
                     set.nets().forEach(net -> alternatives.add(inPrefix(net)));
                 }
             }
             for (final HostEndpoint host : world.all(HostEndpoint.class)) {
-                if ((namespaces.isEmpty() || global)
+                if (isSelectedOutside(namespaces)
                         && confinedTo.isEmpty()
                         && selector.matches(host.meta().labels())) {
                     host.expectedIps().forEach(ip -> alternatives.add(inPrefix(Cidr.host(ip))));
@@ -400,15 +420,34 @@ final class CalicoPolicyTranslator {
         if (!selector.matches(labels)) {
             return false;
         }
+        if (namespace.isEmpty()) {
+            return isSelectedOutside(namespaces);
+        }
         if (namespaces.isEmpty()) {
             return true;
         }
-        if (namespaces.get().root() instanceof CalicoSelector.Global) {
-            return namespace.isEmpty();
-        }
         final Map<String, String> ofNamespace = new HashMap<>(world.namespaceLabels(namespace));
         ofNamespace.put(CALICO_NAME, namespace);
-        return !namespace.isEmpty() && namespaces.get().matches(ofNamespace);
+        return namespaces.get().matches(ofNamespace);
+    }
+
+    /**
+     * Whether a namespaceSelector takes what is in no namespace. As in Calico it does where the
+     * labels of no namespace match, as with {@code env != 'test'}; {@code all()} asks for one.
+     */
+    private static boolean isSelectedOutside(final Optional<CalicoSelector> namespaces) {
+        return namespaces
+                .map(
+                        selector ->
+                                !(selector.root() instanceof CalicoSelector.All)
+                                        && selector.matchesOutsideNamespaces(Map.of()))
+                .orElse(true);
+    }
+
+    /** Whether the labels of no account match, as those of what has none, a network set. */
+    private static boolean takesNobodysAccount(final ServiceAccounts accounts) {
+        return accounts.names().isEmpty()
+                && accounts.selector().map(selector -> selector.matches(Map.of())).orElse(true);
     }
 
     private static PeerMatch inNamespace(final String namespace) {

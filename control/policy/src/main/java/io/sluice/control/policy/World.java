@@ -22,8 +22,6 @@ import org.jspecify.annotations.Nullable;
  * first keeps it; {@link #problems} names both places.
  */
 public final class World {
-    public static final World EMPTY = of(List.of());
-
     /** Label that every namespace has (Kubernetes KEP-2161). */
     static final String NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
 
@@ -37,6 +35,9 @@ public final class World {
     private record Lineage(Object parent, Set<ObjectRef> changed) {}
 
     private static final Lineage NONE = new Lineage(new Object(), Set.of());
+
+    // After NONE, which it is made with.
+    public static final World EMPTY = of(List.of());
 
     private final Object mark = new Object();
     private final Lineage lineage;

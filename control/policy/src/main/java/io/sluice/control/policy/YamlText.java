@@ -13,7 +13,9 @@ import java.util.Set;
 import java.util.function.Consumer;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.composer.Composer;
+import org.snakeyaml.engine.v2.events.CollectionStartEvent;
 import org.snakeyaml.engine.v2.events.Event;
+import org.snakeyaml.engine.v2.events.ScalarEvent;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.ReaderException;
@@ -117,7 +119,7 @@ final class YamlText {
                 entries.clear();
                 reported.clear();
             }
-        } catch (final LimitException e) {
+        } catch (final RefusedException e) {
             problems.add(
                     Problem.error(
                             e.where.map(this::location).orElse(whole()),
@@ -162,7 +164,10 @@ final class YamlText {
         }
     }
 
-    /** The events of a text up to the first one that is nested too deep, or is one too many. */
+    /**
+     * The events of a text up to the first one that is nested too deep, is one too many, or has a
+     * tag that the library would stumble over.
+     */
     private static final class BoundedParser implements Parser {
         private final Parser parser;
         private int depth;
@@ -194,7 +199,7 @@ final class YamlText {
                 case SequenceStart, MappingStart -> {
                     // The outermost has depth 0, as when the nodes are walked.
                     if (depth > DEPTH_MAX) {
-                        throw new LimitException(TOO_DEEP, event.getStartMark());
+                        throw new RefusedException(TOO_DEEP, event.getStartMark());
                     }
                     depth++;
                     count++;
@@ -203,20 +208,32 @@ final class YamlText {
                 default -> count++;
             }
             if (count > NODE_COUNT_MAX) {
-                throw new LimitException(TOO_MANY, event.getStartMark());
+                throw new RefusedException(TOO_MANY, event.getStartMark());
+            }
+            final String tag = tag(event);
+            if (!tag.equals(tag.trim())) {
+                throw new RefusedException("not valid YAML: blank in a tag", event.getStartMark());
             }
             return event;
+        }
+
+        private static String tag(final Event event) {
+            return switch (event) {
+                case final ScalarEvent scalar -> scalar.getTag().orElse("");
+                case final CollectionStartEvent collection -> collection.getTag().orElse("");
+                default -> "";
+            };
         }
     }
 
     /** Ends the reading of a text: what follows cannot be trusted to be less. */
-    private static final class LimitException extends YamlEngineException {
+    private static final class RefusedException extends YamlEngineException {
         private static final long serialVersionUID = 1L;
 
         // Read by whoever catches it, in the same call.
         private final transient Optional<Mark> where;
 
-        LimitException(final String message, final Optional<Mark> where) {
+        RefusedException(final String message, final Optional<Mark> where) {
             super(message);
             this.where = where;
         }
@@ -248,7 +265,7 @@ final class YamlText {
 
     private Object plain(final Node node, final int depth) {
         if (depth > DEPTH_MAX) {
-            throw new LimitException(TOO_DEEP, node.getStartMark());
+            throw new RefusedException(TOO_DEEP, node.getStartMark());
         }
         count(node, 1);
         final int pathLength = path.length();
@@ -285,7 +302,7 @@ final class YamlText {
     private void count(final Node node, final int nodes) {
         nodeCount += nodes;
         if (nodeCount > NODE_COUNT_MAX) {
-            throw new LimitException(TOO_MANY, node.getStartMark());
+            throw new RefusedException(TOO_MANY, node.getStartMark());
         }
     }
 
@@ -336,7 +353,7 @@ final class YamlText {
         // Mappings merged into each other are followed by recursion.
         mergeDepth++;
         if (mergeDepth > DEPTH_MAX) {
-            throw new LimitException(TOO_DEEP, mapping.getStartMark());
+            throw new RefusedException(TOO_DEEP, mapping.getStartMark());
         }
         for (final Node source : merged) {
             merge(source, own);

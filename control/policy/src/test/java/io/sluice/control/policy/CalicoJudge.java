@@ -135,9 +135,9 @@ final class CalicoJudge {
                 && portMatches(rule.source(), question.source(), packet, packet.sourcePort())
                 && portMatches(rule.destination(), question.destination(), packet, packet.port())
                 && (rule.source().service().isEmpty()
-                        || isOf(rule.source().service().get(), question.source().address()))
+                        || isOf(rule.source().service().get(), question.source()))
                 && (rule.destination().service().isEmpty()
-                        || isTo(rule.destination().service().get(), packet));
+                        || isTo(rule.destination().service().get(), question));
     }
 
     private static boolean matches(final CalicoPolicy.Icmp icmp, final Packet packet) {
@@ -242,18 +242,60 @@ final class CalicoJudge {
     }
 
     /** As a source a service is its endpoints. */
-    private boolean isOf(final CalicoPolicy.ServiceName service, final IpAddress address) {
-        return slices(service).stream().anyMatch(slice -> slice.addresses().contains(address));
+    private boolean isOf(final CalicoPolicy.ServiceName name, final PacketEnd end) {
+        final List<KubeObject.EndpointSlice> slices = slices(name);
+        return slices.isEmpty()
+                ? unlisted(name).filter(service -> isBackend(service, end)).isPresent()
+                : slices.stream().anyMatch(slice -> slice.addresses().contains(end.address()));
     }
 
     /** As a destination a service is its endpoints at its ports. */
-    private boolean isTo(final CalicoPolicy.ServiceName service, final Packet packet) {
-        return slices(service).stream()
+    private boolean isTo(final CalicoPolicy.ServiceName name, final Question question) {
+        final Packet packet = question.packet();
+        final List<KubeObject.EndpointSlice> slices = slices(name);
+        if (slices.isEmpty()) {
+            return unlisted(name)
+                    .filter(service -> isBackend(service, question.destination()))
+                    .filter(service -> isServed(service, question))
+                    .isPresent();
+        }
+        return slices.stream()
                 .filter(slice -> slice.addresses().contains(packet.to()))
                 .flatMap(slice -> slice.ports().stream())
                 .anyMatch(
                         port ->
                                 port.protocol() == packet.protocol()
                                         && port.port() == packet.port());
+    }
+
+    /** A service of which no slice lists endpoints is the pods of its selector. */
+    private Optional<KubeObject.Service> unlisted(final CalicoPolicy.ServiceName name) {
+        return world.all(KubeObject.Service.class).stream()
+                .filter(service -> service.meta().namespace().equals(name.namespace()))
+                .filter(service -> service.meta().name().equals(name.name()))
+                .findFirst();
+    }
+
+    private static boolean isBackend(final KubeObject.Service service, final PacketEnd end) {
+        return !service.selector().isEmpty()
+                && end.pod()
+                        .filter(pod -> pod.meta().namespace().equals(service.meta().namespace()))
+                        .filter(
+                                pod ->
+                                        pod.meta()
+                                                .labels()
+                                                .entrySet()
+                                                .containsAll(service.selector().entrySet()))
+                        .isPresent();
+    }
+
+    private static boolean isServed(final KubeObject.Service service, final Question question) {
+        return service.ports().stream()
+                .anyMatch(
+                        port ->
+                                port.targetName().isEmpty()
+                                        ? question.isTo(
+                                                port.protocol(), port.target(), port.target())
+                                        : question.isToNamed(port.protocol(), port.targetName()));
     }
 }

@@ -174,6 +174,8 @@ final class HostileManifestsTest {
                         () -> pod("\"a\\e[2Jb\\n\""),
                         "a\\u{1b}[2Jb\\u{a}"),
                 text("a tab", () -> "a:\n\tb: c\n", "f:2:1: not valid YAML"),
+                text("a tag of a blank", () -> "!%20 a", "f:1:1: not valid YAML: blank in a tag"),
+                text("a list with such a tag", () -> "a: !b%20 [c]", "f:1:4: not valid YAML"),
                 text("quotes", () -> "\"".repeat(MEBI), "not valid YAML"),
                 text("directives", () -> "%TAG !a! b\n".repeat(MANY), "duplicate tag handle"),
                 text(

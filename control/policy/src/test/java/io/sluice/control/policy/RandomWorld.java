@@ -163,9 +163,15 @@ final class RandomWorld {
         add(
                 """
                 {apiVersion: v1, kind: Service, metadata: {name: pods, namespace: n0,
-                 labels: {%s}}, spec: {selector: {%s: v%d}}}"""
-                        .formatted(labels(), dice.oneOf("a", "b"), dice.below(2)));
-        addSlice("n0", "pods", dice.several(3, () -> "10.1." + dice.below(2) + "." + pod()));
+                 labels: {%s}}, spec: {selector: {%s: v%d}, ports: [%s]}}"""
+                        .formatted(
+                                labels(),
+                                dice.oneOf("a", "b"),
+                                dice.below(2),
+                                dice.several(2, this::servicePort)));
+        if (dice.percent(60)) {
+            addSlice("n0", "pods", dice.several(3, () -> "10.1." + dice.below(2) + "." + pod()));
+        }
         add(
                 """
                 {apiVersion: v1, kind: Service, metadata: {name: outside, namespace: n1,
@@ -178,6 +184,15 @@ final class RandomWorld {
         if (dice.percent(50)) {
             addSlice("default", "kubernetes", dice.oneOf("192.0.2.130", "10.1.1.254"));
         }
+    }
+
+    private String servicePort() {
+        return dice.oneOf(
+                "{name: a, port: 80}",
+                "{name: b, port: 443, targetPort: 81}",
+                "{name: c, port: 443, targetPort: web}",
+                "{name: d, protocol: UDP, port: 53, targetPort: dns}",
+                "{name: e, protocol: UDP, port: 81}");
     }
 
     private int pod() {
