@@ -54,6 +54,8 @@ final class LintedWorld {
     private final PolicyOptions options;
     private final PolicySet policies;
     private final SeenLabels labels;
+    private final List<Pod> endpoints;
+    private final Map<String, List<Pod>> endpointsByNamespace = new HashMap<>();
     private final List<PolicySide> sides;
     private final Map<PolicyDirection, List<SubjectGroup>> groups = new HashMap<>();
 
@@ -77,6 +79,16 @@ final class LintedWorld {
         this.judged = world.with(witnesses(world));
         this.labels = new SeenLabels(judged, options.clusterName());
         this.policies = PolicyCompiler.compile(judged, new IdentityAllocator(), options);
+        this.endpoints =
+                judged.pods().stream()
+                        .filter(Pod::isEndpoint)
+                        .sorted(Comparator.comparing(Pod::ref))
+                        .toList();
+        for (final Pod pod : endpoints) {
+            endpointsByNamespace
+                    .computeIfAbsent(pod.meta().namespace(), _ -> new ArrayList<>())
+                    .add(pod);
+        }
         this.sides = findSides();
         for (final PolicyDirection direction : PolicyDirection.values()) {
             groups.put(direction, findGroups(direction));
@@ -113,10 +125,7 @@ final class LintedWorld {
 
     /** Endpoints, witnesses included, by namespace and name. */
     List<Pod> endpoints() {
-        return judged.pods().stream()
-                .filter(Pod::isEndpoint)
-                .sorted(Comparator.comparing(Pod::ref))
-                .toList();
+        return endpoints;
     }
 
     boolean isWitness(final Pod pod) {
@@ -172,13 +181,18 @@ final class LintedWorld {
                                     true,
                                     isEverything(kubernetes.podSelector()),
                                     RuleView.of(kubernetes, direction),
-                                    select(subject(kubernetes))));
+                                    select(
+                                            policy,
+                                            pod ->
+                                                    kubernetes
+                                                            .podSelector()
+                                                            .matches(SeenLabels.ofPod(pod)))));
                 }
             }
             case final CiliumPolicy cilium -> {
                 for (final CiliumPolicy.Rule rule : cilium.rules()) {
                     final CiliumPolicy.Side side = rule.side(direction);
-                    if (rule.subject() instanceof final CiliumPolicy.Endpoints endpoints
+                    if (rule.subject() instanceof final CiliumPolicy.Endpoints subject
                             && (side.isPresent() || side.defaultDeny())) {
                         found.add(
                                 new PolicySide(
@@ -186,9 +200,13 @@ final class LintedWorld {
                                         policy,
                                         direction,
                                         side.defaultDeny(),
-                                        isEverything(endpoints.selector()),
+                                        isEverything(subject.selector()),
                                         RuleView.of(side),
-                                        select(subject(cilium, endpoints.selector()))));
+                                        select(
+                                                policy,
+                                                pod ->
+                                                        subject.selector()
+                                                                .matches(labels.ofCilium(pod)))));
                     }
                 }
             }
@@ -206,7 +224,7 @@ final class LintedWorld {
                                                     .map(LintedWorld::isEverything)
                                                     .orElse(true),
                                     RuleView.of(admin.rules(direction)),
-                                    select(subject(admin))));
+                                    select(policy, pod -> selects(admin, pod))));
                 }
             }
             case final CalicoPolicy calico -> {
@@ -221,7 +239,7 @@ final class LintedWorld {
                                             && calico.namespaceSelector().isEmpty()
                                             && calico.serviceAccountSelector().isEmpty(),
                                     RuleView.of(calico, direction),
-                                    select(subject(calico))));
+                                    select(policy, pod -> selects(calico, pod))));
                 }
             }
         }
@@ -239,49 +257,39 @@ final class LintedWorld {
         return selector.requirements().isEmpty();
     }
 
-    private List<Pod> select(final Predicate<Pod> subject) {
-        return endpoints().stream().filter(subject).toList();
+    /** Endpoints that a policy could select: those of its namespace, or all. */
+    private List<Pod> select(final KubeObject.Policy policy, final Predicate<Pod> subject) {
+        final String namespace = policy.meta().namespace();
+        final List<Pod> candidates =
+                namespace.isEmpty()
+                        ? endpoints
+                        : endpointsByNamespace.getOrDefault(namespace, List.of());
+        return candidates.stream().filter(subject).toList();
     }
 
-    private static Predicate<Pod> subject(final NetworkPolicy policy) {
-        return pod ->
-                pod.meta().namespace().equals(policy.meta().namespace())
-                        && policy.podSelector().matches(SeenLabels.ofPod(pod));
+    private boolean selects(final AdminPolicy policy, final Pod pod) {
+        return policy.subject()
+                        .pods()
+                        .map(selector -> selector.matches(SeenLabels.ofPod(pod)))
+                        .orElse(true)
+                && policy.subject()
+                        .namespaces()
+                        .matches(labels.ofNamespace(pod.meta().namespace()));
     }
 
-    private Predicate<Pod> subject(final CiliumPolicy policy, final LabelSelector selector) {
-        return pod ->
-                (policy.isClusterwide() || pod.meta().namespace().equals(policy.meta().namespace()))
-                        && selector.matches(labels.ofCilium(pod));
-    }
-
-    private Predicate<Pod> subject(final AdminPolicy policy) {
-        final LabelSelector pods = policy.subject().pods().orElse(LabelSelector.EVERYTHING);
-        return pod ->
-                pods.matches(SeenLabels.ofPod(pod))
-                        && policy.subject()
-                                .namespaces()
-                                .matches(labels.ofNamespace(pod.meta().namespace()));
-    }
-
-    private Predicate<Pod> subject(final CalicoPolicy policy) {
-        return pod ->
-                (policy.isGlobal() || pod.meta().namespace().equals(policy.meta().namespace()))
-                        && policy.selector().matches(labels.ofCalico(pod))
-                        && policy.namespaceSelector()
-                                .map(
-                                        selector ->
-                                                selector.matches(
-                                                        labels.ofCalicoNamespace(
-                                                                pod.meta().namespace())))
-                                .orElse(true)
-                        && policy.serviceAccountSelector()
-                                .map(selector -> selector.matches(accountLabels(pod)))
-                                .orElse(true);
+    private boolean selects(final CalicoPolicy policy, final Pod pod) {
+        final Map<String, String> namespace = labels.ofCalicoNamespace(pod.meta().namespace());
+        return policy.selector().matches(labels.ofCalico(pod))
+                && policy.namespaceSelector()
+                        .map(selector -> selector.matches(namespace))
+                        .orElse(true)
+                && policy.serviceAccountSelector()
+                        .map(selector -> selector.matches(accountLabels(pod)))
+                        .orElse(true);
     }
 
     /** Labels of a pod's service account, its name included. */
-    Map<String, String> accountLabels(final Pod pod) {
+    private Map<String, String> accountLabels(final Pod pod) {
         final Map<String, String> account = new TreeMap<>();
         world.lookup(
                         new ObjectRef(

@@ -9,6 +9,7 @@ import io.sluice.control.policy.CalicoPolicy;
 import io.sluice.control.policy.CiliumPolicy;
 import io.sluice.control.policy.IpProtocol;
 import io.sluice.control.policy.KubeObject;
+import io.sluice.control.policy.NetworkPolicy;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.Pod;
 import io.sluice.control.policy.PolicyDirection;
@@ -69,7 +70,8 @@ final class NameResolutionChecks {
     /**
      * Whether a rule names the port of DNS, whoever its peers are; or whether what is known of name
      * servers, or anything outside the cluster, can be asked. A world without name servers is a
-     * part of a cluster: then any rule that could be about them counts.
+     * part of a cluster: then any rule that could be about them counts, other than those about pods
+     * of the policy's own namespace.
      */
     private boolean allowsDns(final SubjectGroup group, final int protocol) {
         final boolean named =
@@ -79,7 +81,8 @@ final class NameResolutionChecks {
                                 rule ->
                                         rule.namesDns(protocol)
                                                 || (nameServers.isEmpty()
-                                                        && rule.mayAllowDns(protocol)));
+                                                        && rule.mayAllowDns(protocol)
+                                                        && !isLocal(rule)));
         return named
                 || linted.policies().identities().stream()
                         .filter(at -> !at.isCluster() || nameServers.contains(at.number()))
@@ -91,6 +94,20 @@ final class NameResolutionChecks {
                                                         protocol,
                                                         LintedWorld.SOURCE_PORT,
                                                         RuleView.DNS_PORT)));
+    }
+
+    /**
+     * Whether the peers are pods of the policy's namespace only, which serve no names but there.
+     */
+    private static boolean isLocal(final RuleView rule) {
+        if (rule.peers() instanceof final CiliumPolicy.PeerEndpoints endpoints) {
+            return endpoints.selectors().stream()
+                    .flatMap(selector -> selector.requirements().stream())
+                    .noneMatch(requirement -> requirement.key().contains("namespace"));
+        }
+        return rule.peers() instanceof final List<?> peers
+                && !peers.isEmpty()
+                && peers.stream().allMatch(NetworkPolicy.PodsOfSameNamespace.class::isInstance);
     }
 
     /** Identities of the pods that serve names, by label or by a port of theirs. */

@@ -186,11 +186,23 @@ final class OrderChecks {
     }
 
     private void shadowedAllows() {
+        final List<PolicySide> denying =
+                linted.sides().stream()
+                        .filter(side -> side.policy() instanceof CiliumPolicy)
+                        .filter(
+                                side ->
+                                        side.rules().stream()
+                                                .anyMatch(
+                                                        rule ->
+                                                                rule.action()
+                                                                        == CalicoPolicy.Action
+                                                                                .DENY))
+                        .toList();
         for (final PolicySide side : linted.sides()) {
             if (side.isOrdered()) {
                 shadowedInOrder(side);
             } else {
-                shadowedByDenies(side);
+                shadowedByDenies(side, denying);
             }
         }
     }
@@ -213,11 +225,10 @@ final class OrderChecks {
     }
 
     /** Of the additive kinds Cilium's alone can deny, wherever the rule stands. */
-    private void shadowedByDenies(final PolicySide allowing) {
+    private void shadowedByDenies(final PolicySide allowing, final List<PolicySide> denying) {
         final Set<ObjectRef> subjects = refs(allowing);
         for (final RuleView allow : allowing.rules()) {
-            linted.sides().stream()
-                    .filter(PolicySide::isAdditive)
+            denying.stream()
                     .filter(side -> side.direction() == allowing.direction())
                     .filter(side -> covers(side, allowing, subjects))
                     .flatMap(side -> side.rules().stream().map(rule -> new Deny(side, rule)))
@@ -232,14 +243,13 @@ final class OrderChecks {
     /** Whether a side selects all that the other selects, and means the same by the same peers. */
     private static boolean covers(
             final PolicySide side, final PolicySide other, final Set<ObjectRef> subjects) {
-        return side.policy() instanceof CiliumPolicy
-                && (side.equals(other)
-                        || (!subjects.isEmpty()
-                                && side.policy()
-                                        .meta()
-                                        .namespace()
-                                        .equals(other.policy().meta().namespace())
-                                && refs(side).containsAll(subjects)));
+        return side.equals(other)
+                || (!subjects.isEmpty()
+                        && side.policy()
+                                .meta()
+                                .namespace()
+                                .equals(other.policy().meta().namespace())
+                        && refs(side).containsAll(subjects));
     }
 
     private static Set<ObjectRef> refs(final PolicySide side) {

@@ -38,6 +38,7 @@ public final class PolicyLint {
         final List<Finding> found = new ArrayList<>();
         NameResolutionChecks.run(linted, found);
         SelectorChecks.run(linted, found);
+        FirstDefaultDenyCheck.run(linted, found);
         DefaultDenyChecks.run(linted, found);
         RuleChecks.run(linted, found);
         OrderChecks.run(linted, found);

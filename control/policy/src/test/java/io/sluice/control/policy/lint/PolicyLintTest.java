@@ -223,6 +223,16 @@ final class PolicyLintTest {
     }
 
     @Test
+    void podsOfTheOwnNamespaceAreNoNameServers() {
+        final String local =
+                "{podSelector: {}, egress: [{to: [{podSelector: {matchLabels: {app: db}}}]}]}";
+        final String anywhere = "{podSelector: {}, egress: [{to: [{namespaceSelector: {}}]}]}";
+
+        assertThat(lint(LintCheck.EGRESS_WITHOUT_DNS, networkPolicy("p", local))).hasSize(1);
+        assertThat(lint(LintCheck.EGRESS_WITHOUT_DNS, networkPolicy("p", anywhere))).isEmpty();
+    }
+
+    @Test
     void dnsOverUdpAloneIsWorthKnowing() {
         assertThat(
                         lint(
