@@ -58,8 +58,11 @@ final class PeerSets {
     private final Map<String, List<PeerSet>> byAnchor = new HashMap<>();
     private final Set<PeerSet> unanchored = new LinkedHashSet<>();
 
+    /** A peer and its identity: looking a number up by facts costs a hash of all their labels. */
+    private record Peer(PeerFacts facts, int number) {}
+
     /** Peers by position; a free position holds nothing. */
-    private final List<Optional<PeerFacts>> peers = new ArrayList<>();
+    private final List<Optional<Peer>> peers = new ArrayList<>();
 
     private final Map<PeerFacts, Integer> positions = new HashMap<>();
     private final BitSet free = new BitSet();
@@ -71,8 +74,8 @@ final class PeerSets {
             set = new PeerSet(match);
             sets.put(match, set);
             for (int i = 0; i < peers.size(); i++) {
-                final Optional<PeerFacts> facts = peers.get(i);
-                set.members.set(i, facts.isPresent() && match.matches(facts.get()));
+                final Optional<Peer> peer = peers.get(i);
+                set.members.set(i, peer.isPresent() && match.matches(peer.get().facts));
             }
             final Optional<Set<String>> anchors = anchors(match);
             if (anchors.isEmpty()) {
@@ -104,14 +107,19 @@ final class PeerSets {
         }
     }
 
-    /** A new peer; answers the sets that it is in now. */
-    List<PeerSet> add(final PeerFacts facts) {
+    /**
+     * A new peer.
+     *
+     * @param number its identity
+     * @return the sets that it is in now
+     */
+    List<PeerSet> add(final PeerFacts facts, final int number) {
         final int position = free.isEmpty() ? peers.size() : free.nextSetBit(0);
         if (position == peers.size()) {
-            peers.add(Optional.of(facts));
+            peers.add(Optional.of(new Peer(facts, number)));
         } else {
             free.clear(position);
-            peers.set(position, Optional.of(facts));
+            peers.set(position, Optional.of(new Peer(facts, number)));
         }
         positions.put(facts, position);
         final Set<PeerSet> candidates = new LinkedHashSet<>(unanchored);
@@ -157,7 +165,16 @@ final class PeerSets {
         return position;
     }
 
-    PeerFacts at(final int position) {
+    PeerFacts factsAt(final int position) {
+        return peerAt(position).facts;
+    }
+
+    /** Identity of the peer at a position. */
+    int numberAt(final int position) {
+        return peerAt(position).number;
+    }
+
+    private Peer peerAt(final int position) {
         return peers.get(position)
                 .orElseThrow(() -> new IllegalStateException("no peer at " + position));
     }

@@ -359,7 +359,7 @@ public final class PolicyCompiler {
             sets.remove(facts).forEach(set -> tellUsers(set, facts));
         }
         for (final PeerFacts facts : changes.added()) {
-            sets.add(facts).forEach(set -> tellUsers(set, facts));
+            sets.add(facts, peers.numberOf(facts)).forEach(set -> tellUsers(set, facts));
         }
         // Numbers go last: the maps still need those of the vanished.
         vanished.addAll(changes.removed());
@@ -380,7 +380,7 @@ public final class PolicyCompiler {
     private void rebuildSets(final PeerTable.Changes changes) {
         changes.removed().forEach(peers::forget);
         sets = new PeerSets();
-        peers.numbers().keySet().forEach(sets::add);
+        peers.numbers().forEach(sets::add);
         rulesOfFamily.clear();
         ownNodeRules.clear();
         mapByChain.clear();
@@ -635,11 +635,11 @@ public final class PolicyCompiler {
         final Map<Integer, VerdictProgram> byNumber = new HashMap<>();
         matched.forEach(
                 (position, bits) -> {
-                    final PeerFacts facts = sets.at(position);
+                    final PeerFacts facts = sets.factsAt(position);
                     final VerdictProgram program =
                             program(chain, painted, bits, named ? facts.ports() : Set.of());
                     if (!PolicyMap.isSame(program, everyoneElse)) {
-                        byNumber.put(peers.numberOf(facts), program);
+                        byNumber.put(sets.numberAt(position), program);
                     }
                 });
         return shared(new PolicyMap(isolated, byNumber, everyoneElse));
