@@ -80,11 +80,7 @@ final class PolicyPublisher {
             final PolicyOptions options) {
         final long beginNs = System.nanoTime();
         final int revision = ++lastRevision;
-        if (!options.equals(compiledWith)) {
-            compiler = new PolicyCompiler(identities, options);
-            compiledWith = options;
-        }
-        final PolicySet policies = compiler.update(world);
+        final PolicySet policies = compile(world, options);
         final Built built = PolicyTables.build(revision, policies, endpoints, node);
         final LivePolicy next =
                 new LivePolicy(
@@ -111,5 +107,19 @@ final class PolicyPublisher {
             revisions.pollFirstEntry();
         }
         return next;
+    }
+
+    private PolicySet compile(final World world, final PolicyOptions options) {
+        if (!options.equals(compiledWith)) {
+            compiler = new PolicyCompiler(identities, options);
+            compiledWith = options;
+        }
+        try {
+            return compiler.update(world);
+        } catch (final RuntimeException e) {
+            // It may have taken part of the world in; the next must not be built on that.
+            compiler = new PolicyCompiler(identities, options);
+            throw e;
+        }
     }
 }

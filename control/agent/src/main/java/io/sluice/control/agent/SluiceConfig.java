@@ -2,8 +2,8 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.ConntrackConfig;
 import io.sluice.control.policy.Cidr;
-import io.sluice.control.policy.PolicyEntry.Verdict;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
+import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -112,7 +112,7 @@ public record SluiceConfig(
      * @param defaultVerdict where no policy answers
      * @param cidrMatches peers beside the world that CIDR rules of Cilium policies match
      */
-    public record Policy(Verdict defaultVerdict, Set<CidrMatch> cidrMatches) {
+    public record Policy(DefaultVerdict defaultVerdict, Set<CidrMatch> cidrMatches) {
         public Policy {
             cidrMatches = Set.copyOf(cidrMatches);
         }
@@ -154,7 +154,7 @@ public record SluiceConfig(
                 1500,
                 new Pool(Optional.of(pool("10.244.0.0/24")), Optional.of(pool("fd00:10:244::/64"))),
                 new Uplink(true, "sluice0", 1500),
-                new Policy(Verdict.ALLOW, Set.of()),
+                new Policy(DefaultVerdict.ALLOW, Set.of()),
                 ConntrackConfig.defaults(),
                 Idle.ADAPTIVE,
                 4095,

@@ -1,6 +1,7 @@
 package io.sluice.control.policy;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -229,6 +230,6 @@ public record CalicoPolicy(
             ObjectMeta meta,
             List<Rule> ingress,
             List<Rule> egress,
-            java.util.Map<String, String> labelsToApply)
+            Map<String, String> labelsToApply)
             implements KubeObject {}
 }

@@ -4,6 +4,7 @@ import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * What policy can see of a peer at one address. Equal facts are one identity.
@@ -65,7 +66,7 @@ record PeerFacts(
 
     /** Labels as {@code source:key=value}, sorted; the value is left out if empty. */
     List<String> labelTexts() {
-        final java.util.TreeSet<String> texts = new java.util.TreeSet<>();
+        final TreeSet<String> texts = new TreeSet<>();
         labels.forEach(
                 (key, value) -> {
                     if (!key.startsWith(LabelMatch.SOURCE_ACCOUNT)) {

@@ -50,6 +50,12 @@ final class PeerTable {
     /** Facts that no address had before, and facts that none has any more. */
     record Changes(List<PeerFacts> added, List<PeerFacts> removed) {}
 
+    private static final PodFacts NO_POD =
+            new PodFacts(
+                    new PeerFacts(PeerFacts.Kind.POD, Map.of(), "", Set.of(), Set.of(), Set.of()),
+                    Optional.empty(),
+                    Optional.empty());
+
     private final PolicyOptions options;
     private final IdentityAllocator allocator;
     private World world = World.EMPTY;
@@ -65,6 +71,12 @@ final class PeerTable {
     private final LinkedHashSet<PeerFacts> added = new LinkedHashSet<>();
     private final LinkedHashSet<PeerFacts> removed = new LinkedHashSet<>();
     private final Map<String, Map<String, String>> namespaceLabels = new HashMap<>();
+
+    /** Addresses under which a pod was last seen: they have to be looked at when it moves. */
+    private final Map<ObjectRef, List<IpAddress>> addressesByPod = new HashMap<>();
+
+    /** What has the number of the host. */
+    private Optional<PeerFacts> host = Optional.empty();
 
     /**
      * What the rules of all policies ask about addresses.
@@ -150,19 +162,16 @@ final class PeerTable {
         after.ifPresent(facts -> factsByPod.put(ref, facts));
         after.ifPresent(facts -> use(facts.primary()));
         before.ifPresent(facts -> release(facts.primary()));
-        for (final IpAddress address : addressesOf.getOrDefault(ref, List.of())) {
+        for (final IpAddress address : addressesByPod.getOrDefault(ref, List.of())) {
             prefixes.add(Cidr.host(address));
         }
         if (pod.isPresent()) {
-            addressesOf.put(ref, pod.get().addresses());
+            addressesByPod.put(ref, pod.get().addresses());
             pod.get().addresses().forEach(address -> prefixes.add(Cidr.host(address)));
         } else {
-            addressesOf.remove(ref);
+            addressesByPod.remove(ref);
         }
     }
-
-    /** Addresses under which a pod was last seen: they have to be looked at when it moves. */
-    private final Map<ObjectRef, List<IpAddress>> addressesOf = new HashMap<>();
 
     private PodFacts podFacts(final Pod pod) {
         final Map<String, String> labels = podLabels(pod);
@@ -289,9 +298,6 @@ final class PeerTable {
         return kept;
     }
 
-    /** What has the number of the host. */
-    private Optional<PeerFacts> host = Optional.empty();
-
     private boolean isThisNode(final KubeObject.Node node) {
         return node.meta().name().equals(options.nodeName());
     }
@@ -370,12 +376,6 @@ final class PeerTable {
                                 .anyMatch(prefixes -> prefixes.contains(prefix));
         return asked ? Optional.of(worldFacts(prefix)) : Optional.empty();
     }
-
-    private static final PodFacts NO_POD =
-            new PodFacts(
-                    new PeerFacts(PeerFacts.Kind.POD, Map.of(), "", Set.of(), Set.of(), Set.of()),
-                    Optional.empty(),
-                    Optional.empty());
 
     private PeerFacts worldFacts(final Cidr prefix) {
         final boolean isHost = prefix.lengthBits() == prefix.network().familyBits();

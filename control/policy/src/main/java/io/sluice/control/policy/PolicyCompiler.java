@@ -107,7 +107,14 @@ public final class PolicyCompiler {
     private final Map<ObjectRef, Subject> subjectByPod = new HashMap<>();
     private final Map<VerdictProgram, VerdictProgram> programs = new HashMap<>();
     private final Map<PolicyMap, PolicyMap> maps = new HashMap<>();
+
+    /** Maps made in the current update: endpoints whose chains say the same share them. */
     private final Map<Object, PolicyMap> mapByChain = new HashMap<>();
+
+    /** Facts that have gone, but whose numbers are still in the maps. */
+    private final Set<PeerFacts> vanished = new LinkedHashSet<>();
+
+    private Optional<PeerSnapshot> snapshotOfPeers = Optional.empty();
 
     public PolicyCompiler(final IdentityAllocator allocator, final PolicyOptions options) {
         this.options = options;
@@ -153,7 +160,7 @@ public final class PolicyCompiler {
         touched.addAll(index(translations));
 
         final Set<Subject> selected = subjectsOf(touched);
-        selected.addAll(updateSubjects(pods));
+        updateSubjects(pods);
         for (final Subject subject : subjects.values()) {
             for (final SubjectSide side : subject.sides()) {
                 if (side.result().isEmpty() || selected.contains(subject)) {
@@ -374,9 +381,6 @@ public final class PolicyCompiler {
         }
     }
 
-    /** Facts that have gone, but whose numbers are still in the maps. */
-    private final Set<PeerFacts> vanished = new LinkedHashSet<>();
-
     private void rebuildSets(final PeerTable.Changes changes) {
         changes.removed().forEach(peers::forget);
         sets = new PeerSets();
@@ -426,9 +430,8 @@ public final class PolicyCompiler {
                 && part.statement().subject().matches(subject.key.facts.primary());
     }
 
-    /** Pods to their subjects; answers subjects whose statements may have changed. */
-    private Set<Subject> updateSubjects(final Set<ObjectRef> pods) {
-        final Set<Subject> changed = new LinkedHashSet<>();
+    /** Pods to the subjects of their kind; a subject without pods goes. */
+    private void updateSubjects(final Set<ObjectRef> pods) {
         for (final ObjectRef ref : pods) {
             final Subject before = subjectByPod.remove(ref);
             final PodFacts facts = peers.pods().get(ref);
@@ -448,7 +451,6 @@ public final class PolicyCompiler {
                 }
             }
         }
-        return changed;
     }
 
     private String nodeOf(final Pod pod) {
@@ -577,7 +579,7 @@ public final class PolicyCompiler {
                         : Optional.empty(),
                 subject.key.audited,
                 switch (options.defaultVerdict()) {
-                    case ALLOW, REDIRECT -> PolicyEntry.allow(Author.DEFAULT);
+                    case ALLOW -> PolicyEntry.allow(Author.DEFAULT);
                     case DENY -> PolicyEntry.deny(Reason.POLICY_DENIED, Author.DEFAULT);
                 });
     }
@@ -799,7 +801,7 @@ public final class PolicyCompiler {
 
     private PolicySet snapshot(final boolean samePeers) {
         if (!samePeers) {
-            peersNow = Optional.of(new PeerSnapshot(peers.numbers(), peers.prefixes()));
+            snapshotOfPeers = Optional.of(new PeerSnapshot(peers.numbers(), peers.prefixes()));
         }
         final Map<Subject, PolicySet.Subject> taken = new HashMap<>();
         final Map<ObjectRef, PolicySet.Subject> byPod = new HashMap<>(subjectByPod.size() * 2);
@@ -814,14 +816,12 @@ public final class PolicyCompiler {
         final Set<NamePattern> patterns = Set.copyOf(asked.universe().names());
         return new PolicySet(
                 world,
-                peersNow.orElseThrow(),
+                snapshotOfPeers.orElseThrow(),
                 byPod,
                 names -> PeerTable.matching(patterns, names),
                 warnings,
                 prefixes);
     }
-
-    private Optional<PeerSnapshot> peersNow = Optional.empty();
 
     private PolicySet.Subject taken(final Subject subject) {
         return new PolicySet.Subject(

@@ -19,10 +19,16 @@ import java.util.Set;
 public record PolicyOptions(
         String clusterName,
         String nodeName,
-        PolicyEntry.Verdict defaultVerdict,
+        DefaultVerdict defaultVerdict,
         Set<CidrMatch> cidrMatches,
         List<IpAddress> hostAddresses,
         boolean audit) {
+    /** What holds where no policy answered. */
+    public enum DefaultVerdict {
+        ALLOW,
+        DENY
+    }
+
     /** Peers that CIDR rules of Cilium policies can be told to match. */
     public enum CidrMatch {
         PODS,
@@ -30,7 +36,7 @@ public record PolicyOptions(
     }
 
     public static final PolicyOptions DEFAULTS =
-            new PolicyOptions("default", "", PolicyEntry.Verdict.ALLOW, Set.of(), List.of(), false);
+            new PolicyOptions("default", "", DefaultVerdict.ALLOW, Set.of(), List.of(), false);
 
     public PolicyOptions {
         cidrMatches = Set.copyOf(cidrMatches);

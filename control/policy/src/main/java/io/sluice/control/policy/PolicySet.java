@@ -1,6 +1,8 @@
 package io.sluice.control.policy;
 
+import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -34,7 +36,7 @@ public final class PolicySet {
 
     /** Which patterns of policies match some names. */
     interface NameUniverse {
-        Set<io.sluice.dnsproxy.rule.NamePattern> patternsOf(List<String> names);
+        Set<NamePattern> patternsOf(List<String> names);
     }
 
     PolicySet(
@@ -203,8 +205,7 @@ public final class PolicySet {
 
     /** The facts of a peer, when its address was learned from a name as well. */
     PeerFacts learned(final PeerFacts facts, final String name) {
-        final Set<io.sluice.dnsproxy.rule.NamePattern> patterns =
-                new java.util.HashSet<>(facts.names());
+        final Set<NamePattern> patterns = new HashSet<>(facts.names());
         patterns.addAll(names.patternsOf(List.of(name)));
         return facts.withNames(patterns);
     }
