@@ -22,19 +22,6 @@ final class CiliumJudge {
         this.policies = policies;
     }
 
-    /** Whether some rule that selects the subject makes this direction default deny. */
-    boolean isolates(final Question question) {
-        return policies.stream()
-                .anyMatch(
-                        policy ->
-                                policy.rules().stream()
-                                        .anyMatch(
-                                                rule ->
-                                                        selects(policy, rule, question.subject())
-                                                                && rule.side(question.direction())
-                                                                        .defaultDeny()));
-    }
-
     /** An explicit deny of any policy. */
     Ruling judgeDenies(final Question question) {
         for (final CiliumPolicy policy : policies) {
@@ -52,8 +39,25 @@ final class CiliumJudge {
         return Ruling.NOT_SELECTED;
     }
 
+    /** Whether some rule that selects the subject makes this direction default deny. */
+    private boolean isolates(final Question question) {
+        return policies.stream()
+                .anyMatch(
+                        policy ->
+                                policy.rules().stream()
+                                        .anyMatch(
+                                                rule ->
+                                                        selects(policy, rule, question.subject())
+                                                                && rule.side(question.direction())
+                                                                        .defaultDeny()));
+    }
+
     /** An allow of any policy; no rule if one isolates and none allows. */
     Ruling judgeAllows(final Question question) {
+        final boolean isolated = isolates(question);
+        if (isolated && question.isFromOwnNode()) {
+            return Ruling.allow("own node");
+        }
         for (final CiliumPolicy policy : policies) {
             for (final CiliumPolicy.Rule rule : policy.rules()) {
                 if (selects(policy, rule, question.subject())) {
@@ -67,7 +71,7 @@ final class CiliumJudge {
                 }
             }
         }
-        return isolates(question) ? Ruling.NO_RULE : Ruling.NOT_SELECTED;
+        return isolated ? Ruling.NO_RULE : Ruling.NOT_SELECTED;
     }
 
     private static String by(

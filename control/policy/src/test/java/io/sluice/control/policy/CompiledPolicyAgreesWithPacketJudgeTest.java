@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 final class CompiledPolicyAgreesWithPacketJudgeTest {
     private static final int WORLD_COUNT = Integer.getInteger("sluice.worlds", 2_000);
     private static final long FIRST_SEED = Long.getLong("sluice.seed", 0);
-    private static final int PACKETS_PER_WORLD = 120;
+    private static final int PACKETS_PER_WORLD = 100;
 
     /** The port of a packet whose probe names none. */
     private static final int EPHEMERAL_PORT = 49_152;

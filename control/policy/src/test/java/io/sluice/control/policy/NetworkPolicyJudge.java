@@ -17,14 +17,13 @@ final class NetworkPolicyJudge {
         return policies;
     }
 
-    /** Whether some policy selects the subject in this direction. */
-    boolean isolates(final Question question) {
-        return policies.stream().anyMatch(policy -> selects(policy, question));
-    }
-
+    /** Some rule allows; and what isolates an endpoint never keeps out the endpoint's own node. */
     Ruling judge(final NetworkPolicy policy, final Question question) {
         if (!selects(policy, question)) {
             return Ruling.NOT_SELECTED;
+        }
+        if (question.isFromOwnNode()) {
+            return Ruling.allow("own node");
         }
         final List<NetworkPolicy.Rule> rules =
                 question.direction() == PolicyDirection.INGRESS

@@ -309,7 +309,6 @@ final class PacketJudge {
     private List<Place> additiveGroup() {
         final List<Place> places = new ArrayList<>();
         places.add(new Place(ADDITIVE_GROUP_ORDER, "", cilium::judgeDenies));
-        places.add(new Place(ADDITIVE_GROUP_ORDER, "", this::judgeOwnNode));
         places.add(new Place(ADDITIVE_GROUP_ORDER, "", cilium::judgeAllows));
         for (final NetworkPolicy policy : networkPolicies.all()) {
             places.add(
@@ -319,21 +318,5 @@ final class PacketJudge {
                             question -> networkPolicies.judge(policy, question)));
         }
         return places;
-    }
-
-    /** What isolates an endpoint never keeps out the endpoint's own node. */
-    private Ruling judgeOwnNode(final Question question) {
-        final boolean fromOwnNode =
-                question.direction() == PolicyDirection.INGRESS
-                        && question.peer().node().isPresent()
-                        && question.peer()
-                                .node()
-                                .get()
-                                .meta()
-                                .name()
-                                .equals(question.subject().nodeName());
-        return fromOwnNode && (cilium.isolates(question) || networkPolicies.isolates(question))
-                ? Ruling.allow("own node")
-                : Ruling.NOT_SELECTED;
     }
 }

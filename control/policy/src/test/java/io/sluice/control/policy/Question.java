@@ -62,6 +62,14 @@ record Question(
         return direction == PolicyDirection.EGRESS ? peer : own;
     }
 
+    /** Whether it comes in from the node that the subject is on. */
+    boolean isFromOwnNode() {
+        return direction == PolicyDirection.INGRESS
+                && peer.node()
+                        .filter(node -> node.meta().name().equals(subject.nodeName()))
+                        .isPresent();
+    }
+
     /** Whether the packet's destination port, of this protocol, is one of these. */
     boolean isTo(final int protocol, final int from, final int to) {
         return packet.protocol == protocol && from <= packet.port && packet.port <= to;

@@ -36,7 +36,14 @@ final class RandomCalicoPolicies {
                         + (dice.percent(8)
                                 ? dice.oneOf("kube-admin", "kube-baseline")
                                 : dice.oneOf("default", "default", "alpha", "late", "zeta")));
-        spec.add(dice.oneOf("", "order: -1", "order: 10", "order: 999.5", "order: 1000.5"));
+        spec.add(
+                dice.oneOf(
+                        "",
+                        "order: -1",
+                        "order: 10",
+                        "order: 999.5",
+                        "order: 1000",
+                        "order: 1000.5"));
         spec.add("selector: \"" + selector() + "\"");
         if (global && dice.percent(30)) {
             spec.add("namespaceSelector: \"" + namespaceSelector() + "\"");
