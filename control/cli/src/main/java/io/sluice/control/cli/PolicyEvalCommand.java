@@ -37,6 +37,7 @@ final class PolicyEvalCommand implements Callable<Integer> {
     @Mixin private Manifests manifests = new Manifests();
     @Mixin private DaemonOption daemon = new DaemonOption();
     @Mixin private Output output = new Output();
+    @Mixin private RequestOptions request = new RequestOptions();
 
     @Option(names = "--live", description = "Ask the daemon instead of reading manifests.")
     private boolean live;
@@ -82,10 +83,15 @@ final class PolicyEvalCommand implements Callable<Integer> {
         if (probes.isEmpty()) {
             return one(output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML));
         }
-        if (!from.isEmpty() || !to.isEmpty() || !port.isEmpty() || !icmpType.isEmpty() || explain) {
+        if (!from.isEmpty()
+                || !to.isEmpty()
+                || !port.isEmpty()
+                || !icmpType.isEmpty()
+                || explain
+                || request.isGiven()) {
             throw CommandError.usage(
                     "sluice policy eval: --probes stands alone: no --from, --to, --port,"
-                            + " --icmp-type, --explain");
+                            + " --icmp-type, --explain, and nothing about a request");
         }
         // Both are JSON lines: there is no other form of many.
         output.oneOf(Format.TEXT, Format.JSONL);
@@ -196,6 +202,7 @@ final class PolicyEvalCommand implements Callable<Integer> {
                 icmp.put("code", numbers.getLast());
             }
         }
+        request.addTo(line);
         return line;
     }
 
@@ -222,10 +229,29 @@ final class PolicyEvalCommand implements Callable<Integer> {
         }
         if (answer.has("reason")) {
             line.append("  ").append(answer.path("reason").asText());
+        } else if (!answer.path("verdict").asText().equals("FORWARDED")) {
+            line.append("  ").append(answer.path("verdict").asText());
         }
         console.out().println(line);
         console.out().println("  egress   " + side(answer.path("egress")));
         console.out().println("  ingress  " + side(answer.path("ingress")));
+        if (answer.has("l7")) {
+            final JsonNode l7 = answer.path("l7");
+            console.out()
+                    .println(
+                            "  request  "
+                                    + (l7.path("allowed").asBoolean()
+                                            ? "allowed"
+                                            : "denied   " + l7.path("answer").asText()));
+        }
+        if (answer.has("staged")) {
+            console.out()
+                    .println(
+                            "  staged   "
+                                    + (answer.path("staged").path("allowed").asBoolean()
+                                            ? "would be allowed"
+                                            : "would be denied"));
+        }
     }
 
     private static String side(final JsonNode side) {

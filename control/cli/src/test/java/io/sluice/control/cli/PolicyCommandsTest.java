@@ -6,6 +6,8 @@ import io.sluice.control.policy.lint.LintCheck;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -85,6 +87,51 @@ final class PolicyCommandsTest {
         assertThat(trouble.code()).isEqualTo(ExitCode.USAGE);
         assertThat(trouble.out()).isEmpty();
         assertThat(trouble.err()).startsWith(wrong + ":1:1: ");
+    }
+
+    @Test
+    void aRequestIsAskedOfTheRulesThatAProxyWouldAsk() throws IOException {
+        final Path manifest =
+                Files.writeString(
+                        folder.resolve("http.yaml"),
+                        """
+                        {apiVersion: v1, kind: Pod, metadata: {name: a}, status: {podIP: 10.0.0.1}}
+                        ---
+                        {apiVersion: v1, kind: Pod, metadata: {name: b, labels: {app: b}},
+                         status: {podIP: 10.0.0.2}}
+                        ---
+                        apiVersion: cilium.io/v2
+                        kind: CiliumNetworkPolicy
+                        metadata: {name: p}
+                        spec:
+                          endpointSelector: {matchLabels: {app: b}}
+                          ingress:
+                          - toPorts:
+                            - ports: [{port: '80', protocol: TCP}]
+                              rules: {http: [{method: GET, headers: ['X-Team: a']}]}
+                        """);
+        final String eval = "policy eval -f " + manifest + " --from a --to b --port 80";
+
+        final CommandLineRun open = run(eval);
+        assertThat(open.code()).isZero();
+        assertThat(open.out()).contains("REDIRECTED").doesNotContain("request");
+
+        final CommandLineRun denied = runWith(eval, "--http", "GET /x");
+        assertThat(denied.code()).isEqualTo(ExitCode.NO);
+        assertThat(denied.out()).contains("  request  denied   HTTP 403");
+
+        final CommandLineRun allowed = runWith(eval, "--http", "GET /x", "-H", "x-team: a");
+        assertThat(allowed.code()).isZero();
+        assertThat(allowed.out()).contains("  request  allowed");
+
+        assertThat(runWith(eval, "-H", "x-team: a").err()).contains("--http is missing");
+        assertThat(runWith(eval, "--http", "/x").err()).contains("METHOD /PATH");
+    }
+
+    private static CommandLineRun runWith(final String command, final String... more) {
+        final List<String> arguments = new ArrayList<>(List.of(command.split(" ", -1)));
+        arguments.addAll(List.of(more));
+        return CommandLineRun.of(arguments.toArray(new String[0]));
     }
 
     @Test
