@@ -3,6 +3,7 @@ package io.sluice.control.cli.netns;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sluice.control.policy.ObjectRef;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
@@ -253,17 +254,38 @@ final class TestNode implements AutoCloseable {
 
     void awaitState(final String state, final String... endpoints) {
         for (final String endpoint : endpoints) {
-            try {
-                await(
-                        endpoint + " is " + state,
-                        () ->
-                                get("/v1/endpoints/app/" + endpoint)
-                                        .path("state")
-                                        .asText()
-                                        .equals(state));
-            } catch (final IllegalStateException e) {
-                throw new IllegalStateException(get("/v1/endpoints").toPrettyString(), e);
-            }
+            awaitState(state, ObjectRef.pod("app", endpoint));
+        }
+    }
+
+    void awaitState(final String state, final ObjectRef endpoint) {
+        try {
+            await(
+                    endpoint + " is " + state,
+                    () ->
+                            get("/v1/endpoints/" + endpoint.path())
+                                    .path("state")
+                                    .asText()
+                                    .equals(state));
+        } catch (final IllegalStateException e) {
+            throw new IllegalStateException(get("/v1/endpoints").toPrettyString(), e);
+        }
+    }
+
+    /** As {@code sluice apply}: live when this returns. */
+    void apply(final String manifest) {
+        change("/v1/objects", manifest);
+    }
+
+    /** As {@code sluice delete}: the objects that the manifest names. */
+    void deleteObjects(final String manifest) {
+        change("/v1/objects/delete", manifest);
+    }
+
+    private void change(final String path, final String manifest) {
+        final JsonNode answer = ask("POST", path, manifest);
+        if (!answer.isArray()) {
+            throw new IllegalStateException(path + ": " + answer);
         }
     }
 
@@ -297,6 +319,11 @@ final class TestNode implements AutoCloseable {
         } catch (final JsonProcessingException e) {
             throw new IllegalStateException(method + " " + path + ": " + curl, e);
         }
+    }
+
+    /** An answer that is not one JSON value. */
+    String text(final String path) {
+        return Command.run(curl("GET", path, "")).output();
     }
 
     private List<String> curl(final String method, final String path, final String body) {

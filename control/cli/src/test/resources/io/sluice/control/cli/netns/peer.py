@@ -2,10 +2,12 @@
 
     peer.py serve KIND:PORT...      tcp: echoes lines; udp: echoes datagrams; sum: answers the SHA-256 of all it got
     peer.py tcp ADDRESS PORT        answered | refused | timed out
-    peer.py udp ADDRESS PORT BYTES  answered | silent
+    peer.py udp ADDRESS PORT BYTES  answered | silent | refused
+    peer.py probe KIND:PORT:ADDRESS...  a line of "tcp" or "udp" for each, in this order, asked for all at once
     peer.py sum ADDRESS PORT BYTES  same | different | timed out
     peer.py stream ADDRESS PORT     a line "echo" for every echo, one asked for every 20 ms
 """
+import concurrent.futures
 import hashlib
 import os
 import socket
@@ -87,10 +89,28 @@ def udp(address, port, length):
     opened.settimeout(TIMEOUT_SECONDS)
     data = os.urandom(int(length))
     try:
-        opened.sendto(data, (address, int(port)))
+        # Connected, so that an ICMP error is heard.
+        opened.connect((address, int(port)))
+        opened.send(data)
         return "answered" if opened.recv(65536) == data else "wrong answer"
+    except ConnectionRefusedError:
+        return "refused"
     except TimeoutError:
         return "silent"
+
+
+def ask(probe):
+    kind, port, address = probe.split(":", 2)
+    try:
+        return udp(address, port, 100) if kind == "udp" else tcp(address, port)
+    except OSError as error:
+        return str(error)
+
+
+def probe(probes):
+    with concurrent.futures.ThreadPoolExecutor(len(probes)) as threads:
+        for answer in threads.map(ask, probes):
+            print(answer)
 
 
 def checksum(address, port, length):
@@ -125,5 +145,7 @@ if mode == "serve":
     serve(arguments)
 elif mode == "stream":
     stream(*arguments)
+elif mode == "probe":
+    probe(arguments)
 else:
     print({"tcp": tcp, "udp": udp, "sum": checksum}[mode](*arguments))
