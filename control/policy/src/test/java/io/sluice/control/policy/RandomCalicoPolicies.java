@@ -30,6 +30,28 @@ final class RandomCalicoPolicies {
     /** The manifest of one more policy. */
     String next() {
         final boolean global = dice.percent(50);
+        final String written = global ? "GlobalNetworkPolicy" : "NetworkPolicy";
+        final String name = global ? names.clusterwide() : names.namespaced();
+        return names.mayBeStaged(
+                (kind, action) ->
+                        switch (kind) {
+                            case ENFORCED ->
+                                    "{apiVersion: projectcalico.org/v3, kind: %s, metadata: {%s%s}, spec: {%s}}"
+                                            .formatted(
+                                                    written,
+                                                    name,
+                                                    names.annotations(),
+                                                    spec(global));
+                            case STAGED ->
+                                    "{apiVersion: projectcalico.org/v3, kind: Staged%s, metadata: {%s}, spec: {%s}}"
+                                            .formatted(
+                                                    written,
+                                                    name,
+                                                    RandomPolicies.staged(action, spec(global)));
+                        });
+    }
+
+    private String spec(final boolean global) {
         final List<String> spec = new ArrayList<>();
         spec.add(
                 "tier: "
@@ -60,17 +82,7 @@ final class RandomCalicoPolicies {
             spec.add("egress: [" + dice.several(3, () -> rule(PolicyDirection.EGRESS)) + "]");
         }
         spec.removeIf(String::isEmpty);
-        final String kind = global ? "GlobalNetworkPolicy" : "NetworkPolicy";
-        // Calico's NetworkPolicy and Kubernetes' may have one name, but never stand for another.
-        final String key = "calico " + kind;
-        final String name = global ? names.clusterwide(key) : names.namespaced(key);
-        final String written = String.join(", ", spec);
-        if (dice.percent(10)) {
-            return "{apiVersion: projectcalico.org/v3, kind: Staged%s, metadata: {%s}, spec: {%s}}"
-                    .formatted(kind, names.staged(key, name), names.stagedSpec(written));
-        }
-        return "{apiVersion: projectcalico.org/v3, kind: %s, metadata: {%s%s}, spec: {%s}}"
-                .formatted(kind, name, RandomPolicies.annotations(dice), written);
+        return String.join(", ", spec);
     }
 
     private String selector() {

@@ -20,11 +20,11 @@ final class RandomCiliumPolicies {
     String next() {
         final boolean clusterwide = dice.percent(35);
         final String kind = clusterwide ? "CiliumClusterwideNetworkPolicy" : "CiliumNetworkPolicy";
-        final String name = clusterwide ? names.clusterwide(kind) : names.namespaced(kind);
+        final String name = clusterwide ? names.clusterwide() : names.namespaced();
         final String rules =
                 dice.percent(80) ? "spec: " + rule() : "specs: [" + rule() + ", " + rule() + "]";
         return "{apiVersion: cilium.io/v2, kind: %s, metadata: {%s%s}, %s}"
-                .formatted(kind, name, RandomPolicies.annotations(dice), rules);
+                .formatted(kind, name, names.annotations(), rules);
     }
 
     private String rule() {

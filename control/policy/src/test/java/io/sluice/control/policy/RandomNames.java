@@ -1,12 +1,12 @@
 package io.sluice.control.policy;
 
-import java.util.HashMap;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BiFunction;
 
-/** Names of random policies, as they stand in {@code metadata}. */
+/** Names of random policies, as they stand in {@code metadata}, and which of them are staged. */
 final class RandomNames {
     private final Dice dice;
-    private final Map<String, String> lastByKind = new HashMap<>();
     private int count;
 
     RandomNames(final Dice dice) {
@@ -14,32 +14,42 @@ final class RandomNames {
     }
 
     /** A new name. The number makes it unique, the letter decides among equal orders. */
-    String clusterwide(final String kind) {
-        final String name = "name: " + dice.oneOf("a", "m", "z") + count++;
-        lastByKind.put(kind, name);
-        return name;
+    String clusterwide() {
+        return "name: " + dice.oneOf("a", "m", "z") + count++;
     }
 
     /** A new name in some namespace. */
-    String namespaced(final String kind) {
-        final String name = clusterwide(kind) + ", namespace: n" + dice.below(3);
-        lastByKind.put(kind, name);
-        return name;
+    String namespaced() {
+        return clusterwide() + ", namespace: n" + dice.below(3);
     }
 
-    /** The last name of the kind, now and then: a staged policy stands for it. */
-    String staged(final String kind, final String otherwise) {
-        return dice.percent(60) ? lastByKind.getOrDefault(kind, otherwise) : otherwise;
+    /** Annotations of a policy: now and then it is only audited. */
+    String annotations() {
+        return dice.percent(8) ? ", annotations: {policy.cilium.io/audit-mode: 'true'}" : "";
     }
 
-    /** {@code stagedAction}, with what a spec of that action may hold besides. */
-    String stagedSpec(final String spec) {
-        return dice.oneOf(
-                spec,
-                spec,
-                "stagedAction: Set, " + spec,
-                "stagedAction: Learn, " + spec,
-                "stagedAction: Ignore, " + spec,
-                "stagedAction: Delete");
+    /** How a policy of some name may be there. */
+    enum Kind {
+        ENFORCED,
+        STAGED
+    }
+
+    /**
+     * A policy that is enforced, staged, or both: then the staged one stands for the other.
+     *
+     * @param manifest what makes a manifest of a kind and a staged action, which may be empty
+     */
+    String mayBeStaged(final BiFunction<Kind, String, String> manifest) {
+        final List<String> documents = new ArrayList<>();
+        final int throwOf100 = dice.below(100);
+        if (throwOf100 >= 4) {
+            documents.add(manifest.apply(Kind.ENFORCED, ""));
+        }
+        if (throwOf100 < 18) {
+            documents.add(
+                    manifest.apply(
+                            Kind.STAGED, dice.oneOf("", "Set", "Learn", "Ignore", "Delete")));
+        }
+        return String.join("\n---\n", documents);
     }
 }

@@ -65,11 +65,6 @@ final class RandomPolicies {
         };
     }
 
-    /** Annotations of a policy: now and then it is only audited. */
-    static String annotations(final Dice dice) {
-        return dice.percent(8) ? ", annotations: {policy.cilium.io/audit-mode: 'true'}" : "";
-    }
-
     /** A label selector about the labels of {@link RandomWorld}. */
     static String selector(final Dice dice) {
         final String key = dice.oneOf("a", "b", "c");
@@ -104,23 +99,38 @@ final class RandomPolicies {
     }
 
     private String networkPolicy() {
+        final String name = names.namespaced();
+        return names.mayBeStaged(
+                (kind, action) ->
+                        switch (kind) {
+                            case ENFORCED ->
+                                    "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {%s%s}, spec: {%s}}"
+                                            .formatted(name, names.annotations(), networkSpec());
+                            case STAGED ->
+                                    """
+                                    {apiVersion: projectcalico.org/v3, kind: StagedKubernetesNetworkPolicy,
+                                     metadata: {%s}, spec: {%s}}"""
+                                            .formatted(name, staged(action, networkSpec()));
+                        });
+    }
+
+    /** What a spec of some {@code stagedAction} holds: a deletion has no content of its own. */
+    static String staged(final String action, final String spec) {
+        return switch (action) {
+            case "" -> spec;
+            case "Delete" -> "stagedAction: Delete";
+            default -> "stagedAction: " + action + ", " + spec;
+        };
+    }
+
+    private String networkSpec() {
         final List<String> spec = new ArrayList<>();
         spec.add("podSelector: " + selector());
         spec.add(dice.oneOf("", "", "policyTypes: [Egress]", "policyTypes: [Ingress, Egress]"));
         spec.add(dice.oneOf("", "ingress: []", "ingress: [" + networkRules("from") + "]"));
         spec.add(dice.oneOf("", "", "egress: [" + networkRules("to") + "]"));
         spec.removeIf(String::isEmpty);
-        final String name = names.namespaced("NetworkPolicy");
-        final String written = String.join(", ", spec);
-        if (dice.percent(10)) {
-            return """
-            {apiVersion: projectcalico.org/v3, kind: StagedKubernetesNetworkPolicy,
-             metadata: {%s}, spec: {%s}}"""
-                    .formatted(names.staged("NetworkPolicy", name), names.stagedSpec(written));
-        }
-        return """
-        {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {%s%s}, spec: {%s}}"""
-                .formatted(name, annotations(dice), written);
+        return String.join(", ", spec);
     }
 
     private String networkRules(final String field) {
@@ -159,7 +169,7 @@ final class RandomPolicies {
     }
 
     private String adminPolicy() {
-        final String name = names.clusterwide("admin");
+        final String name = names.clusterwide();
         final int priority = dice.oneOf(List.of(0, 7, 7, 1000));
         final int kind = dice.below(4);
         if (kind == 0) {
@@ -168,7 +178,7 @@ final class RandomPolicies {
              metadata: {%s%s}, spec: {priority: %d, %s}}"""
                     .formatted(
                             name,
-                            annotations(dice),
+                            names.annotations(),
                             priority,
                             adminSpec("ports", true, "Allow", "Deny", "Pass"));
         }
@@ -177,14 +187,14 @@ final class RandomPolicies {
             return """
             {apiVersion: policy.networking.k8s.io/v1alpha1, kind: BaselineAdminNetworkPolicy,
              metadata: {name: default%s}, spec: {%s}}"""
-                    .formatted(annotations(dice), adminSpec("ports", true, "Allow", "Deny"));
+                    .formatted(names.annotations(), adminSpec("ports", true, "Allow", "Deny"));
         }
         return """
         {apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy,
          metadata: {%s%s}, spec: {tier: %s, priority: %d, %s}}"""
                 .formatted(
                         name,
-                        annotations(dice),
+                        names.annotations(),
                         kind == 3 ? "Admin" : "Baseline",
                         priority,
                         adminSpec("protocols", false, "Accept", "Deny", "Pass"));

@@ -256,9 +256,11 @@ final class RandomWorld {
     private void addTiers() {
         for (final String name : List.of("alpha", "late", "zeta")) {
             // Policies name the tier all the same; one without an object comes last.
-            if (dice.percent(80)) {
+            if (dice.percent(70)) {
                 final String order =
                         dice.oneOf(
+                                "",
+                                "",
                                 "",
                                 "order: -3.5, ",
                                 "order: 5, ",
