@@ -5,7 +5,6 @@ import io.sluice.control.policy.PeerTable.PodFacts;
 import io.sluice.control.policy.PolicyEntry.Reason;
 import io.sluice.control.policy.RuleChain.IndexedRule;
 import io.sluice.control.policy.RuleChain.Part;
-import io.sluice.control.policy.Traffic.Box;
 import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -506,7 +505,7 @@ public final class PolicyCompiler {
                         chain,
                         map(chain, isIsolated(enforced)),
                         wouldBe,
-                        conflicts(chain)));
+                        L7Conflicts.of(chain)));
     }
 
     private SubjectSide.Pending pending(final RuleChain chain, final List<Part> parts) {
@@ -714,62 +713,6 @@ public final class PolicyCompiler {
         final PolicyMap next = shared(map.with(programsNow));
         mapByChain.put(key, next);
         return next;
-    }
-
-    /** Rules of one port and peer that ask for two parsers. */
-    private static List<Problem> conflicts(final RuleChain chain) {
-        final List<Problem> conflicts = new ArrayList<>();
-        final Map<PeerSet, List<IndexedRule>> byPeers = new HashMap<>();
-        for (final IndexedRule rule : chain.rules()) {
-            if (rule.rule().l7().isPresent()) {
-                final List<IndexedRule> others =
-                        byPeers.computeIfAbsent(rule.peers(), _ -> new ArrayList<>());
-                others.stream()
-                        .filter(other -> conflict(rule.rule(), other.rule()))
-                        .findFirst()
-                        .ifPresent(other -> conflicts.add(conflictOf(rule, other)));
-                others.add(rule);
-            }
-        }
-        return List.copyOf(conflicts);
-    }
-
-    private static boolean conflict(final PolicyRule one, final PolicyRule other) {
-        if (one.l7().orElseThrow().parser() == other.l7().orElseThrow().parser()) {
-            return false;
-        }
-        if (one.hasNamedPorts() || other.hasNamedPorts()) {
-            return one.traffic().stream().anyMatch(other.traffic()::contains);
-        }
-        for (final Traffic a : one.traffic()) {
-            for (final Traffic b : other.traffic()) {
-                for (final Box x : a.boxes(Set.of(), Set.of())) {
-                    for (final Box y : b.boxes(Set.of(), Set.of())) {
-                        if (x.protocol() == y.protocol()
-                                && x.destination().from() <= y.destination().to()
-                                && y.destination().from() <= x.destination().to()) {
-                            return true;
-                        }
-                    }
-                }
-            }
-        }
-        return false;
-    }
-
-    private static Problem conflictOf(final IndexedRule rule, final IndexedRule other) {
-        return Problem.error(
-                new SourceLocation(rule.rule().by().file(), rule.rule().by().line(), 1),
-                "",
-                "cannot merge conflicting L7 parsers: "
-                        + rule.rule().l7().orElseThrow().parser()
-                        + " of "
-                        + rule.rule().by()
-                        + " and "
-                        + other.rule().l7().orElseThrow().parser()
-                        + " of "
-                        + other.rule().by()
-                        + " for the same peers and port");
     }
 
     /** What has no user any more goes, once it outweighs what has. */
