@@ -36,14 +36,18 @@ final class RandomCalicoPolicies {
                 (kind, action) ->
                         switch (kind) {
                             case ENFORCED ->
-                                    "{apiVersion: projectcalico.org/v3, kind: %s, metadata: {%s%s}, spec: {%s}}"
+                                    """
+                                    {apiVersion: projectcalico.org/v3, kind: %s,
+                                     metadata: {%s%s}, spec: {%s}}"""
                                             .formatted(
                                                     written,
                                                     name,
                                                     names.annotations(),
                                                     spec(global));
                             case STAGED ->
-                                    "{apiVersion: projectcalico.org/v3, kind: Staged%s, metadata: {%s}, spec: {%s}}"
+                                    """
+                                    {apiVersion: projectcalico.org/v3, kind: Staged%s,
+                                     metadata: {%s}, spec: {%s}}"""
                                             .formatted(
                                                     written,
                                                     name,
@@ -140,7 +144,7 @@ final class RandomCalicoPolicies {
                 protocol.equals("TCP") || protocol.equals("UDP") || protocol.equals("SCTP");
         if (!protocol.isEmpty()) {
             parts.add("protocol: " + protocol);
-        } else if (dice.percent(10)) {
+        } else if (dice.percent(25)) {
             parts.add(dice.oneOf("protocol: 47", "notProtocol: TCP", "notProtocol: 17"));
         }
         if (protocol.startsWith("ICMP")) {

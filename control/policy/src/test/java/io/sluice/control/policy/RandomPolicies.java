@@ -104,7 +104,9 @@ final class RandomPolicies {
                 (kind, action) ->
                         switch (kind) {
                             case ENFORCED ->
-                                    "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {%s%s}, spec: {%s}}"
+                                    """
+                                    {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy,
+                                     metadata: {%s%s}, spec: {%s}}"""
                                             .formatted(name, names.annotations(), networkSpec());
                             case STAGED ->
                                     """
