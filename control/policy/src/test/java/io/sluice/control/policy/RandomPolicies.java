@@ -110,7 +110,8 @@ final class RandomPolicies {
                                             .formatted(name, names.annotations(), networkSpec());
                             case STAGED ->
                                     """
-                                    {apiVersion: projectcalico.org/v3, kind: StagedKubernetesNetworkPolicy,
+                                    {apiVersion: projectcalico.org/v3,
+                                     kind: StagedKubernetesNetworkPolicy,
                                      metadata: {%s}, spec: {%s}}"""
                                             .formatted(name, staged(action, networkSpec()));
                         });
