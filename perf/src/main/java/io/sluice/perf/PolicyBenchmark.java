@@ -2,8 +2,6 @@ package io.sluice.perf;
 
 import io.sluice.control.policy.Evaluation;
 import io.sluice.control.policy.IdentityAllocator;
-import io.sluice.control.policy.KubeObject;
-import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.PolicyCompiler;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.PolicyOptions;
@@ -13,10 +11,10 @@ import io.sluice.control.policy.ProbeException;
 import io.sluice.control.policy.World;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
@@ -64,7 +62,7 @@ public class PolicyBenchmark {
         whole = scale.world();
         evaluator = evaluator(whole);
         probes =
-                java.util.stream.IntStream.range(0, 1024)
+                IntStream.range(0, 1024)
                         .mapToObj(
                                 i ->
                                         Probe.of(
@@ -90,81 +88,5 @@ public class PolicyBenchmark {
     public Evaluation probe() throws ProbeException {
         next = (next + 1) & 1023;
         return evaluator.evaluate(probes.get(next));
-    }
-
-    /** A compiler that has compiled the cluster, and the world that comes next. */
-    @State(Scope.Thread)
-    public static class Stepped {
-        private PolicyCompiler compiler =
-                new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
-        private World world = World.EMPTY;
-        private List<KubeObject> changes = List.of();
-        private List<KubeObject> newcomers = List.of();
-        private World next = World.EMPTY;
-        private int step;
-
-        /** Compiles the cluster. */
-        @Setup
-        public void setUp(final PolicyBenchmark benchmark) {
-            compiler = new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
-            world = benchmark.whole;
-            compiler.update(world);
-            final StringBuilder changed = new StringBuilder();
-            final StringBuilder came = new StringBuilder();
-            for (int i = 0; i < 64; i++) {
-                changed.append(benchmark.scale.policy(i, 9000 + i));
-                came.append(
-                        benchmark
-                                .scale
-                                .pod(i, 10_000 + i)
-                                .replace("tier:", "version: v" + i + ", tier:"));
-            }
-            changes = PolicyScale.objects(changed.toString());
-            newcomers = PolicyScale.objects(came.toString());
-        }
-    }
-
-    /** The next world has one policy changed. */
-    @State(Scope.Thread)
-    public static class PolicyChange {
-        /** Makes it. */
-        @Setup(Level.Invocation)
-        public void setUp(final Stepped stepped) {
-            stepped.step++;
-            stepped.next =
-                    stepped.world.with(
-                            List.of(stepped.changes.get(stepped.step % stepped.changes.size())));
-            stepped.world = stepped.next;
-        }
-    }
-
-    /** The next world has one pod more, with labels that no other has, or has it no more. */
-    @State(Scope.Thread)
-    public static class IdentityChange {
-        /** Makes it. */
-        @Setup(Level.Invocation)
-        public void setUp(final Stepped stepped) {
-            stepped.step++;
-            final KubeObject pod =
-                    stepped.newcomers.get(stepped.step / 2 % stepped.newcomers.size());
-            final ObjectRef ref = pod.ref();
-            stepped.next =
-                    stepped.step % 2 == 0
-                            ? stepped.world.with(List.of(pod))
-                            : stepped.world.without(List.of(ref));
-            stepped.world = stepped.next;
-        }
-    }
-
-    /** One changed policy. */
-    @Benchmark
-    public PolicySet policyChanged(final Stepped stepped, final PolicyChange change) {
-        return stepped.compiler.update(stepped.next);
-    }
-
-    /** One identity more, or one less. */
-    @Benchmark
-    public PolicySet identityAddedOrRemoved(final Stepped stepped, final IdentityChange change) {
-        return stepped.compiler.update(stepped.next);
     }
 }

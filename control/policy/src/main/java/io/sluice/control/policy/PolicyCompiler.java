@@ -65,6 +65,10 @@ public final class PolicyCompiler {
     private record Compiled(Translation translation, List<Part> parts) {}
 
     private final Map<ObjectRef, Compiled> compiled = new LinkedHashMap<>();
+
+    /** Of these the few that something has to be said about. */
+    private final Map<ObjectRef, Translation> remarkable = new LinkedHashMap<>();
+
     private final Map<ObjectRef, Set<ObjectRef>> stagedFor = new HashMap<>();
     private final Map<String, Set<Part>> partsByNamespace = new HashMap<>();
     private final Map<IndexedRule, Map<Cidr, IndexedRule>> rulesOfFamily = new HashMap<>();
@@ -223,6 +227,7 @@ public final class PolicyCompiler {
     private Set<Part> forget(final Set<ObjectRef> policies) {
         final Set<Part> gone = new LinkedHashSet<>();
         for (final ObjectRef ref : policies) {
+            remarkable.remove(ref);
             final Compiled policy = compiled.remove(ref);
             if (policy == null) {
                 continue;
@@ -273,6 +278,9 @@ public final class PolicyCompiler {
                     }
                     added.addAll(parts);
                     compiled.put(ref, new Compiled(translation, List.copyOf(parts)));
+                    if (!translation.warnings().isEmpty() || !translation.prefixes().isEmpty()) {
+                        remarkable.put(ref, translation);
+                    }
                 });
         return added;
     }
@@ -752,9 +760,9 @@ public final class PolicyCompiler {
                 (ref, subject) -> byPod.put(ref, taken.computeIfAbsent(subject, this::taken)));
         final List<Problem> warnings = new ArrayList<>();
         final List<Translation.WorldPrefix> prefixes = new ArrayList<>();
-        for (final Compiled policy : compiled.values()) {
-            warnings.addAll(policy.translation.warnings());
-            prefixes.addAll(policy.translation.prefixes());
+        for (final Translation translation : remarkable.values()) {
+            warnings.addAll(translation.warnings());
+            prefixes.addAll(translation.prefixes());
         }
         final Set<NamePattern> patterns = Set.copyOf(asked.universe().names());
         return new PolicySet(
