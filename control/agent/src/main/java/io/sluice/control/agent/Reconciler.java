@@ -187,7 +187,7 @@ final class Reconciler {
     private void publish(final World world) {
         final Input input =
                 new Input(
-                        List.copyOf(world.objects()),
+                        world.objects(),
                         endpoints.planned(),
                         new NodeSide(
                                 uplink.isEnabled() ? Uplink.ID : Ipcache.NO_PORT,
@@ -203,7 +203,7 @@ final class Reconciler {
                 LOG.info(
                         "policy revision {} live: {} objects, {} identities, compiled in {} ms",
                         live.revision(),
-                        world.objects().size(),
+                        world.size(),
                         live.identities().size(),
                         live.compileNs() / 1_000_000);
             }

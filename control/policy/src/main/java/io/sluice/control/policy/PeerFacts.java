@@ -3,29 +3,18 @@ package io.sluice.control.policy;
 import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What policy can see of a peer at one address. Equal facts are one identity.
  *
- * @param kind what the peer is
- * @param labels labels with their source as in {@code k8s:app}, those of the namespace under {@code
- *     k8s:io.cilium.k8s.namespace.labels.}, those of the service account with {@link
- *     LabelMatch#SOURCE_ACCOUNT}
- * @param nodeName the node that a NODE is; empty for others
- * @param ports named ports of a POD
- * @param prefixes the policy prefixes which contain the address and which some policy can match
- *     against a peer of this kind
- * @param names patterns of policies that match a name which the address was learned from
+ * <p>A value, as a record would be; but it is the key of many maps, and so it hashes its labels
+ * only once. Immutable, any thread.
  */
-record PeerFacts(
-        Kind kind,
-        Map<String, String> labels,
-        String nodeName,
-        Set<Pod.NamedPort> ports,
-        Set<Cidr> prefixes,
-        Set<NamePattern> names) {
+final class PeerFacts {
     static final String NAMESPACE_KEY = "io.kubernetes.pod.namespace";
     static final String NAMESPACE_LABEL_PREFIX = "io.cilium.k8s.namespace.labels.";
     static final String CLUSTER_KEY = "io.cilium.k8s.policy.cluster";
@@ -42,12 +31,96 @@ record PeerFacts(
         WORLD
     }
 
-    PeerFacts {
+    private final Kind kind;
+    private final Map<String, String> labels;
+    private final String nodeName;
+    private final Set<Pod.NamedPort> ports;
+    private final Set<Cidr> prefixes;
+    private final Set<NamePattern> names;
+    private final int hash;
+
+    /**
+     * @param kind what the peer is
+     * @param labels labels with their source as in {@code k8s:app}, those of the namespace under
+     *     {@code k8s:io.cilium.k8s.namespace.labels.}, those of the service account with {@link
+     *     LabelMatch#SOURCE_ACCOUNT}
+     * @param nodeName the node that a NODE is; empty for others
+     * @param ports named ports of a POD
+     * @param prefixes the policy prefixes which contain the address and which some policy can match
+     *     against a peer of this kind
+     * @param names patterns of policies that match a name which the address was learned from
+     */
+    PeerFacts(
+            final Kind kind,
+            final Map<String, String> labels,
+            final String nodeName,
+            final Set<Pod.NamedPort> ports,
+            final Set<Cidr> prefixes,
+            final Set<NamePattern> names) {
+        this.kind = kind;
         // Immutable hash maps: selectors look labels up some million times per compile.
-        labels = Map.copyOf(labels);
-        ports = Set.copyOf(ports);
-        prefixes = Set.copyOf(prefixes);
-        names = Set.copyOf(names);
+        this.labels = Map.copyOf(labels);
+        this.nodeName = nodeName;
+        this.ports = Set.copyOf(ports);
+        this.prefixes = Set.copyOf(prefixes);
+        this.names = Set.copyOf(names);
+        this.hash =
+                Objects.hash(
+                        this.kind.name(),
+                        this.labels,
+                        this.nodeName,
+                        this.ports,
+                        this.prefixes,
+                        this.names);
+    }
+
+    Kind kind() {
+        return kind;
+    }
+
+    Map<String, String> labels() {
+        return labels;
+    }
+
+    String nodeName() {
+        return nodeName;
+    }
+
+    Set<Pod.NamedPort> ports() {
+        return ports;
+    }
+
+    Set<Cidr> prefixes() {
+        return prefixes;
+    }
+
+    Set<NamePattern> names() {
+        return names;
+    }
+
+    @Override
+    public int hashCode() {
+        return hash;
+    }
+
+    @Override
+    public boolean equals(final @Nullable Object object) {
+        if (this == object) {
+            return true;
+        }
+        return object instanceof final PeerFacts other
+                && hash == other.hash
+                && kind == other.kind
+                && labels.equals(other.labels)
+                && nodeName.equals(other.nodeName)
+                && ports.equals(other.ports)
+                && prefixes.equals(other.prefixes)
+                && names.equals(other.names);
+    }
+
+    @Override
+    public String toString() {
+        return kind + " " + nodeName + labelTexts() + " in " + prefixes + " ports " + ports;
     }
 
     /**

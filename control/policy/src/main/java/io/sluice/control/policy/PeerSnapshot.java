@@ -1,12 +1,9 @@
 package io.sluice.control.policy;
 
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SortedMap;
-import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Peers at one moment: identities and the prefixes that have them.
@@ -15,36 +12,32 @@ import java.util.TreeSet;
  * threads may make it twice, to the same effect.
  */
 final class PeerSnapshot {
-    private final Map<Integer, PeerFacts> factsByNumber;
-    private final Map<Cidr, Integer> numberByPrefix;
-    private final List<IpcacheEntry> ipcache;
+    private final PersistentMap<Integer, PeerFacts> factsByNumber;
+    private final PersistentMap<Cidr, Integer> numberByPrefix;
     private final int[] ipv4Lengths;
     private final int[] ipv6Lengths;
-    private volatile List<Identity> identities = List.of();
+    private volatile @Nullable List<Identity> identities;
+    private volatile @Nullable List<IpcacheEntry> ipcache;
 
-    PeerSnapshot(final Map<PeerFacts, Integer> numbers, final SortedMap<Cidr, PeerFacts> prefixes) {
-        this.factsByNumber = new HashMap<>(numbers.size() * 2);
-        numbers.forEach((facts, number) -> factsByNumber.put(number, facts));
-        this.numberByPrefix = new HashMap<>(prefixes.size() * 2);
-        final List<IpcacheEntry> entries = new ArrayList<>(prefixes.size());
-        final TreeSet<Integer> ipv4 = new TreeSet<>();
-        final TreeSet<Integer> ipv6 = new TreeSet<>();
-        for (final Map.Entry<Cidr, PeerFacts> entry : prefixes.entrySet()) {
-            final Cidr prefix = entry.getKey();
-            final int number = numbers.getOrDefault(entry.getValue(), Identity.UNKNOWN);
-            entries.add(new IpcacheEntry(prefix, number));
-            numberByPrefix.put(prefix, number);
-            (prefix.isIpv4() ? ipv4 : ipv6).add(prefix.lengthBits());
-        }
-        this.ipcache = List.copyOf(entries);
-        this.ipv4Lengths = ipv4.descendingSet().stream().mapToInt(Integer::intValue).toArray();
-        this.ipv6Lengths = ipv6.descendingSet().stream().mapToInt(Integer::intValue).toArray();
+    /**
+     * @param ipv4Lengths lengths of the IPv4 prefixes, longest first; not to be changed any more
+     * @param ipv6Lengths the same of the IPv6 prefixes
+     */
+    PeerSnapshot(
+            final PersistentMap<Integer, PeerFacts> factsByNumber,
+            final PersistentMap<Cidr, Integer> numberByPrefix,
+            final int[] ipv4Lengths,
+            final int[] ipv6Lengths) {
+        this.factsByNumber = factsByNumber;
+        this.numberByPrefix = numberByPrefix;
+        this.ipv4Lengths = ipv4Lengths;
+        this.ipv6Lengths = ipv6Lengths;
     }
 
     /** Every identity that an address can have, by ascending number. */
     List<Identity> identities() {
         List<Identity> listed = identities;
-        if (listed.isEmpty()) {
+        if (listed == null) {
             listed =
                     factsByNumber.entrySet().stream()
                             .sorted(Map.Entry.comparingByKey())
@@ -67,8 +60,18 @@ final class PeerSnapshot {
         return Optional.ofNullable(factsByNumber.get(number));
     }
 
+    /** Every prefix with its identity, by ascending prefix. */
     List<IpcacheEntry> ipcache() {
-        return ipcache;
+        List<IpcacheEntry> listed = ipcache;
+        if (listed == null) {
+            listed =
+                    numberByPrefix.entrySet().stream()
+                            .sorted(Map.Entry.comparingByKey())
+                            .map(entry -> new IpcacheEntry(entry.getKey(), entry.getValue()))
+                            .toList();
+            ipcache = listed;
+        }
+        return listed;
     }
 
     /** Number of the identity of an address: that of the longest prefix around it. */

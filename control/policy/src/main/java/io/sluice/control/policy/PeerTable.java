@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /**
  * The peers of a world: which prefixes there are, what policy can see of the addresses in each, and
@@ -29,9 +29,9 @@ import java.util.TreeSet;
  * <p>Two addresses of one pod can differ in the policy prefixes around them; then the pod has two
  * identities.
  *
- * <p>{@link #rebuild} starts anew, which nodes and new policy prefixes need; {@link #updatePods}
- * does what pods need that came, went or changed. Either way {@link #takeChanges} says which facts
- * appeared and vanished.
+ * <p>{@link #rebuild} starts anew, which nodes and new policy prefixes need; {@link #update} does
+ * what pods need that came, went or changed, and learned names. Either way {@link #takeChanges}
+ * says which facts appeared and vanished.
  *
  * <p>Thread: that of the compiler.
  */
@@ -66,7 +66,15 @@ final class PeerTable {
     private final Map<IpAddress, PeerFacts> factsByNodeAddress = new LinkedHashMap<>();
     private final TreeMap<Cidr, PeerFacts> factsByPrefix = new TreeMap<>();
     private final Map<ObjectRef, PodFacts> factsByPod = new HashMap<>();
+
+    /** The same with numbers, for the snapshots; and how many prefixes of each length there are. */
+    private PersistentMap<Cidr, Integer> numberByPrefix = PersistentMap.empty();
+
+    private final int[] ipv4PrefixesByLength = new int[33];
+    private final int[] ipv6PrefixesByLength = new int[129];
+
     private final Map<PeerFacts, Integer> numbers = new HashMap<>();
+    private PersistentMap<Integer, PeerFacts> factsByNumber = PersistentMap.empty();
     private final Map<PeerFacts, Integer> uses = new HashMap<>();
     private final LinkedHashSet<PeerFacts> added = new LinkedHashSet<>();
     private final LinkedHashSet<PeerFacts> removed = new LinkedHashSet<>();
@@ -138,13 +146,27 @@ final class PeerTable {
         return kept;
     }
 
-    /** Pods that came, went, or changed, or whose namespace or service account changed. */
-    void updatePods(final World next, final Collection<ObjectRef> changed) {
+    /**
+     * Pods and addresses of which something has changed.
+     *
+     * @param changed pods that came, went, or changed, or whose namespace or service account did
+     * @param renamed addresses that were learned from other names; their pods are among the changed
+     */
+    void update(
+            final World next,
+            final Collection<ObjectRef> changed,
+            final Collection<IpAddress> renamed) {
         world = next;
         namespaceLabels.clear();
         final Set<Cidr> prefixes = new LinkedHashSet<>();
         changed.forEach(pod -> updatePod(pod, prefixes));
+        renamed.forEach(address -> prefixes.add(Cidr.host(address)));
         prefixes.forEach(this::refresh);
+    }
+
+    /** Whether a node has this address: what it is then needs {@link #rebuild}. */
+    boolean isNode(final IpAddress address) {
+        return factsByNodeAddress.containsKey(address);
     }
 
     /** What has appeared and vanished since this was last asked. */
@@ -285,7 +307,7 @@ final class PeerTable {
         final Numbers kept =
                 before.isPresent() && !before.get().equals(now) ? Numbers.MOVED : Numbers.KEPT;
         host = Optional.of(now);
-        numbers.put(now, Identity.HOST);
+        setNumber(now, Identity.HOST);
         use(now);
         before.ifPresent(this::release);
         for (final KubeObject.Node node : world.all(KubeObject.Node.class)) {
@@ -344,11 +366,15 @@ final class PeerTable {
     private void refresh(final Cidr prefix) {
         final Optional<PeerFacts> after = factsAt(prefix);
         after.ifPresent(this::use);
-        final PeerFacts before =
+        final Optional<PeerFacts> before = Optional.ofNullable(factsByPrefix.remove(prefix));
+        after.ifPresent(facts -> factsByPrefix.put(prefix, facts));
+        numberByPrefix =
                 after.isPresent()
-                        ? factsByPrefix.put(prefix, after.get())
-                        : factsByPrefix.remove(prefix);
-        Optional.ofNullable(before).ifPresent(this::release);
+                        ? numberByPrefix.with(prefix, numberOf(after.get()))
+                        : numberByPrefix.without(prefix);
+        final int[] byLength = prefix.isIpv4() ? ipv4PrefixesByLength : ipv6PrefixesByLength;
+        byLength[prefix.lengthBits()] += (after.isPresent() ? 1 : 0) - (before.isPresent() ? 1 : 0);
+        before.ifPresent(this::release);
     }
 
     private Optional<PeerFacts> factsAt(final Cidr prefix) {
@@ -429,7 +455,9 @@ final class PeerTable {
 
     private void use(final PeerFacts facts) {
         if (uses.merge(facts, 1, Integer::sum) == 1) {
-            numbers.computeIfAbsent(facts, this::number);
+            if (!numbers.containsKey(facts)) {
+                setNumber(facts, number(facts));
+            }
             if (!removed.remove(facts)) {
                 added.add(facts);
             }
@@ -440,7 +468,7 @@ final class PeerTable {
         if (uses.merge(facts, -1, Integer::sum) == 0) {
             uses.remove(facts);
             if (added.remove(facts)) {
-                numbers.remove(facts);
+                forget(facts);
             } else {
                 removed.add(facts);
             }
@@ -449,7 +477,18 @@ final class PeerTable {
 
     /** Forgets the numbers of facts that {@link #takeChanges} said have vanished. */
     void forget(final PeerFacts facts) {
-        numbers.remove(facts);
+        final Integer number = numbers.remove(facts);
+        if (number != null && facts.equals(factsByNumber.get(number))) {
+            factsByNumber = factsByNumber.without(number);
+        }
+    }
+
+    private void setNumber(final PeerFacts facts, final int number) {
+        final Integer before = numbers.put(facts, number);
+        if (before != null) {
+            factsByNumber = factsByNumber.without(before);
+        }
+        factsByNumber = factsByNumber.with(number, facts);
     }
 
     private int number(final PeerFacts facts) {
@@ -482,9 +521,19 @@ final class PeerTable {
         return factsByPod;
     }
 
-    /** Facts by prefix, in the order of the prefixes. */
-    SortedMap<Cidr, PeerFacts> prefixes() {
-        return factsByPrefix;
+    /** The peers as they are now, those that have vanished but are not forgotten included. */
+    PeerSnapshot snapshot() {
+        return new PeerSnapshot(
+                factsByNumber,
+                numberByPrefix,
+                lengths(ipv4PrefixesByLength),
+                lengths(ipv6PrefixesByLength));
+    }
+
+    private static int[] lengths(final int[] prefixesByLength) {
+        return IntStream.iterate(prefixesByLength.length - 1, length -> length >= 0, i -> i - 1)
+                .filter(length -> prefixesByLength[length] > 0)
+                .toArray();
     }
 
     /** Identity numbers of all facts. */

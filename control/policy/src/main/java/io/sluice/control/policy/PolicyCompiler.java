@@ -5,6 +5,7 @@ import io.sluice.control.policy.PeerTable.PodFacts;
 import io.sluice.control.policy.PolicyEntry.Reason;
 import io.sluice.control.policy.RuleChain.IndexedRule;
 import io.sluice.control.policy.RuleChain.Part;
+import io.sluice.control.policy.Subjects.Subject;
 import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -75,44 +76,12 @@ public final class PolicyCompiler {
     private final Map<String, IndexedRule> ownNodeRules = new HashMap<>();
     private final AskedAddresses asked = new AskedAddresses();
 
-    /**
-     * Endpoints with equal keys have the same policy.
-     *
-     * @param facts what policy can see of them, address by address
-     * @param node the node they are on
-     * @param audited whether they are audited as a whole
-     */
-    private record SubjectKey(PodFacts facts, String node, boolean audited) {}
-
-    private static final class Subject {
-        private final SubjectKey key;
-        private final SubjectSide ingress = new SubjectSide(PolicyDirection.INGRESS);
-        private final SubjectSide egress = new SubjectSide(PolicyDirection.EGRESS);
-        private int pods;
-
-        Subject(final SubjectKey key) {
-            this.key = key;
-        }
-
-        String namespace() {
-            return key.facts
-                    .primary()
-                    .labels()
-                    .getOrDefault(LabelMatch.SOURCE_K8S + PeerFacts.NAMESPACE_KEY, "");
-        }
-
-        List<SubjectSide> sides() {
-            return List.of(ingress, egress);
-        }
-    }
-
-    private final Map<SubjectKey, Subject> subjects = new LinkedHashMap<>();
-    private final Map<ObjectRef, Subject> subjectByPod = new HashMap<>();
+    private final Subjects subjects = new Subjects();
     private final Map<VerdictProgram, VerdictProgram> programs = new HashMap<>();
     private final Map<PolicyMap, PolicyMap> maps = new HashMap<>();
 
     /** Maps made in the current update: endpoints whose chains say the same share them. */
-    private final Map<Object, PolicyMap> mapByChain = new HashMap<>();
+    private final Map<MapKey, PolicyMap> mapByChain = new HashMap<>();
 
     /** Facts that have gone, but whose numbers are still in the maps. */
     private final Set<PeerFacts> vanished = new LinkedHashSet<>();
@@ -137,7 +106,7 @@ public final class PolicyCompiler {
      */
     public PolicySet update(final World next) {
         final Set<ObjectRef> changed = next.changedSince(world);
-        final boolean namesChanged = !next.names().equals(world.names());
+        final Set<IpAddress> renamed = next.renamedSince(world);
         world = next;
         final Set<ObjectRef> policies = policiesToTranslate(changed);
         final Set<Part> touched = new LinkedHashSet<>();
@@ -149,32 +118,38 @@ public final class PolicyCompiler {
         updates++;
         final boolean rebuild =
                 first
-                        || namesChanged
                         || askedChanged
                         || updates % UPDATES_PER_REBUILD == 0
-                        || changed.stream().anyMatch(this::changesEveryPeer);
-        final Set<ObjectRef> pods = rebuild ? allPods() : changedPods(changed);
+                        || changesEveryPeer(changed)
+                        || renamed.stream().anyMatch(peers::isNode);
+        final Set<ObjectRef> pods = rebuild ? allPods() : changedPods(changed, renamed);
         if (rebuild) {
             first |= peers.rebuild(world, asked.universe()) == PeerTable.Numbers.MOVED;
         } else {
-            peers.updatePods(world, pods);
+            peers.update(world, pods, renamed);
         }
         updatePeers(peers.takeChanges());
         touched.addAll(index(translations));
 
         final Set<Subject> selected = subjectsOf(touched);
         updateSubjects(pods);
-        for (final Subject subject : subjects.values()) {
+        for (final Subject subject : subjects.all()) {
+            boolean changedSide = false;
             for (final SubjectSide side : subject.sides()) {
                 if (side.result().isEmpty() || selected.contains(subject)) {
                     compile(subject, side);
+                    changedSide = true;
                 } else if (!side.changedPeers().isEmpty()) {
                     patch(side);
+                    changedSide = true;
                 }
+            }
+            if (changedSide) {
+                subjects.answer(subject, peers.numberOf(subject.primary()));
             }
         }
         first = false;
-        final boolean samePeers = !rebuild && pods.isEmpty();
+        final boolean samePeers = !rebuild && pods.isEmpty() && renamed.isEmpty();
         tidy();
         return snapshot(samePeers);
     }
@@ -315,22 +290,29 @@ public final class PolicyCompiler {
 
     // Peers.
 
-    private boolean changesEveryPeer(final ObjectRef ref) {
-        return switch (ref.kind()) {
-            case "Node" -> true;
-            case "EndpointSlice" -> ref.namespace().equals("default");
-            default -> false;
-        };
+    private static boolean changesEveryPeer(final Set<ObjectRef> changed) {
+        for (final ObjectRef ref : changed) {
+            final boolean every =
+                    switch (ref.kind()) {
+                        case "Node" -> true;
+                        case "EndpointSlice" -> ref.namespace().equals("default");
+                        default -> false;
+                    };
+            if (every) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private Set<ObjectRef> allPods() {
-        final Set<ObjectRef> pods = new LinkedHashSet<>(subjectByPod.keySet());
+        final Set<ObjectRef> pods = new LinkedHashSet<>(subjects.pods());
         world.pods().forEach(pod -> pods.add(pod.ref()));
         return pods;
     }
 
     /** Pods that changed, and those of which something changed that their facts speak of. */
-    private Set<ObjectRef> changedPods(final Set<ObjectRef> changed) {
+    private Set<ObjectRef> changedPods(final Set<ObjectRef> changed, final Set<IpAddress> renamed) {
         final Set<ObjectRef> pods = new LinkedHashSet<>();
         final Set<String> namespaces = new HashSet<>();
         for (final ObjectRef ref : changed) {
@@ -345,6 +327,7 @@ public final class PolicyCompiler {
                 default -> {}
             }
         }
+        renamed.forEach(address -> world.podAt(address).map(Pod::ref).ifPresent(pods::add));
         if (!namespaces.isEmpty()) {
             for (final Pod pod : world.pods()) {
                 if (namespaces.contains(pod.meta().namespace())) {
@@ -400,9 +383,7 @@ public final class PolicyCompiler {
         compiled.clear();
         partsByNamespace.clear();
         index(again);
-        subjects.values().forEach(subject -> subject.sides().forEach(SubjectSide::release));
         subjects.clear();
-        subjectByPod.clear();
     }
 
     // Endpoints.
@@ -420,42 +401,24 @@ public final class PolicyCompiler {
         if (asked.isEmpty()) {
             return selected;
         }
-        for (final Subject subject : subjects.values()) {
-            for (final Part part : asked) {
-                if (selects(part, subject)) {
+        for (final Part part : asked) {
+            for (final Subject subject : subjects.inNamespace(namespaceOf(part))) {
+                if (part.statement().subject().matches(subject.primary())) {
                     selected.add(subject);
-                    break;
                 }
             }
         }
         return selected;
     }
 
-    private static boolean selects(final Part part, final Subject subject) {
-        final String namespace = namespaceOf(part);
-        return (namespace.isEmpty() || namespace.equals(subject.namespace()))
-                && part.statement().subject().matches(subject.key.facts.primary());
-    }
-
-    /** Pods to the subjects of their kind; a subject without pods goes. */
     private void updateSubjects(final Set<ObjectRef> pods) {
         for (final ObjectRef ref : pods) {
-            final Subject before = subjectByPod.remove(ref);
             final PodFacts facts = peers.pods().get(ref);
-            if (facts != null) {
+            if (facts == null) {
+                subjects.remove(ref);
+            } else {
                 final Pod pod = world.lookup(ref).map(Pod.class::cast).orElseThrow();
-                final Subject subject =
-                        subjects.computeIfAbsent(
-                                new SubjectKey(facts, nodeOf(pod), isAudited(pod)), Subject::new);
-                subject.pods++;
-                subjectByPod.put(ref, subject);
-            }
-            if (before != null) {
-                before.pods--;
-                if (before.pods == 0) {
-                    subjects.remove(before.key);
-                    before.sides().forEach(SubjectSide::release);
-                }
+                subjects.assign(ref, new Subjects.Key(facts, nodeOf(pod), isAudited(pod)));
             }
         }
     }
@@ -534,7 +497,7 @@ public final class PolicyCompiler {
         for (final Part part : candidates) {
             final PolicyStatement statement = part.statement();
             if (statement.direction() == direction
-                    && statement.subject().matches(subject.key.facts.primary())) {
+                    && statement.subject().matches(subject.primary())) {
                 selecting.add(new Part(statement, rulesFor(subject, part.rules())));
             }
         }
@@ -548,7 +511,7 @@ public final class PolicyCompiler {
         final List<IndexedRule> fitting = new ArrayList<>();
         for (final IndexedRule rule : rules) {
             final PeerMatch local = rule.rule().local();
-            final PodFacts own = subject.key.facts;
+            final PodFacts own = subject.key().facts();
             final boolean primary = local.matches(own.primary());
             final boolean ipv4 = own.ipv4().map(local::matches).orElse(primary);
             final boolean ipv6 = own.ipv6().map(local::matches).orElse(primary);
@@ -579,12 +542,12 @@ public final class PolicyCompiler {
             final Subject subject, final PolicyDirection direction, final List<Part> parts) {
         return RuleChain.of(
                 direction,
-                subject.key.facts.primary().ports(),
+                subject.primary().ports(),
                 parts,
                 direction == PolicyDirection.INGRESS
-                        ? Optional.of(ownNodeRule(subject.key.node))
+                        ? Optional.of(ownNodeRule(subject.key().node()))
                         : Optional.empty(),
-                subject.key.audited,
+                subject.key().audited(),
                 switch (options.defaultVerdict()) {
                     case ALLOW -> PolicyEntry.allow(Author.DEFAULT);
                     case DENY -> PolicyEntry.deny(Reason.POLICY_DENIED, Author.DEFAULT);
@@ -602,8 +565,11 @@ public final class PolicyCompiler {
                 });
     }
 
+    /** What a policy map is made from, the peers apart. */
+    private record MapKey(RuleChain.Key chain, boolean isolated) {}
+
     private PolicyMap map(final RuleChain chain, final boolean isolated) {
-        final Object key = List.of(chain.key(), isolated);
+        final MapKey key = new MapKey(chain.key(), isolated);
         final PolicyMap known = mapByChain.get(key);
         if (known != null) {
             return known;
@@ -651,7 +617,7 @@ public final class PolicyCompiler {
                         byNumber.put(sets.numberAt(position), program);
                     }
                 });
-        return shared(new PolicyMap(isolated, byNumber, everyoneElse));
+        return shared(PolicyMap.of(isolated, everyoneElse).with(byNumber));
     }
 
     private VerdictProgram program(
@@ -695,7 +661,7 @@ public final class PolicyCompiler {
 
     private PolicyMap patch(
             final RuleChain chain, final PolicyMap map, final Set<PeerFacts> changed) {
-        final Object key = List.of(chain.key(), map.isIsolated());
+        final MapKey key = new MapKey(chain.key(), map.isIsolated());
         final PolicyMap known = mapByChain.get(key);
         if (known != null) {
             return known;
@@ -714,7 +680,7 @@ public final class PolicyCompiler {
                         program(
                                 chain,
                                 painted,
-                                chain.matching(facts),
+                                chain.matchingAt(sets.positionOf(facts)),
                                 chain.asksForNames() ? facts.ports() : Set.of()));
             }
         }
@@ -734,7 +700,7 @@ public final class PolicyCompiler {
         }
         maps.clear();
         programs.clear();
-        for (final Subject subject : subjects.values()) {
+        for (final Subject subject : subjects.all()) {
             for (final SubjectSide side : subject.sides()) {
                 final SubjectSide.Result result = side.result().orElseThrow();
                 keep(result.map());
@@ -752,12 +718,8 @@ public final class PolicyCompiler {
 
     private PolicySet snapshot(final boolean samePeers) {
         if (!samePeers) {
-            snapshotOfPeers = Optional.of(new PeerSnapshot(peers.numbers(), peers.prefixes()));
+            snapshotOfPeers = Optional.of(peers.snapshot());
         }
-        final Map<Subject, PolicySet.Subject> taken = new HashMap<>();
-        final Map<ObjectRef, PolicySet.Subject> byPod = new HashMap<>(subjectByPod.size() * 2);
-        subjectByPod.forEach(
-                (ref, subject) -> byPod.put(ref, taken.computeIfAbsent(subject, this::taken)));
         final List<Problem> warnings = new ArrayList<>();
         final List<Translation.WorldPrefix> prefixes = new ArrayList<>();
         for (final Translation translation : remarkable.values()) {
@@ -768,16 +730,10 @@ public final class PolicyCompiler {
         return new PolicySet(
                 world,
                 snapshotOfPeers.orElseThrow(),
-                byPod,
+                subjects.indexByPod(),
+                subjects.answers(),
                 names -> PeerTable.matching(patterns, names),
                 warnings,
                 prefixes);
-    }
-
-    private PolicySet.Subject taken(final Subject subject) {
-        return new PolicySet.Subject(
-                peers.numberOf(subject.key.facts.primary()),
-                subject.ingress.result().orElseThrow(),
-                subject.egress.result().orElseThrow());
     }
 }

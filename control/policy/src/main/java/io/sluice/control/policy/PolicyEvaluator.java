@@ -2,7 +2,6 @@ package io.sluice.control.policy;
 
 import io.sluice.control.policy.Evaluation.RequestAnswer;
 import io.sluice.control.policy.Evaluation.Verdict;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -23,26 +22,38 @@ public final class PolicyEvaluator {
 
     private final World world;
     private final PolicySet policies;
-    private final Map<String, End> podEnds = new HashMap<>();
+
+    /**
+     * Pods that were asked about: a stream of probes asks about the same ones again and again. Of
+     * two threads that add to it at once one is forgotten, and asks again.
+     */
+    private volatile PersistentMap<String, End> podEnds = PersistentMap.empty();
 
     /** An evaluator of a world compiled by {@link PolicyCompiler}. */
     public PolicyEvaluator(final World world, final PolicySet policies) {
         this.world = world;
         this.policies = policies;
-        for (final Pod pod : world.pods()) {
-            policies.subject(pod.ref())
-                    .ifPresent(
-                            subject ->
-                                    podEnds.put(
-                                            pod.ref().path(),
-                                            new End(
-                                                    pod.ref().path(),
-                                                    Optional.of(pod),
-                                                    Optional.of(subject),
-                                                    pod.addresses(),
-                                                    numbers(pod.addresses()),
-                                                    subject.identity())));
+    }
+
+    private Optional<End> podEnd(final Pod pod) {
+        final String path = pod.ref().path();
+        final End known = podEnds.get(path);
+        if (known != null) {
+            return Optional.of(known);
         }
+        final Optional<End> end =
+                policies.subject(pod.ref())
+                        .map(
+                                subject ->
+                                        new End(
+                                                path,
+                                                Optional.of(pod),
+                                                Optional.of(subject),
+                                                pod.addresses(),
+                                                numbers(pod.addresses()),
+                                                subject.identity()));
+        end.ifPresent(made -> podEnds = podEnds.with(path, made));
+        return end;
     }
 
     private List<Integer> numbers(final List<IpAddress> addresses) {
@@ -325,12 +336,14 @@ public final class PolicyEvaluator {
                     numbers(addresses),
                     Identity.HOST);
         }
-        final End known = podEnds.get(pod.ref().path());
-        if (known == null) {
-            throw new ProbeException(
-                    field + ": pod " + text + " is not part of the compiled policy");
-        }
-        return known;
+        return podEnd(pod)
+                .orElseThrow(
+                        () ->
+                                new ProbeException(
+                                        field
+                                                + ": pod "
+                                                + text
+                                                + " is not part of the compiled policy"));
     }
 
     private static int protocol(final Probe probe) throws ProbeException {

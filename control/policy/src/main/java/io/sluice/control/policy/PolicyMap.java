@@ -1,8 +1,6 @@
 package io.sluice.control.policy;
 
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,36 +15,52 @@ import java.util.Set;
  */
 public final class PolicyMap {
     private final boolean isolated;
-    private final Map<Integer, VerdictProgram> programs;
+    private final PersistentMap<Integer, VerdictProgram> programs;
     private final VerdictProgram everyoneElse;
+
+    /** Sum over the programs: a changed map's is had from that of the one before. */
     private final int hash;
 
-    PolicyMap(
+    private PolicyMap(
             final boolean isolated,
-            final Map<Integer, VerdictProgram> programs,
-            final VerdictProgram everyoneElse) {
+            final PersistentMap<Integer, VerdictProgram> programs,
+            final VerdictProgram everyoneElse,
+            final int hash) {
         this.isolated = isolated;
         this.programs = programs;
         this.everyoneElse = everyoneElse;
-        int sum = System.identityHashCode(everyoneElse);
-        for (final Map.Entry<Integer, VerdictProgram> entry : programs.entrySet()) {
-            sum += entry.getKey() * 31 ^ System.identityHashCode(entry.getValue());
-        }
-        this.hash = sum;
+        this.hash = hash;
+    }
+
+    /** A map that says the same of everyone. */
+    static PolicyMap of(final boolean isolated, final VerdictProgram everyone) {
+        return new PolicyMap(
+                isolated, PersistentMap.empty(), everyone, System.identityHashCode(everyone));
     }
 
     /** This map with the programs of some identities changed; everyone else's means no own one. */
     PolicyMap with(final Map<Integer, VerdictProgram> changes) {
-        final Map<Integer, VerdictProgram> next = new HashMap<>(programs);
-        changes.forEach(
-                (identity, program) -> {
-                    if (isSame(program, everyoneElse)) {
-                        next.remove(identity);
-                    } else {
-                        next.put(identity, program);
-                    }
-                });
-        return new PolicyMap(isolated, next, everyoneElse);
+        PersistentMap<Integer, VerdictProgram> next = programs;
+        int sum = hash;
+        for (final Map.Entry<Integer, VerdictProgram> change : changes.entrySet()) {
+            final Integer identity = change.getKey();
+            final VerdictProgram program = change.getValue();
+            final VerdictProgram before = programs.get(identity);
+            if (before != null) {
+                sum -= hash(identity, before);
+            }
+            if (isSame(program, everyoneElse)) {
+                next = next.without(identity);
+            } else {
+                next = next.with(identity, program);
+                sum += hash(identity, program);
+            }
+        }
+        return new PolicyMap(isolated, next, everyoneElse, sum);
+    }
+
+    private static int hash(final int identity, final VerdictProgram program) {
+        return identity * 31 ^ System.identityHashCode(program);
     }
 
     // Programs of one compiler are one instance if they are equal.
@@ -75,7 +89,7 @@ public final class PolicyMap {
 
     /** Identities with a program of their own. */
     public Set<Integer> identities() {
-        return Collections.unmodifiableSet(programs.keySet());
+        return programs.keySet();
     }
 
     /** The different programs of this map. */

@@ -6,7 +6,6 @@ import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -15,7 +14,8 @@ import java.util.TreeMap;
 public final class PolicySet {
     private final World world;
     private final PeerSnapshot peers;
-    private final Map<ObjectRef, Subject> subjects;
+    private final PersistentMap<ObjectRef, Integer> subjectIndexByPod;
+    private final List<Optional<Subject>> subjects;
     private final NameUniverse names;
     private final List<Problem> translationWarnings;
     private final List<Translation.WorldPrefix> worldPrefixes;
@@ -42,12 +42,14 @@ public final class PolicySet {
     PolicySet(
             final World world,
             final PeerSnapshot peers,
-            final Map<ObjectRef, Subject> subjects,
+            final PersistentMap<ObjectRef, Integer> subjectIndexByPod,
+            final List<Optional<Subject>> subjects,
             final NameUniverse names,
             final List<Problem> translationWarnings,
             final List<Translation.WorldPrefix> worldPrefixes) {
         this.world = world;
         this.peers = peers;
+        this.subjectIndexByPod = subjectIndexByPod;
         this.subjects = subjects;
         this.names = names;
         this.translationWarnings = translationWarnings;
@@ -71,7 +73,7 @@ public final class PolicySet {
     public List<PolicyMap> policyMaps() {
         final IdentityHashMap<PolicyMap, Boolean> seen = new IdentityHashMap<>();
         final List<PolicyMap> maps = new ArrayList<>();
-        for (final Subject subject : subjects.values()) {
+        for (final Subject subject : allSubjects()) {
             for (final SubjectSide.Result side : List.of(subject.ingress, subject.egress)) {
                 if (seen.put(side.map(), true) == null) {
                     maps.add(side.map());
@@ -95,8 +97,7 @@ public final class PolicySet {
      * then its other address has another identity, which {@link #identityAt} and the ipcache know.
      */
     public Optional<Identity> identityOf(final ObjectRef pod) {
-        return Optional.ofNullable(subjects.get(pod))
-                .flatMap(subject -> identity(subject.identity()));
+        return subject(pod).flatMap(subject -> identity(subject.identity()));
     }
 
     /** Identity of an address: that of the longest prefix in the ipcache. */
@@ -146,7 +147,7 @@ public final class PolicySet {
     public List<Problem> warnings() {
         final Set<Problem> found = new LinkedHashSet<>(translationWarnings);
         addCoveredEndpoints(found);
-        for (final Subject subject : subjects.values()) {
+        for (final Subject subject : allSubjects()) {
             found.addAll(subject.ingress.conflicts());
             found.addAll(subject.egress.conflicts());
         }
@@ -192,7 +193,12 @@ public final class PolicySet {
     }
 
     Optional<Subject> subject(final ObjectRef pod) {
-        return Optional.ofNullable(subjects.get(pod));
+        final Integer index = subjectIndexByPod.get(pod);
+        return index == null ? Optional.empty() : subjects.get(index);
+    }
+
+    private List<Subject> allSubjects() {
+        return subjects.stream().flatMap(Optional::stream).toList();
     }
 
     Optional<SubjectSide.Result> side(final ObjectRef pod, final PolicyDirection direction) {

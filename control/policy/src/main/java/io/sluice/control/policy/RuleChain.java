@@ -9,6 +9,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What one direction of an endpoint asks, in the order it is asked: the rules of all policies that
@@ -92,6 +93,7 @@ final class RuleChain {
     private final Optional<List<Step>> audit;
     private final PolicyEntry nothingAnswered;
     private final boolean named;
+    private final Key key;
 
     private RuleChain(
             final PolicyDirection direction,
@@ -107,6 +109,7 @@ final class RuleChain {
         this.audit = audit;
         this.nothingAnswered = nothingAnswered;
         this.named = rules.stream().anyMatch(rule -> rule.rule.hasNamedPorts());
+        this.key = key(direction, named ? localPorts : Set.of(), rules, enforced, audit);
     }
 
     /**
@@ -250,11 +253,25 @@ final class RuleChain {
         return named;
     }
 
-    /** Positions of the rules that match a peer. */
+    /** Positions of the rules that match a peer, which need not be one of the world's. */
     BitSet matching(final PeerFacts peer) {
         final BitSet matching = new BitSet(rules.size());
         for (int i = 0; i < rules.size(); i++) {
             matching.set(i, rules.get(i).peers.match().matches(peer));
+        }
+        return matching;
+    }
+
+    /**
+     * Rules that match a peer of the world.
+     *
+     * @param position of the peer in the rules' {@link PeerSet}s
+     * @return positions of the rules
+     */
+    BitSet matchingAt(final int position) {
+        final BitSet matching = new BitSet(rules.size());
+        for (int i = 0; i < rules.size(); i++) {
+            matching.set(i, rules.get(i).peers.members().get(position));
         }
         return matching;
     }
@@ -348,14 +365,38 @@ final class RuleChain {
         };
     }
 
-    /** Whether two chains say the same, rule by rule: endpoints then share their policy map. */
-    Object key() {
-        final List<Object> key = new ArrayList<>();
-        key.add(direction);
-        key.add(named ? localPorts : Set.of());
-        rules.forEach(key::add);
-        key.add(enforced);
-        key.add(audit);
+    /** Equal for chains that say the same, rule by rule: endpoints then share their policy map. */
+    Key key() {
         return key;
+    }
+
+    private static Key key(
+            final PolicyDirection direction,
+            final Set<Pod.NamedPort> localPorts,
+            final List<IndexedRule> rules,
+            final List<Step> enforced,
+            final Optional<List<Step>> audit) {
+        final List<Object> content = List.of(direction, localPorts, rules, enforced, audit);
+        return new Key(content, content.hashCode());
+    }
+
+    /**
+     * What a chain says; hashed once.
+     *
+     * @param content all of it
+     * @param hash of the content
+     */
+    record Key(List<Object> content, int hash) {
+        @Override
+        public int hashCode() {
+            return hash;
+        }
+
+        @Override
+        public boolean equals(final @Nullable Object object) {
+            return object instanceof final Key other
+                    && hash == other.hash
+                    && content.equals(other.content);
+        }
     }
 }
