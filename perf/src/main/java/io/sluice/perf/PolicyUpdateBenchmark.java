@@ -34,7 +34,11 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 5, time = 2)
 @Measurement(iterations = 5, time = 2)
 public class PolicyUpdateBenchmark {
-    private static final int VARIANTS = 64;
+    /** Policies or pods that change by turns. */
+    private static final int OBJECTS = 64;
+
+    /** Each object in two forms, so that none is given that is there already. */
+    private static final int VARIANTS = 2 * OBJECTS;
 
     /** What changes. */
     public enum Change {
@@ -66,9 +70,9 @@ public class PolicyUpdateBenchmark {
         for (int i = 0; i < VARIANTS; i++) {
             text.append(
                     switch (change) {
-                        case POLICY -> scale.policy(i, 9000 + i);
+                        case POLICY -> scale.policy(i % OBJECTS, 9000 + i);
                         case IDENTITY ->
-                                scale.pod(i, 10_000 + i)
+                                scale.pod(i % OBJECTS, 10_000 + i)
                                         .replace("tier:", "version: v" + i + ", tier:");
                     });
         }
@@ -78,12 +82,17 @@ public class PolicyUpdateBenchmark {
     /** The next world. */
     @Setup(Level.Invocation)
     public void change() {
-        step++;
-        final KubeObject variant = variants.get(step / 2 % VARIANTS);
         world =
-                change == Change.IDENTITY && step % 2 == 1
-                        ? world.without(List.of(variant.ref()))
-                        : world.with(List.of(variant));
+                switch (change) {
+                    case POLICY -> world.with(List.of(variants.get(step % VARIANTS)));
+                    case IDENTITY -> {
+                        final KubeObject pod = variants.get(step / 2 % VARIANTS);
+                        yield step % 2 == 0
+                                ? world.with(List.of(pod))
+                                : world.without(List.of(pod.ref()));
+                    }
+                };
+        step++;
     }
 
     /** The change, compiled. */

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.WeakHashMap;
 
 /**
  * Policies to policy maps: read {@link #update} first.
@@ -55,6 +56,11 @@ public final class PolicyCompiler {
     /** Updates after which peers are made anew, so that the allocator can forget vanished ones. */
     private static final int UPDATES_PER_REBUILD = 1024;
 
+    /**
+     * Programs remembered of one chain: many more than kinds of peers that its rules tell apart.
+     */
+    private static final int PAINTED_PER_CHAIN = 1024;
+
     private final PolicyOptions options;
     private final PeerTable peers;
     private PeerSets sets = new PeerSets();
@@ -77,11 +83,21 @@ public final class PolicyCompiler {
     private final AskedAddresses asked = new AskedAddresses();
 
     private final Subjects subjects = new Subjects();
-    private final Map<VerdictProgram, VerdictProgram> programs = new HashMap<>();
-    private final Map<PolicyMap, PolicyMap> maps = new HashMap<>();
+    private final Interned<VerdictProgram> programs = new Interned<>();
+    private final Interned<PolicyMap> maps = new Interned<>();
+
+    /**
+     * What came out of a chain for the peers so far: a new peer is nearly always like one of them.
+     * Goes with the chain.
+     */
+    private final WeakHashMap<RuleChain, Map<ProgramKey, VerdictProgram>> paintedByChain =
+            new WeakHashMap<>();
 
     /** Maps made in the current update: endpoints whose chains say the same share them. */
     private final Map<MapKey, PolicyMap> mapByChain = new HashMap<>();
+
+    /** Peers that joined or left a condition of an endpoint's rules, in the current update. */
+    private final Map<SubjectSide, Set<PeerFacts>> changedPeers = new LinkedHashMap<>();
 
     /** Facts that have gone, but whose numbers are still in the maps. */
     private final Set<PeerFacts> vanished = new LinkedHashSet<>();
@@ -133,21 +149,21 @@ public final class PolicyCompiler {
 
         final Set<Subject> selected = subjectsOf(touched);
         updateSubjects(pods);
-        for (final Subject subject : subjects.all()) {
-            boolean changedSide = false;
+        final Set<Subject> stale = new LinkedHashSet<>(selected);
+        stale.addAll(subjects.takeAdded());
+        changedPeers.keySet().forEach(side -> stale.add(side.subject()));
+        stale.removeIf(Subject::isGone);
+        for (final Subject subject : stale) {
             for (final SubjectSide side : subject.sides()) {
                 if (side.result().isEmpty() || selected.contains(subject)) {
                     compile(subject, side);
-                    changedSide = true;
-                } else if (!side.changedPeers().isEmpty()) {
-                    patch(side);
-                    changedSide = true;
+                } else if (changedPeers.containsKey(side)) {
+                    patch(side, changedPeers.getOrDefault(side, Set.of()));
                 }
             }
-            if (changedSide) {
-                subjects.answer(subject, peers.numberOf(subject.primary()));
-            }
+            subjects.answer(subject);
         }
+        changedPeers.clear();
         first = false;
         final boolean samePeers = !rebuild && pods.isEmpty() && renamed.isEmpty();
         tidy();
@@ -362,11 +378,11 @@ public final class PolicyCompiler {
         vanished.addAll(changes.removed());
     }
 
-    private static void tellUsers(final PeerSet set, final PeerFacts peer) {
+    private void tellUsers(final PeerSet set, final PeerFacts peer) {
         for (final SubjectSide side : set.users()) {
             // A rule about everyone says the same about one more, unless it asks for his ports.
             if (!set.isEveryone() || side.asksForNames()) {
-                side.peerChanged(peer);
+                changedPeers.computeIfAbsent(side, _ -> new LinkedHashSet<>()).add(peer);
             }
         }
     }
@@ -418,7 +434,10 @@ public final class PolicyCompiler {
                 subjects.remove(ref);
             } else {
                 final Pod pod = world.lookup(ref).map(Pod.class::cast).orElseThrow();
-                subjects.assign(ref, new Subjects.Key(facts, nodeOf(pod), isAudited(pod)));
+                subjects.assign(
+                        ref,
+                        new Subjects.Key(facts, nodeOf(pod), isAudited(pod)),
+                        peers.numberOf(facts.primary()));
             }
         }
     }
@@ -584,8 +603,7 @@ public final class PolicyCompiler {
 
     private PolicyMap paint(final RuleChain chain, final boolean isolated) {
         final BitSet aboutEveryone = chain.matchingEveryone();
-        final Map<ProgramKey, VerdictProgram> painted = new HashMap<>();
-        final VerdictProgram everyoneElse = program(chain, painted, aboutEveryone, Set.of());
+        final VerdictProgram everyoneElse = program(chain, aboutEveryone, Set.of());
         final Map<Integer, BitSet> matched = new HashMap<>();
         final List<IndexedRule> rules = chain.rules();
         for (int rule = 0; rule < rules.size(); rule++) {
@@ -612,41 +630,34 @@ public final class PolicyCompiler {
                 (position, bits) -> {
                     final PeerFacts facts = sets.factsAt(position);
                     final VerdictProgram program =
-                            program(chain, painted, bits, named ? facts.ports() : Set.of());
+                            program(chain, bits, named ? facts.ports() : Set.of());
                     if (!PolicyMap.isSame(program, everyoneElse)) {
                         byNumber.put(sets.numberAt(position), program);
                     }
                 });
-        return shared(PolicyMap.of(isolated, everyoneElse).with(byNumber));
+        return maps.intern(PolicyMap.of(isolated, everyoneElse).with(byNumber));
     }
 
     private VerdictProgram program(
-            final RuleChain chain,
-            final Map<ProgramKey, VerdictProgram> painted,
-            final BitSet matching,
-            final Set<Pod.NamedPort> peerPorts) {
+            final RuleChain chain, final BitSet matching, final Set<Pod.NamedPort> peerPorts) {
+        final Map<ProgramKey, VerdictProgram> painted =
+                paintedByChain.computeIfAbsent(chain, _ -> new HashMap<>());
+        if (painted.size() > PAINTED_PER_CHAIN) {
+            painted.clear();
+        }
         return painted.computeIfAbsent(
                 new ProgramKey(matching, peerPorts),
-                _ -> {
-                    final VerdictProgram program = chain.program(matching, peerPorts);
-                    final VerdictProgram known = programs.putIfAbsent(program, program);
-                    return known == null ? program : known;
-                });
-    }
-
-    private PolicyMap shared(final PolicyMap map) {
-        final PolicyMap known = maps.putIfAbsent(map, map);
-        return known == null ? map : known;
+                _ -> programs.intern(chain.program(matching, peerPorts)));
     }
 
     /** Peers joined or left some conditions: their programs anew, the others as they are. */
-    private void patch(final SubjectSide side) {
+    private void patch(final SubjectSide side, final Set<PeerFacts> changed) {
         final SubjectSide.Result before = side.result().orElseThrow();
         side.patch(
                 new SubjectSide.Result(
                         before.statements(),
                         before.chain(),
-                        patch(before.chain(), before.map(), side.changedPeers()),
+                        patch(before.chain(), before.map(), changed),
                         before.pending()
                                 .map(
                                         pending ->
@@ -655,7 +666,7 @@ public final class PolicyCompiler {
                                                         patch(
                                                                 pending.chain(),
                                                                 pending.map(),
-                                                                side.changedPeers()))),
+                                                                changed))),
                         before.conflicts()));
     }
 
@@ -667,7 +678,6 @@ public final class PolicyCompiler {
             return known;
         }
         final Map<Integer, VerdictProgram> programsNow = new HashMap<>();
-        final Map<ProgramKey, VerdictProgram> painted = new HashMap<>();
         for (final PeerFacts facts : changed) {
             if (vanished.contains(facts)) {
                 programsNow.put(peers.numberOf(facts), map.everyoneElse());
@@ -679,39 +689,20 @@ public final class PolicyCompiler {
                         peers.numberOf(facts),
                         program(
                                 chain,
-                                painted,
                                 chain.matchingAt(sets.positionOf(facts)),
                                 chain.asksForNames() ? facts.ports() : Set.of()));
             }
         }
-        final PolicyMap next = shared(map.with(programsNow));
+        final PolicyMap next = maps.intern(map.with(programsNow));
         mapByChain.put(key, next);
         return next;
     }
 
-    /** What has no user any more goes, once it outweighs what has. */
     private void tidy() {
         vanished.forEach(peers::forget);
         vanished.clear();
         // A chain that nobody has misses the changes of its peers.
         mapByChain.clear();
-        if (maps.size() <= Math.max(64, subjects.size() * 4)) {
-            return;
-        }
-        maps.clear();
-        programs.clear();
-        for (final Subject subject : subjects.all()) {
-            for (final SubjectSide side : subject.sides()) {
-                final SubjectSide.Result result = side.result().orElseThrow();
-                keep(result.map());
-                result.pending().ifPresent(pending -> keep(pending.map()));
-            }
-        }
-    }
-
-    private void keep(final PolicyMap map) {
-        maps.put(map, map);
-        map.distinctPrograms().forEach(program -> programs.put(program, program));
     }
 
     // Answer.

@@ -3,7 +3,6 @@ package io.sluice.control.policy;
 import io.sluice.control.policy.Evaluation.RequestAnswer;
 import io.sluice.control.policy.Evaluation.Verdict;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 
 /**

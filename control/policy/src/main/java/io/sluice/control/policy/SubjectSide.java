@@ -1,10 +1,8 @@
 package io.sluice.control.policy;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * One direction of endpoints that are alike, while the compiler works on it.
@@ -31,13 +29,18 @@ final class SubjectSide {
     /** What would hold if the staged policies were enforced. */
     record Pending(RuleChain chain, PolicyMap map) {}
 
+    private final Subjects.Subject subject;
     private final PolicyDirection direction;
     private Optional<Result> result = Optional.empty();
-    private final Set<PeerFacts> changedPeers = new HashSet<>();
     private final List<PeerSets.PeerSet> used = new ArrayList<>();
 
-    SubjectSide(final PolicyDirection direction) {
+    SubjectSide(final Subjects.Subject subject, final PolicyDirection direction) {
+        this.subject = subject;
         this.direction = direction;
+    }
+
+    Subjects.Subject subject() {
+        return subject;
     }
 
     PolicyDirection direction() {
@@ -50,7 +53,6 @@ final class SubjectSide {
 
     void set(final Result next) {
         result = Optional.of(next);
-        changedPeers.clear();
         release();
         use(next.chain());
         next.pending().ifPresent(pending -> use(pending.chain()));
@@ -59,7 +61,6 @@ final class SubjectSide {
     /** Replaces the maps, the chain being the same. */
     void patch(final Result next) {
         result = Optional.of(next);
-        changedPeers.clear();
     }
 
     private void use(final RuleChain chain) {
@@ -85,14 +86,5 @@ final class SubjectSide {
                                                 .map(pending -> pending.chain().asksForNames())
                                                 .orElse(false))
                 .orElse(false);
-    }
-
-    /** A peer joined or left one of its conditions. */
-    void peerChanged(final PeerFacts peer) {
-        changedPeers.add(peer);
-    }
-
-    Set<PeerFacts> changedPeers() {
-        return changedPeers;
     }
 }

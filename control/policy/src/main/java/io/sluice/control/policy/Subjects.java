@@ -31,14 +31,19 @@ final class Subjects {
         private final Key key;
         private final int index;
         private final String namespace;
-        private final SubjectSide ingress = new SubjectSide(PolicyDirection.INGRESS);
-        private final SubjectSide egress = new SubjectSide(PolicyDirection.EGRESS);
-        private final List<SubjectSide> sides = List.of(ingress, egress);
+        private final int identity;
+        private final SubjectSide ingress;
+        private final SubjectSide egress;
+        private final List<SubjectSide> sides;
         private int pods;
 
-        private Subject(final Key key, final int index) {
+        private Subject(final Key key, final int index, final int identity) {
             this.key = key;
             this.index = index;
+            this.identity = identity;
+            this.ingress = new SubjectSide(this, PolicyDirection.INGRESS);
+            this.egress = new SubjectSide(this, PolicyDirection.EGRESS);
+            this.sides = List.of(ingress, egress);
             this.namespace =
                     key.facts
                             .primary()
@@ -48,6 +53,11 @@ final class Subjects {
 
         Key key() {
             return key;
+        }
+
+        /** Whether its last endpoint has gone, or become another. */
+        boolean isGone() {
+            return pods == 0;
         }
 
         PeerFacts primary() {
@@ -70,6 +80,7 @@ final class Subjects {
     /** The same for the snapshots, which outlive the subjects: an index into the answers. */
     private PersistentMap<ObjectRef, Integer> indexByPod = PersistentMap.empty();
 
+    private final Set<Subject> added = new LinkedHashSet<>();
     private final ArrayList<Optional<PolicySet.Subject>> answers = new ArrayList<>();
     private final List<Integer> freeIndexes = new ArrayList<>();
 
@@ -90,9 +101,13 @@ final class Subjects {
         return byPod.keySet();
     }
 
-    /** A pod is of this kind now; a subject without pods goes. */
-    void assign(final ObjectRef pod, final Key key) {
-        final Subject subject = byKey.computeIfAbsent(key, this::add);
+    /**
+     * A pod is of this kind now; a subject without pods goes.
+     *
+     * @param identity number of its primary address
+     */
+    void assign(final ObjectRef pod, final Key key, final int identity) {
+        final Subject subject = byKey.computeIfAbsent(key, made -> add(made, identity));
         subject.pods++;
         indexByPod = indexByPod.with(pod, subject.index);
         Optional.ofNullable(byPod.put(pod, subject)).ifPresent(this::leave);
@@ -104,12 +119,13 @@ final class Subjects {
         Optional.ofNullable(byPod.remove(pod)).ifPresent(this::leave);
     }
 
-    private Subject add(final Key key) {
+    private Subject add(final Key key, final int identity) {
         final int index = freeIndexes.isEmpty() ? answers.size() : freeIndexes.removeLast();
         if (index == answers.size()) {
             answers.add(Optional.empty());
         }
-        final Subject subject = new Subject(key, index);
+        final Subject subject = new Subject(key, index, identity);
+        added.add(subject);
         byNamespace.computeIfAbsent(subject.namespace, _ -> new LinkedHashSet<>()).add(subject);
         return subject;
     }
@@ -124,6 +140,7 @@ final class Subjects {
             if (neighbours.isEmpty()) {
                 byNamespace.remove(subject.namespace);
             }
+            added.remove(subject);
             subject.sides.forEach(SubjectSide::release);
             answers.set(subject.index, Optional.empty());
             freeIndexes.add(subject.index);
@@ -131,26 +148,33 @@ final class Subjects {
     }
 
     void clear() {
-        byKey.values().forEach(subject -> subject.sides.forEach(SubjectSide::release));
+        for (final Subject subject : byKey.values()) {
+            subject.pods = 0;
+            subject.sides.forEach(SubjectSide::release);
+        }
         byKey.clear();
         byNamespace.clear();
         byPod.clear();
+        added.clear();
         indexByPod = PersistentMap.empty();
         answers.clear();
         freeIndexes.clear();
     }
 
-    /**
-     * Takes over what was compiled for a subject.
-     *
-     * @param identity number of its primary address
-     */
-    void answer(final Subject subject, final int identity) {
+    /** Subjects that are new since this was last asked. */
+    Set<Subject> takeAdded() {
+        final Set<Subject> taken = new LinkedHashSet<>(added);
+        added.clear();
+        return taken;
+    }
+
+    /** Takes over what was compiled for a subject. */
+    void answer(final Subject subject) {
         answers.set(
                 subject.index,
                 Optional.of(
                         new PolicySet.Subject(
-                                identity,
+                                subject.identity,
                                 subject.ingress.result().orElseThrow(),
                                 subject.egress.result().orElseThrow())));
     }
