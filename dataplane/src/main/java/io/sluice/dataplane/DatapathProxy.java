@@ -58,6 +58,15 @@ public final class DatapathProxy {
         return offer(new RemovePort(index, done), done);
     }
 
+    /**
+     * Lets go of all ports and of the conntrack table: once the future completes, the lane touches
+     * neither until it is given a port again. What takes over from it may have both.
+     */
+    public CompletableFuture<Void> suspend() {
+        final CompletableFuture<Void> done = new CompletableFuture<>();
+        return offer(new Suspend(done), done);
+    }
+
     private CompletableFuture<Void> offer(
             final Command command, final CompletableFuture<Void> done) {
         if (mailbox.offer(command)) {
@@ -81,4 +90,6 @@ public final class DatapathProxy {
     record AddPort(int index, Port port, CompletableFuture<Void> done) implements Command {}
 
     record RemovePort(int index, CompletableFuture<Void> done) implements Command {}
+
+    record Suspend(CompletableFuture<Void> done) implements Command {}
 }

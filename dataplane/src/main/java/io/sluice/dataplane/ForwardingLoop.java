@@ -6,6 +6,7 @@ import io.sluice.dataplane.DatapathProxy.AddPort;
 import io.sluice.dataplane.DatapathProxy.Command;
 import io.sluice.dataplane.DatapathProxy.PublishTables;
 import io.sluice.dataplane.DatapathProxy.RemovePort;
+import io.sluice.dataplane.DatapathProxy.Suspend;
 import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.port.Port;
 import java.lang.foreign.Arena;
@@ -51,6 +52,9 @@ public final class ForwardingLoop implements AutoCloseable {
     private final ObjIntConsumer<Port> portGone;
     private Tables tables = Tables.EMPTY;
 
+    /** Whether ports and conntrack are somebody else's; see {@link DatapathProxy#suspend}. */
+    private boolean suspended;
+
     /**
      * @param conntrack table of flows, owned by this loop from now on
      * @param portGone told a port whose device has gone, and its index; the loop has let go of it,
@@ -82,6 +86,9 @@ public final class ForwardingLoop implements AutoCloseable {
             if (ports.isReady(i)) {
                 work += receiveFrom(ports.indexAt(i), nowNs);
             }
+        }
+        if (suspended) {
+            return work;
         }
         conntrack.expire(nowNs, work == 0 ? EXPIRY_SLOTS_PER_IDLE_TURN : EXPIRY_SLOTS_PER_TURN);
         return work;
@@ -127,12 +134,18 @@ public final class ForwardingLoop implements AutoCloseable {
                     publish.done().complete(null);
                 }
                 case AddPort add -> {
+                    suspended = false;
                     ports.add(add.index(), add.port());
                     add.done().complete(null);
                 }
                 case RemovePort remove -> {
                     ports.remove(remove.index());
                     remove.done().complete(null);
+                }
+                case Suspend suspend -> {
+                    ports.removeAll();
+                    suspended = true;
+                    suspend.done().complete(null);
                 }
             }
         }

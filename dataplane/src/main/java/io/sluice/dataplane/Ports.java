@@ -74,6 +74,12 @@ final class Ports implements AutoCloseable {
         }
     }
 
+    void removeAll() {
+        while (count > 0) {
+            remove(order[count - 1]);
+        }
+    }
+
     /**
      * Finds the ports that have frames, and waits for one if none has.
      *

@@ -26,11 +26,16 @@ public enum Errno {
     ENFILE(23, "too many open files in the system"),
     EMFILE(24, "too many open files in the process"),
     ENOTTY(25, "no such control operation"),
+    EPIPE(32, "the other side has closed"),
     ENOSYS(38, "system call not there"),
     EBADFD(77, "file descriptor in bad state"),
+    EMSGSIZE(90, "message too long"),
     EOPNOTSUPP(95, "operation not supported"),
+    EADDRINUSE(98, "address in use"),
     ENETDOWN(100, "network is down"),
-    ENOBUFS(105, "no buffer space");
+    ECONNRESET(104, "connection reset"),
+    ENOBUFS(105, "no buffer space"),
+    ECONNREFUSED(111, "connection refused");
 
     private final int number;
     private final String sentence;

@@ -38,6 +38,22 @@ final class Libc {
     // include/uapi/asm-generic/poll.h
     static final short POLLIN = 0x1;
 
+    /** include/linux/socket.h */
+    static final int AF_UNIX = 1;
+
+    static final int SOL_SOCKET = 1;
+    static final int SCM_RIGHTS = 1;
+    static final int MSG_CTRUNC = 0x8;
+    static final int MSG_TRUNC = 0x20;
+    static final int MSG_NOSIGNAL = 0x4000;
+    static final int MSG_CMSG_CLOEXEC = 0x4000_0000;
+
+    /** include/linux/net.h, the same on x86-64 and AArch64. */
+    static final int SOCK_SEQPACKET = 5;
+
+    static final int SOCK_CLOEXEC = 0x80000;
+    static final int SHUT_RDWR = 2;
+
     /** include/uapi/linux/sched.h: the kind of namespace that {@link #setns} enters. */
     static final int CLONE_NEWNET = 0x4000_0000;
 
@@ -71,6 +87,25 @@ final class Libc {
             bind("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
     private static final MethodHandle SETNS =
             bind("setns", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+
+    private static final MethodHandle SOCKET =
+            bind("socket", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle BIND =
+            bind("bind", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
+    private static final MethodHandle CONNECT =
+            bind("connect", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
+    private static final MethodHandle LISTEN =
+            bind("listen", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle ACCEPT4 =
+            bind(
+                    "accept4",
+                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    private static final MethodHandle SHUTDOWN =
+            bind("shutdown", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle SENDMSG =
+            bind("sendmsg", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT));
+    private static final MethodHandle RECVMSG =
+            bind("recvmsg", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT));
 
     private Libc() {}
 
@@ -184,6 +219,116 @@ final class Libc {
         final MemorySegment capture = CAPTURE.get();
         try {
             return answer((int) SETNS.invokeExact(capture, fd, kind), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * socket(2) of the default protocol.
+     *
+     * @return file descriptor; EMFILE, ENFILE
+     */
+    static int socket(final int family, final int type) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) SOCKET.invokeExact(capture, family, type, 0), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * bind(2).
+     *
+     * @return 0; EADDRINUSE, ENOENT, EACCES
+     */
+    static int bind(final int fd, final MemorySegment address) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (int) BIND.invokeExact(capture, fd, address, (int) address.byteSize()),
+                    capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * connect(2).
+     *
+     * @return 0; ENOENT, ECONNREFUSED, EACCES
+     */
+    static int connect(final int fd, final MemorySegment address) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (int) CONNECT.invokeExact(capture, fd, address, (int) address.byteSize()),
+                    capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** listen(2). */
+    static int listen(final int fd, final int backlog) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) LISTEN.invokeExact(capture, fd, backlog), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * accept4(2) without the peer's address.
+     *
+     * @return file descriptor; EINVAL once the socket was shut down, EINTR
+     */
+    static int accept(final int fd, final int flags) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) ACCEPT4.invokeExact(capture, fd, 0L, 0L, flags), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** shutdown(2): ends what waits on the socket, in this process and at the peer. */
+    static int shutdown(final int fd, final int how) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) SHUTDOWN.invokeExact(capture, fd, how), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * sendmsg(2).
+     *
+     * @param message a {@code struct msghdr}
+     * @return bytes sent; EPIPE, EMSGSIZE, EINTR
+     */
+    static long sendmsg(final int fd, final MemorySegment message, final int flags) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((long) SENDMSG.invokeExact(capture, fd, message, flags), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * recvmsg(2).
+     *
+     * @param message a {@code struct msghdr}, whose lengths and flags it sets
+     * @return bytes received, 0 at the end; EINTR, ECONNRESET
+     */
+    static long recvmsg(final int fd, final MemorySegment message, final int flags) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((long) RECVMSG.invokeExact(capture, fd, message, flags), capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }

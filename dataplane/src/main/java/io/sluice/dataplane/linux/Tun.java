@@ -137,6 +137,16 @@ public final class Tun implements AutoCloseable {
     }
 
     /**
+     * A device that another process had open, from the descriptor that it passed on.
+     *
+     * @param device its name, for messages
+     * @param fd this process's own from now on
+     */
+    public static Tun adopt(final String device, final int fd) {
+        return new Tun("tap " + device, fd);
+    }
+
+    /**
      * Whether the calling thread's namespace has a device of this name, of whatever kind.
      *
      * @throws LinuxException where /proc is not mounted

@@ -32,6 +32,11 @@ import org.jspecify.annotations.Nullable;
  * device of that name without it is somebody else's and refused, and so is one that another process
  * holds.
  *
+ * <h2>Handing over</h2>
+ *
+ * A process that takes the place of another gets the descriptor itself and {@link #adopt}s it: the
+ * device is not moved, keeps addresses and routes, and its frames wait in its queue meanwhile.
+ *
  * <h2>Frames</h2>
  *
  * See {@link Tun}: frames arrive with their checksum open and unsegmented, up to 64 KiB, and leave
@@ -74,6 +79,16 @@ public final class TapPort implements Port {
                         ? openHere(options)
                         : openInside(options, namespace, own);
         return new TapPort(options, tun);
+    }
+
+    /**
+     * A port that another process had open, as it is.
+     *
+     * @param options that it was opened with
+     * @param fd descriptor that the other process passed on; the port's own from now on
+     */
+    public static TapPort adopt(final TapOptions options, final int fd) {
+        return new TapPort(options, Tun.adopt(options.device(), fd));
     }
 
     @Override
