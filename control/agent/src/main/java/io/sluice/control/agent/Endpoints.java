@@ -6,6 +6,7 @@ import io.sluice.control.agent.PortFactory.Device;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.port.Port;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -228,7 +229,11 @@ final class Endpoints {
     /** All routes at once, as each call is a process; on an error each endpoint finds its own. */
     private boolean routeTogether(final List<Live> ready) {
         try {
-            uplinkRoutes(ready.stream().flatMap(live -> live.spec.addresses().stream()).toList());
+            uplinkRoutes(
+                    ready.stream()
+                            .filter(live -> live.device == null || !live.device.isInPlace())
+                            .flatMap(live -> live.spec.addresses().stream())
+                            .toList());
             return true;
         } catch (final AttachException e) {
             LOG.debug("routes: {}", e.getMessage());
@@ -327,6 +332,28 @@ final class Endpoints {
                 } catch (final AttachException e) {
                     LOG.warn("endpoint {}: {}", live.spec.path(), e.getMessage());
                 }
+            }
+        }
+    }
+
+    /** The devices of all open endpoints, to be passed on. */
+    List<PassedDevice> devices() {
+        final List<PassedDevice> devices = new ArrayList<>();
+        for (final Live live : byPath.values()) {
+            if (live.open && live.device != null) {
+                live.device
+                        .descriptor()
+                        .ifPresent(fd -> devices.add(PassedDevice.ofEndpoint(live.spec, fd)));
+            }
+        }
+        return devices;
+    }
+
+    /** Gives the lane the ports that were open when it was suspended. */
+    void resume() {
+        for (final Live live : byPath.values()) {
+            if (live.open && live.port != null) {
+                lane.open(live.id, live.port);
             }
         }
     }

@@ -17,6 +17,9 @@ interface LaneControl {
     /** Gives the lane a port. */
     void open(int index, Port port);
 
+    /** Takes all ports and the conntrack table from the lane, until it is given a port again. */
+    void suspend();
+
     /** Takes a port from the lane, which never touches it again; one it has let go of is none. */
     void close(int index);
 }

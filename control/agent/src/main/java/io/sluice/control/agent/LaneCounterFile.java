@@ -6,7 +6,9 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.agrona.BufferUtil;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -24,12 +26,17 @@ final class LaneCounterFile implements AutoCloseable {
     private static final int COUNTERS_MAX = 1024;
 
     private final Path file;
+    private final Optional<Object> key;
     private final MappedByteBuffer mapping;
     private final CountersManager manager;
 
     private LaneCounterFile(
-            final Path file, final MappedByteBuffer mapping, final CountersManager manager) {
+            final Path file,
+            final Optional<Object> key,
+            final MappedByteBuffer mapping,
+            final CountersManager manager) {
         this.file = file;
+        this.key = key;
         this.mapping = mapping;
         this.manager = manager;
     }
@@ -55,6 +62,7 @@ final class LaneCounterFile implements AutoCloseable {
                         channel.map(FileChannel.MapMode.READ_WRITE, 0, labelBytes + valueBytes);
                 return new LaneCounterFile(
                         file,
+                        fileKey(file),
                         mapping,
                         new CountersManager(
                                 new UnsafeBuffer(mapping, 0, labelBytes),
@@ -79,7 +87,17 @@ final class LaneCounterFile implements AutoCloseable {
     /** Removes the file; only after every writer has ended. */
     @Override
     public void close() throws IOException {
-        Files.deleteIfExists(file);
+        // A successor may have put a file of its own in the place.
+        if (fileKey(file).equals(key)) {
+            Files.deleteIfExists(file);
+        }
         BufferUtil.free(mapping);
+    }
+
+    private static Optional<Object> fileKey(final Path file) throws IOException {
+        return Files.exists(file)
+                ? Optional.ofNullable(
+                        Files.readAttributes(file, BasicFileAttributes.class).fileKey())
+                : Optional.empty();
     }
 }

@@ -40,6 +40,11 @@ final class LaneMailbox implements LaneControl {
     }
 
     @Override
+    public void suspend() {
+        await(lane.suspend());
+    }
+
+    @Override
     public void close(final int index) {
         if (isAlive.getAsBoolean()) {
             await(lane.removePort(index));

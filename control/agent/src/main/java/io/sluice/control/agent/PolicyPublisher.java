@@ -43,12 +43,17 @@ final class PolicyPublisher {
     // Control only. Counts on even when a publication fails, so that a number means one policy.
     private int lastRevision;
 
-    PolicyPublisher(final LaneControl lane) {
+    /**
+     * @param lastRevision revision after which to count on: a number means one policy for as long
+     *     as anything may remember it
+     */
+    PolicyPublisher(final LaneControl lane, final int lastRevision) {
         this.lane = lane;
+        this.lastRevision = lastRevision;
         final PolicySet nothing = compiler.update(World.EMPTY);
         live =
                 new LivePolicy(
-                        0,
+                        lastRevision,
                         Instant.now(),
                         0,
                         World.EMPTY,
@@ -58,7 +63,7 @@ final class PolicyPublisher {
                         Map.of(),
                         List.of(),
                         Map.of());
-        revisions.put(0, live);
+        revisions.put(lastRevision, live);
     }
 
     /** The revision that judges packets now. */

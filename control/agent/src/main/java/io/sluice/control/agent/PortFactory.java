@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.port.Port;
 import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * Makes the devices behind ports. In production {@link TapPorts}; tests plug in ports in memory.
@@ -22,6 +23,16 @@ interface PortFactory {
 
         /** Whether another namespace has taken the place of the one that the device is in. */
         boolean isReplaced();
+
+        /** Descriptor of the open device; empty for a port in memory. */
+        default OptionalInt descriptor() {
+            return OptionalInt.empty();
+        }
+
+        /** Whether its addresses, and the node's routes to it, are there from before. */
+        default boolean isInPlace() {
+            return false;
+        }
 
         /** Takes the device away. Only after the lane has let go of the port. */
         void remove();

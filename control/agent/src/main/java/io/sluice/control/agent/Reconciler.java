@@ -85,6 +85,7 @@ final class Reconciler {
     private String openProblem = "";
     private int ticks;
     private boolean stopping;
+    private boolean handedOver;
     private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
 
     Reconciler(
@@ -117,6 +118,22 @@ final class Reconciler {
             throw new RequestException(
                     RequestException.Reason.UNAVAILABLE, "the daemon is stopping");
         }
+        judge();
+        if (publishProblem.isEmpty()) {
+            endpoints.attachNew();
+            open();
+        }
+        takeSnapshot();
+        if (!publishProblem.isEmpty()) {
+            throw new RequestException(RequestException.Reason.UNAVAILABLE, publishProblem);
+        }
+    }
+
+    /**
+     * The first part of {@link #reconcile}: policy in force for all that is open and all that is to
+     * be opened. Makes no device.
+     */
+    void judge() {
         nodeAddresses = listNodeAddresses();
         final List<KubeObject> objects = store.objects();
         final EndpointPlan plan =
@@ -132,14 +149,6 @@ final class Reconciler {
         saveBook();
         endpoints.carryOut(plan);
         publish(world(objects, plan.pods()));
-        if (publishProblem.isEmpty()) {
-            endpoints.attachNew();
-            open();
-        }
-        takeSnapshot();
-        if (!publishProblem.isEmpty()) {
-            throw new RequestException(RequestException.Reason.UNAVAILABLE, publishProblem);
-        }
     }
 
     /** {@link #reconcile} where nobody waits for an answer: log and status have the problem. */
@@ -297,9 +306,33 @@ final class Reconciler {
         }
     }
 
+    /** Takes all ports from the lane, for another process; their devices. */
+    List<PassedDevice> giveDevices(final LaneControl lane) {
+        lane.suspend();
+        final List<PassedDevice> devices = new ArrayList<>();
+        uplink.passedDevice().ifPresent(devices::add);
+        devices.addAll(endpoints.devices());
+        return devices;
+    }
+
+    /** Gives the ports back to the lane, as the other process did not take them. */
+    void resume() {
+        uplink.resume();
+        endpoints.resume();
+    }
+
+    /** Another process has the devices: nothing is made or removed any more. */
+    void handedOver() {
+        stopping = true;
+        handedOver = true;
+    }
+
     /** Removes every device and route; nothing is made any more afterwards. */
     void removeAll() {
         stopping = true;
+        if (handedOver) {
+            return;
+        }
         endpoints.removeAll();
         uplink.remove();
         takeSnapshot();

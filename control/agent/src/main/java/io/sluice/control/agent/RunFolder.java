@@ -23,11 +23,17 @@ final class RunFolder implements AutoCloseable {
             "stop it, or choose another stateFolder in the configuration";
 
     private final Path folder;
-    private final LockFile lock;
-    private final LockFile stateLock;
+    private final Path stateFolder;
+    private LockFile lock;
+    private LockFile stateLock;
 
-    private RunFolder(final Path folder, final LockFile lock, final LockFile stateLock) {
+    private RunFolder(
+            final Path folder,
+            final Path stateFolder,
+            final LockFile lock,
+            final LockFile stateLock) {
         this.folder = folder;
+        this.stateFolder = stateFolder;
         this.lock = lock;
         this.stateLock = stateLock;
     }
@@ -51,9 +57,8 @@ final class RunFolder implements AutoCloseable {
             }
             final LockFile lock = LockFile.lock(folder, RUN_ADVICE);
             try {
-                final LockFile stateLock = LockFile.lock(stateFolder, STATE_ADVICE);
-                Files.deleteIfExists(folder.resolve(SOCKET_FILE));
-                return new RunFolder(folder, lock, stateLock);
+                return new RunFolder(
+                        folder, stateFolder, lock, LockFile.lock(stateFolder, STATE_ADVICE));
             } catch (final IOException | StartupException e) {
                 lock.close();
                 throw e;
@@ -77,15 +82,41 @@ final class RunFolder implements AutoCloseable {
         return folder.resolve(SOCKET_FILE);
     }
 
+    /** Where a successor asks for a hand-over. */
+    Path handoverSocket() {
+        return handoverSocket(folder);
+    }
+
+    static Path handoverSocket(final Path folder) {
+        return folder.resolve("handover.sock");
+    }
+
+    /** Gives up the locks: a successor takes them. */
+    void release() throws IOException {
+        lock.close();
+        stateLock.close();
+    }
+
+    /**
+     * Takes the locks back.
+     *
+     * @throws StartupException when another daemon has them
+     */
+    void regain() throws IOException, StartupException {
+        lock = LockFile.lock(folder, RUN_ADVICE);
+        stateLock = LockFile.lock(stateFolder, STATE_ADVICE);
+    }
+
     /** Removes socket and locks. */
     @Override
     public void close() throws IOException {
         if (!lock.isOpen()) {
             return;
         }
-        try (lock;
-                stateLock) {
+        try {
             Files.deleteIfExists(socket());
+        } finally {
+            release();
         }
     }
 }

@@ -4,7 +4,9 @@ import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.LoggerContext;
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FragmentTable;
+import io.sluice.control.agent.HandoverSocket.HandoverException;
 import io.sluice.control.agent.PortFactory.AttachException;
+import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.policy.Problem;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
@@ -40,7 +42,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Nothing is open before it is judged: the lane starts with tables that forward nothing, and
  * gets ports after the first policy is live. A stop removes every device, route and file of the run
- * folder; a crash leaves devices in place, closed, and the next start takes them over.
+ * folder; a crash leaves devices in place, closed, and the next start takes them over. {@code
+ * --replace} takes them from a daemon that runs ({@link HandoverServer}).
  *
  * <p>Thread: {@link #run} the caller's, until the daemon ends.
  */
@@ -69,6 +72,10 @@ public final class SluiceMain implements AutoCloseable {
     /** What was made, the latest first. */
     private final Deque<AutoCloseable> made = new ArrayDeque<>();
 
+    /** The connection to a successor, whose end tells it that everything here is closed. */
+    private final AtomicReference<Optional<AutoCloseable>> toCloseLast =
+            new AtomicReference<>(Optional.empty());
+
     private final Stop stop;
     private final AtomicBoolean failed = new AtomicBoolean();
     private final AtomicBoolean laneFailed = new AtomicBoolean();
@@ -96,7 +103,7 @@ public final class SluiceMain implements AutoCloseable {
             setLogLevel(config.logLevel());
             requirePrivileges();
             try (SluiceMain daemon =
-                    start(config, options.manifests(), new TapPorts(), server, stop)) {
+                    start(config, options.manifests(), options.takeOver(), server, stop)) {
                 return daemon.awaitStop();
             }
         } catch (final StartupException e) {
@@ -193,19 +200,19 @@ public final class SluiceMain implements AutoCloseable {
     /**
      * Makes the daemon.
      *
-     * @param ports makes devices; in production {@link TapPorts}
-     * @throws StartupException when it cannot start; nothing is left behind
+     * @throws StartupException when it cannot start; nothing is left behind, and a daemon that was
+     *     to hand over goes on
      */
     static SluiceMain start(
             final SluiceConfig config,
             final List<Path> manifests,
-            final PortFactory ports,
+            final TakeOver takeOver,
             final ControlServer server,
             final Stop stop)
             throws StartupException {
         final SluiceMain daemon = new SluiceMain(config, stop);
         try {
-            daemon.make(manifests, ports, server);
+            daemon.make(manifests, takeOver, server);
             return daemon;
         } catch (final StartupException e) {
             daemon.close();
@@ -223,10 +230,15 @@ public final class SluiceMain implements AutoCloseable {
     }
 
     private void make(
-            final List<Path> manifests, final PortFactory ports, final ControlServer server)
+            final List<Path> manifests, final TakeOver takeOver, final ControlServer server)
             throws StartupException, IOException {
         // What people wrote is read first: a mistake in it must not touch a running network.
         final ManifestFolders folders = readManifests(manifests);
+        final Optional<HandoverClient> predecessor =
+                takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
+        final Optional<InheritedPorts> inherited =
+                predecessor.map(handover -> new InheritedPorts(new TapPorts(), handover));
+        final PortFactory ports = inherited.<PortFactory>map(own -> own).orElseGet(TapPorts::new);
         final RunFolder runFolder = keep(RunFolder.open(config.runFolder(), config.stateFolder()));
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
@@ -280,7 +292,8 @@ public final class SluiceMain implements AutoCloseable {
         // Control and what it owns.
         final LaneMailbox mailbox =
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
-        final PolicyPublisher publisher = new PolicyPublisher(mailbox);
+        final PolicyPublisher publisher =
+                new PolicyPublisher(mailbox, predecessor.map(HandoverClient::revision).orElse(0));
         publisherOfEvents.set(publisher);
         final Endpoints endpoints =
                 new Endpoints(
@@ -298,10 +311,15 @@ public final class SluiceMain implements AutoCloseable {
         keep(() -> controlThread.callUnlimited(() -> removeAll(reconciler)));
         controlThread.callUnlimited(
                 () -> {
+                    // Compiled before the first device is made: a predecessor forwards until then.
+                    reconciler.judge();
                     createUplink(uplink);
                     reconciler.reconcile();
                     return reconciler;
                 });
+        if (inherited.isPresent()) {
+            completeHandover(inherited.get());
+        }
         controlThread.everySecond(reconciler::tick);
         keep(
                 new FolderWatcher(
@@ -328,11 +346,90 @@ public final class SluiceMain implements AutoCloseable {
                                 stop::request));
         control.set(Optional.of(agent));
         keep(server.start(runFolder.socket(), agent));
+        keep(
+                HandoverServer.start(
+                        runFolder.handoverSocket(),
+                        controlThread,
+                        new Handover(runFolder, publisher, reconciler, mailbox)));
         LOG.info(
                 "sluice runs on node {}, socket {}, policy revision {}",
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    private Optional<HandoverClient> askPredecessor() throws StartupException {
+        try {
+            final Optional<HandoverClient> predecessor =
+                    HandoverClient.begin(RunFolder.handoverSocket(config.runFolder()));
+            if (predecessor.isEmpty()) {
+                LOG.info("no daemon runs on {}: nothing to take over", config.runFolder());
+            }
+            predecessor.ifPresent(this::keep);
+            return predecessor;
+        } catch (final HandoverException e) {
+            throw new StartupException(
+                    "the running daemon does not hand over: %s".formatted(e.getMessage()), e);
+        }
+    }
+
+    private static void completeHandover(final InheritedPorts inherited) throws StartupException {
+        try {
+            inherited.complete();
+        } catch (final HandoverException e) {
+            throw new StartupException("the hand-over broke off: %s".formatted(e.getMessage()), e);
+        }
+    }
+
+    /** This daemon, when its place is asked for. Thread: control. */
+    private final class Handover implements HandoverServer.Predecessor {
+        private final RunFolder runFolder;
+        private final PolicyPublisher publisher;
+        private final Reconciler reconciler;
+        private final LaneControl lane;
+
+        Handover(
+                final RunFolder runFolder,
+                final PolicyPublisher publisher,
+                final Reconciler reconciler,
+                final LaneControl lane) {
+            this.runFolder = runFolder;
+            this.publisher = publisher;
+            this.reconciler = reconciler;
+            this.lane = lane;
+        }
+
+        @Override
+        public int revision() {
+            return publisher.live().revision();
+        }
+
+        @Override
+        public void release() throws IOException {
+            runFolder.release();
+        }
+
+        @Override
+        public void regain() throws IOException, StartupException {
+            runFolder.regain();
+        }
+
+        @Override
+        public List<PassedDevice> giveDevices() {
+            return reconciler.giveDevices(lane);
+        }
+
+        @Override
+        public void resume() {
+            reconciler.resume();
+        }
+
+        @Override
+        public void end(final AutoCloseable connection) {
+            reconciler.handedOver();
+            toCloseLast.set(Optional.of(connection));
+            stop.request();
+        }
     }
 
     private static void createUplink(final Uplink uplink) {
@@ -463,6 +560,7 @@ public final class SluiceMain implements AutoCloseable {
             return;
         }
         LOG.info("sluice stops");
+        toCloseLast.get().ifPresent(made::addLast);
         while (!made.isEmpty()) {
             final AutoCloseable part = made.pop();
             try {

@@ -5,6 +5,7 @@ import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.linux.IpCommand;
 import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
+import io.sluice.dataplane.linux.Tun;
 import io.sluice.dataplane.port.PodInterface;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.port.TapOptions;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -62,9 +64,40 @@ final class TapPorts implements PortFactory {
         }
 
         @Override
+        public OptionalInt descriptor() {
+            return tap.pollFd() < 0 ? OptionalInt.empty() : OptionalInt.of(tap.pollFd());
+        }
+
+        @Override
         public void remove() {
             tap.release();
         }
+    }
+
+    /**
+     * An endpoint's device that another process passed on.
+     *
+     * @throws AttachException when the namespace that it was made in is not there any more
+     */
+    Device adopt(final EndpointSpec spec, final int descriptor) throws AttachException {
+        final NetworkNamespace namespace = resolve(spec);
+        return new TapDevice(
+                TapPort.adopt(options(spec, namespace), descriptor), Optional.of(spec), namespace);
+    }
+
+    /** The uplink's device that another process passed on. */
+    Device adoptUplink(final SluiceConfig.Uplink uplink, final int descriptor) {
+        return new TapDevice(
+                TapPort.adopt(options(uplink), descriptor),
+                Optional.empty(),
+                NetworkNamespace.current());
+    }
+
+    /** Takes away a device that another process passed on. */
+    void discard(final PassedDevice device) {
+        final Tun tun = Tun.adopt(device.device(), device.descriptor());
+        tun.unpersist();
+        tun.close();
     }
 
     @Override
@@ -87,14 +120,7 @@ final class TapPorts implements PortFactory {
     }
 
     private static TapPort open(final EndpointSpec spec, final NetworkNamespace namespace) {
-        final TapPort tap =
-                TapPort.open(
-                        new TapOptions(
-                                spec.device(),
-                                namespace,
-                                spec.mac(),
-                                spec.mtuBytes(),
-                                Lifetime.NAMESPACE));
+        final TapPort tap = TapPort.open(options(spec, namespace));
         try {
             new PodInterface(
                             spec.device(),
@@ -108,6 +134,16 @@ final class TapPorts implements PortFactory {
             tap.release();
             throw e;
         }
+    }
+
+    private static TapOptions options(final EndpointSpec spec, final NetworkNamespace namespace) {
+        return new TapOptions(
+                spec.device(), namespace, spec.mac(), spec.mtuBytes(), Lifetime.NAMESPACE);
+    }
+
+    private static TapOptions options(final SluiceConfig.Uplink uplink) {
+        return new TapOptions(
+                uplink.device(), null, UPLINK_MAC, uplink.mtuBytes(), Lifetime.NAMESPACE);
     }
 
     private static @Nullable String address(final EndpointSpec spec, final boolean isIpv4) {
@@ -151,14 +187,7 @@ final class TapPorts implements PortFactory {
     public Device uplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses)
             throws AttachException {
         try {
-            final TapPort tap =
-                    TapPort.open(
-                            new TapOptions(
-                                    uplink.device(),
-                                    null,
-                                    UPLINK_MAC,
-                                    uplink.mtuBytes(),
-                                    Lifetime.NAMESPACE));
+            final TapPort tap = TapPort.open(options(uplink));
             try {
                 configureUplink(uplink.device(), addresses);
             } catch (final LinuxException e) {

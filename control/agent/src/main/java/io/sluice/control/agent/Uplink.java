@@ -2,7 +2,10 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.PortFactory.Device;
+import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.port.Port;
+import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -50,10 +53,27 @@ final class Uplink {
      */
     void create() throws AttachException {
         if (isEnabled() && device == null) {
-            device =
-                    ports.uplink(
-                            config.uplink(),
-                            config.pool().all().stream().map(AddressPool::nodeAddress).toList());
+            device = ports.uplink(config.uplink(), addresses());
+        }
+    }
+
+    private List<IpAddress> addresses() {
+        return config.pool().all().stream().map(AddressPool::nodeAddress).toList();
+    }
+
+    /** The device, to be passed on, where it is open. */
+    Optional<PassedDevice> passedDevice() {
+        return device == null || !open
+                ? Optional.empty()
+                : device.descriptor().stream()
+                        .mapToObj(fd -> PassedDevice.ofUplink(config.uplink(), addresses(), fd))
+                        .findFirst();
+    }
+
+    /** Gives the lane the port that was open when it was suspended. */
+    void resume() {
+        if (open && offered != null) {
+            lane.open(ID, offered);
         }
     }
 

@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.api.ApiServer;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -17,7 +18,8 @@ public final class DaemonProcess {
                 new RunOptions(
                         Arrays.stream(args).skip(1).map(Path::of).toList(),
                         Optional.of(Path.of(args[0])),
-                        Optional.empty());
+                        Optional.empty(),
+                        TakeOver.NEVER);
         System.exit(SluiceMain.run(options, ApiServer::start, System.err));
     }
 }

@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.sluice.control.agent.RunOptions.TakeOver;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,14 +26,19 @@ class SluiceConfigTest {
 
     @Test
     void aHostNameThatIsNoNodeNameDoesNotStandInTheWay() throws Exception {
-        final RunOptions without = new RunOptions(List.of(), Optional.empty(), Optional.empty());
+        final RunOptions without =
+                new RunOptions(List.of(), Optional.empty(), Optional.empty(), TakeOver.NEVER);
         assertThat(SluiceMain.configuration(without, "build_host").nodeName())
                 .isEqualTo("localhost");
         assertThat(SluiceMain.configuration(without, "Node-1").nodeName()).isEqualTo("node-1");
 
         final Path file = Files.writeString(folder.resolve("sluice.yaml"), "nodeName: n1");
         final RunOptions with =
-                new RunOptions(List.of(), Optional.of(file), Optional.of(Path.of("/run/other")));
+                new RunOptions(
+                        List.of(),
+                        Optional.of(file),
+                        Optional.of(Path.of("/run/other")),
+                        TakeOver.NEVER);
         assertThat(SluiceMain.configuration(with, "build_host"))
                 .extracting(SluiceConfig::nodeName, SluiceConfig::runFolder)
                 .containsExactly("n1", Path.of("/run/other"));

@@ -65,7 +65,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         recorder,
                         (port, id) -> reconcilerOfPorts.get().portGone(port, id));
         final LaneControl lane = new TurnedLane();
-        publisher = new PolicyPublisher(lane);
+        publisher = new PolicyPublisher(lane, 0);
         publisherOfEvents.set(publisher);
         final Uplink uplink = new Uplink(config, ports, lane);
         uplink.create();
@@ -92,6 +92,12 @@ final class SwitchInOneThread implements AutoCloseable {
         public void open(final int index, final Port port) {
             answer("open " + port.name());
             await(loop.proxy().addPort(index, port));
+        }
+
+        @Override
+        public void suspend() {
+            answer("suspend");
+            await(loop.proxy().suspend());
         }
 
         @Override

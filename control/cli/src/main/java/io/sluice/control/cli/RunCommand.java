@@ -1,6 +1,7 @@
 package io.sluice.control.cli;
 
 import io.sluice.control.agent.RunOptions;
+import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.SluiceMain;
 import io.sluice.control.agent.api.ApiServer;
 import java.io.ByteArrayOutputStream;
@@ -38,6 +39,14 @@ final class RunCommand implements Callable<Integer> {
             })
     private @Nullable Path runFolder;
 
+    @Option(
+            names = "--replace",
+            description = {
+                "Takes the place of the daemon that runs on the run folder, without losing a packet;",
+                "starts anew where none runs."
+            })
+    private boolean replace;
+
     RunCommand(final Console console) {
         this.console = console;
     }
@@ -53,7 +62,8 @@ final class RunCommand implements Callable<Integer> {
                         new RunOptions(
                                 manifests.paths().stream().map(Path::of).toList(),
                                 Optional.ofNullable(config),
-                                Optional.ofNullable(runFolder)),
+                                Optional.ofNullable(runFolder),
+                                replace ? TakeOver.REPLACE : TakeOver.NEVER),
                         ApiServer::start,
                         new PrintStream(errors, true, StandardCharsets.UTF_8));
         console.err().print(errors.toString(StandardCharsets.UTF_8));

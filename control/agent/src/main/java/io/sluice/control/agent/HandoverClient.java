@@ -1,0 +1,83 @@
+package io.sluice.control.agent;
+
+import io.sluice.control.agent.HandoverSocket.HandoverException;
+import io.sluice.dataplane.linux.DescriptorSocket;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The successor's side of a hand-over; see {@link HandoverServer}.
+ *
+ * <p>Thread: one at a time.
+ */
+final class HandoverClient implements AutoCloseable {
+    /** Longest wait for an answer of the predecessor, whose control may be at work, in ms. */
+    private static final int ANSWER_MS = 60_000;
+
+    /** Longest wait for the predecessor's end, in milliseconds. */
+    private static final int END_MS = 30_000;
+
+    private final HandoverSocket socket;
+    private final int revision;
+
+    private HandoverClient(final HandoverSocket socket, final int revision) {
+        this.socket = socket;
+        this.revision = revision;
+    }
+
+    /**
+     * Asks the daemon of a run folder to hand over.
+     *
+     * @param path of its socket
+     * @return empty where no daemon runs
+     */
+    static Optional<HandoverClient> begin(final Path path) throws HandoverException {
+        final Optional<DescriptorSocket> connection = DescriptorSocket.connect(path);
+        if (connection.isEmpty()) {
+            return Optional.empty();
+        }
+        final HandoverSocket socket = new HandoverSocket(connection.get());
+        try {
+            socket.say(
+                    "prepare",
+                    Map.of(
+                            "version",
+                            HandoverSocket.VERSION,
+                            "pid",
+                            ProcessHandle.current().pid()));
+            final Object revision = socket.await("prepared", ANSWER_MS).get("revision");
+            if (!(revision instanceof final Integer number)) {
+                throw new HandoverException("prepared without a revision");
+            }
+            return Optional.of(new HandoverClient(socket, number));
+        } catch (final HandoverException e) {
+            socket.close();
+            throw e;
+        }
+    }
+
+    /** The predecessor's policy revision. */
+    int revision() {
+        return revision;
+    }
+
+    /** Takes the devices; from now on the predecessor forwards nothing. */
+    List<PassedDevice> take() throws HandoverException {
+        socket.say("take");
+        return socket.awaitDevices(ANSWER_MS);
+    }
+
+    /** The ports are open: the predecessor ends, and is waited for. */
+    void complete() throws HandoverException {
+        socket.say("taken");
+        socket.awaitEnd(END_MS);
+    }
+
+    /** Breaks off, where it is not complete. */
+    @Override
+    public void close() {
+        socket.close();
+    }
+}
