@@ -35,6 +35,7 @@ public final class Lane implements AutoCloseable {
     /**
      * @param name of the thread
      * @param clockNs monotonic clock, in nanoseconds
+     * @param beforeFirstTurn carried out on the thread
      * @param onFailure told the error that ended the lane, on the lane's thread
      */
     public Lane(
@@ -42,6 +43,7 @@ public final class Lane implements AutoCloseable {
             final ForwardingLoop loop,
             final LongSupplier clockNs,
             final IdleMode idleMode,
+            final Runnable beforeFirstTurn,
             final Thread.UncaughtExceptionHandler onFailure) {
         this.loop = loop;
         this.clockNs = clockNs;
@@ -50,7 +52,11 @@ public final class Lane implements AutoCloseable {
                 Thread.ofPlatform()
                         .name(name)
                         .uncaughtExceptionHandler(onFailure)
-                        .unstarted(this::run);
+                        .unstarted(
+                                () -> {
+                                    beforeFirstTurn.run();
+                                    run();
+                                });
     }
 
     /** Starts the thread. */

@@ -52,7 +52,11 @@ final class Libc {
     static final int SOCK_SEQPACKET = 5;
 
     static final int SOCK_CLOEXEC = 0x80000;
+    static final int SOCK_NONBLOCK = 0x800;
     static final int SHUT_RDWR = 2;
+
+    /** include/uapi/linux/resource.h: of a process or thread. */
+    static final int PRIO_PROCESS = 0;
 
     /** include/uapi/linux/sched.h: the kind of namespace that {@link #setns} enters. */
     static final int CLONE_NEWNET = 0x4000_0000;
@@ -106,6 +110,15 @@ final class Libc {
             bind("sendmsg", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT));
     private static final MethodHandle RECVMSG =
             bind("recvmsg", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT));
+
+    private static final MethodHandle SOCKETPAIR =
+            bind(
+                    "socketpair",
+                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
+    private static final MethodHandle GETPRIORITY =
+            bind("getpriority", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle SETPRIORITY =
+            bind("setpriority", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
 
     private Libc() {}
 
@@ -233,6 +246,54 @@ final class Libc {
         final MemorySegment capture = CAPTURE.get();
         try {
             return answer((int) SOCKET.invokeExact(capture, family, type, 0), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * socketpair(2) of the default protocol.
+     *
+     * @param pair two ints, the descriptors
+     * @return 0; EMFILE, ENFILE
+     */
+    static int socketpair(final int family, final int type, final MemorySegment pair) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) SOCKETPAIR.invokeExact(capture, family, type, 0, pair), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * getpriority(2).
+     *
+     * @param which {@link #PRIO_PROCESS}
+     * @param id of a thread, 0 for the calling one
+     * @return nice value, -20 to 19; -1 also for a thread that has ended
+     */
+    static int getpriority(final int which, final int id) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return (int) GETPRIORITY.invokeExact(capture, which, id);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * setpriority(2).
+     *
+     * @param which {@link #PRIO_PROCESS}
+     * @param id of a thread, 0 for the calling one
+     * @param nice -20 to 19
+     * @return 0; ESRCH once the thread has ended, EACCES where a lower value needs CAP_SYS_NICE
+     */
+    static int setpriority(final int which, final int id, final int nice) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) SETPRIORITY.invokeExact(capture, which, id, nice), capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }

@@ -29,6 +29,7 @@ import java.util.function.Supplier;
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
  * @param idle what the lane does when there is nothing to do
+ * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param logLevel what the log tells
  */
@@ -43,6 +44,7 @@ public record SluiceConfig(
         Policy policy,
         ConntrackConfig conntrack,
         Idle idle,
+        int laneNice,
         int flowRing,
         LogLevel logLevel) {
     /** Smallest MTU a pod can work with (RFC 791 section 3.2; ETH_MIN_MTU). */
@@ -122,6 +124,7 @@ public record SluiceConfig(
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
         inRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
+        inRange("lane.nice", laneNice, -20, 19);
         inRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
     }
 
@@ -157,6 +160,7 @@ public record SluiceConfig(
                 new Policy(DefaultVerdict.ALLOW, Set.of()),
                 ConntrackConfig.defaults(),
                 Idle.ADAPTIVE,
+                -10,
                 4095,
                 LogLevel.INFO);
     }
@@ -224,6 +228,7 @@ public record SluiceConfig(
                                         policy,
                                         conntrack,
                                         settings.choice("lane.idle", defaults.idle()),
+                                        settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
                                         settings.choice("log.level", defaults.logLevel())));
         final List<String> problems = settings.problems();
@@ -329,6 +334,7 @@ public record SluiceConfig(
                 policy,
                 conntrack,
                 idle,
+                laneNice,
                 flowRing,
                 logLevel);
     }

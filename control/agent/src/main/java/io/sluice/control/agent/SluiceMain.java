@@ -12,6 +12,8 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
+import io.sluice.dataplane.linux.LinuxException;
+import io.sluice.dataplane.linux.ProcessPriority;
 import io.sluice.dataplane.port.Port;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -58,6 +60,9 @@ public final class SluiceMain implements AutoCloseable {
 
     /** How often a signal that waits for the orderly stop says so, in seconds. */
     private static final long STOP_REPORT_SECONDS = 30;
+
+    /** Nice value of a process that prepares to take over: an eighth of an ordinary share. */
+    private static final int STARTING_NICE = 10;
 
     /** The node's name where the host has none that can be a node's. */
     private static final String UNNAMED = "localhost";
@@ -286,6 +291,7 @@ public final class SluiceMain implements AutoCloseable {
                                     case BUSY -> Lane.IdleMode.BUSY;
                                     case ADAPTIVE -> Lane.IdleMode.ADAPTIVE;
                                 },
+                                this::goFirst,
                                 (thread, error) -> laneFailed(error)));
         keep(controlThread);
 
@@ -313,6 +319,10 @@ public final class SluiceMain implements AutoCloseable {
                 () -> {
                     // Compiled before the first device is made: a predecessor forwards until then.
                     reconciler.judge();
+                    if (inherited.isPresent()) {
+                        WarmUp.run();
+                        ProcessPriority.renice(STARTING_NICE, 0);
+                    }
                     createUplink(uplink);
                     reconciler.reconcile();
                     return reconciler;
@@ -365,7 +375,11 @@ public final class SluiceMain implements AutoCloseable {
             if (predecessor.isEmpty()) {
                 LOG.info("no daemon runs on {}: nothing to take over", config.runFolder());
             }
-            predecessor.ifPresent(this::keep);
+            if (predecessor.isPresent()) {
+                keep(predecessor.get());
+                // Whoever forwards now needs the processors more.
+                ProcessPriority.renice(0, STARTING_NICE);
+            }
             return predecessor;
         } catch (final HandoverException e) {
             throw new StartupException(
@@ -489,6 +503,15 @@ public final class SluiceMain implements AutoCloseable {
                     store.setFolderContent(objects, problems);
                     reconciler.reconcileUnasked();
                 });
+    }
+
+    /** Thread: the lane's. */
+    private void goFirst() {
+        try {
+            ProcessPriority.niceThread(config.laneNice());
+        } catch (final LinuxException e) {
+            LOG.warn("the lane has an ordinary share of the processors: {}", e.getMessage());
+        }
     }
 
     private void laneFailed(final Throwable error) {

@@ -72,6 +72,7 @@ class SluiceConfigTest {
         values.put("conntrack.timeoutSeconds.other", "68");
         values.put("conntrack.tcpLoose", "false");
         values.put("lane.idle", "busy");
+        values.put("lane.nice", "0");
         values.put("flows.ring", "100");
         values.put("log.level", "debug");
         return values;
