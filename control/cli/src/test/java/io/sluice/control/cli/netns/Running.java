@@ -1,7 +1,6 @@
 package io.sluice.control.cli.netns;
 
 import java.io.BufferedReader;
-import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
@@ -23,11 +22,7 @@ final class Running implements AutoCloseable {
 
     Running(final List<String> command) {
         try {
-            process =
-                    new ProcessBuilder(command)
-                            .redirectErrorStream(true)
-                            .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")))
-                            .start();
+            process = new ProcessBuilder(command).redirectErrorStream(true).start();
         } catch (final IOException e) {
             throw new UncheckedIOException("cannot start " + command, e);
         }
@@ -72,6 +67,15 @@ final class Running implements AutoCloseable {
 
     boolean isAlive() {
         return process.isAlive();
+    }
+
+    /** Ends its input. */
+    void endInput() {
+        try {
+            process.outputWriter().close();
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** All it printed until now. */

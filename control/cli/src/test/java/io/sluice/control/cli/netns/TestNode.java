@@ -220,23 +220,36 @@ final class TestNode implements AutoCloseable {
     // The daemon
 
     /** Starts `sluice run` in the node's namespace, as the launcher would; does not wait for it. */
-    Running launch() {
+    Running launch(final String... options) {
         final String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        return remember(
-                new Running(
-                        inside(
-                                "node",
-                                List.of(
-                                        java,
-                                        "@" + root().resolve("scripts/jvm.args"),
-                                        "-cp",
-                                        System.getProperty("java.class.path"),
-                                        "io.sluice.control.cli.SluiceCli",
-                                        "run",
-                                        "-f",
-                                        objects.toString(),
-                                        "--config",
-                                        folder.resolve("sluice.yaml").toString()))));
+        final List<String> line =
+                new ArrayList<>(
+                        List.of(
+                                java,
+                                "@" + root().resolve("scripts/jvm.args"),
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                "io.sluice.control.cli.SluiceCli",
+                                "run",
+                                "-f",
+                                objects.toString(),
+                                "--config",
+                                folder.resolve("sluice.yaml").toString()));
+        line.addAll(List.of(options));
+        return remember(new Running(inside("node", line)));
+    }
+
+    /** Starts a daemon that takes over from the one that runs, and waits until it has. */
+    Running replaceDaemon(final Running before) {
+        final Running daemon = launch("--replace");
+        await("the daemon before has ended", () -> !before.isAlive() || !daemon.isAlive());
+        await(
+                "the successor answers",
+                () -> !daemon.isAlive() || Command.run(curl("GET", "/v1/status", "")).exit() == 0);
+        if (!daemon.isAlive()) {
+            throw new IllegalStateException("the successor ended: " + daemon.output());
+        }
+        return daemon;
     }
 
     /** Starts the daemon and waits until these endpoints are ready. */

@@ -6,6 +6,7 @@
     peer.py probe KIND:PORT:ADDRESS...  a line of "tcp" or "udp" for each, in this order, asked for all at once
     peer.py sum ADDRESS PORT BYTES  same | different | timed out
     peer.py stream ADDRESS PORT     a line "echo" for every echo, one asked for every 20 ms
+    peer.py count ADDRESS PORT RATE  numbered datagrams until a line comes in; then "sent N lost M" of those not echoed
 """
 import concurrent.futures
 import hashlib
@@ -140,11 +141,43 @@ def stream(address, port):
         time.sleep(0.02)
 
 
+def count(address, port, rate):
+    opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    opened.connect((address, int(port)))
+    opened.settimeout(TIMEOUT_SECONDS)
+    stopped = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.readline(), stopped.set()), daemon=True).start()
+    echoed = set()
+
+    def collect():
+        try:
+            while True:
+                echoed.add(int(opened.recv(64)))
+        except TimeoutError:
+            pass
+
+    collector = threading.Thread(target=collect)
+    collector.start()
+    print("ready", flush=True)
+    begin, sent = time.monotonic(), 0
+    while not stopped.is_set():
+        due = int((time.monotonic() - begin) * int(rate))
+        while sent < due:
+            opened.send(b"%d" % sent)
+            sent += 1
+        time.sleep(0.001)
+    collector.join()
+    print("sent %d lost %d" % (sent, sent - len(echoed)), flush=True)
+
+
 mode, arguments = sys.argv[1], sys.argv[2:]
 if mode == "serve":
     serve(arguments)
 elif mode == "stream":
     stream(*arguments)
+elif mode == "count":
+    count(*arguments)
 elif mode == "probe":
     probe(arguments)
 else:
