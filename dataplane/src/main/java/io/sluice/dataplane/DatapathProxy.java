@@ -1,6 +1,7 @@
 package io.sluice.dataplane;
 
 import io.sluice.dataplane.port.Port;
+import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import org.agrona.concurrent.ManyToOneConcurrentArrayQueue;
@@ -43,13 +44,27 @@ public final class DatapathProxy {
      * @param index unused so far, 0 to {@link ForwardingLoop#PORTS_MAX} - 1
      */
     public CompletableFuture<Void> addPort(final int index, final Port port) {
-        if (index < 0 || index >= ForwardingLoop.PORTS_MAX) {
-            return CompletableFuture.failedFuture(
-                    new IllegalArgumentException(
-                            "port index " + index + ": 0 to " + (ForwardingLoop.PORTS_MAX - 1)));
+        return addPorts(Map.of(index, port));
+    }
+
+    /**
+     * Opens ports in one turn: a frame that one of them receives finds all the others open.
+     *
+     * @param ports by index, see {@link #addPort}
+     */
+    public CompletableFuture<Void> addPorts(final Map<Integer, Port> ports) {
+        for (final int index : ports.keySet()) {
+            if (index < 0 || index >= ForwardingLoop.PORTS_MAX) {
+                return CompletableFuture.failedFuture(
+                        new IllegalArgumentException(
+                                "port index "
+                                        + index
+                                        + ": 0 to "
+                                        + (ForwardingLoop.PORTS_MAX - 1)));
+            }
         }
         final CompletableFuture<Void> done = new CompletableFuture<>();
-        return offer(new AddPort(index, port, done), done);
+        return offer(new AddPorts(Map.copyOf(ports), done), done);
     }
 
     /** Lets go of a port; once the future completes, the lane never touches it again. */
@@ -87,7 +102,7 @@ public final class DatapathProxy {
 
     record PublishTables(Tables tables, CompletableFuture<Void> done) implements Command {}
 
-    record AddPort(int index, Port port, CompletableFuture<Void> done) implements Command {}
+    record AddPorts(Map<Integer, Port> ports, CompletableFuture<Void> done) implements Command {}
 
     record RemovePort(int index, CompletableFuture<Void> done) implements Command {}
 

@@ -2,7 +2,7 @@ package io.sluice.dataplane;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FragmentTable;
-import io.sluice.dataplane.DatapathProxy.AddPort;
+import io.sluice.dataplane.DatapathProxy.AddPorts;
 import io.sluice.dataplane.DatapathProxy.Command;
 import io.sluice.dataplane.DatapathProxy.PublishTables;
 import io.sluice.dataplane.DatapathProxy.RemovePort;
@@ -133,9 +133,9 @@ public final class ForwardingLoop implements AutoCloseable {
                     tables = publish.tables();
                     publish.done().complete(null);
                 }
-                case AddPort add -> {
+                case AddPorts add -> {
                     suspended = false;
-                    ports.add(add.index(), add.port());
+                    add.ports().forEach(ports::add);
                     add.done().complete(null);
                 }
                 case RemovePort remove -> {

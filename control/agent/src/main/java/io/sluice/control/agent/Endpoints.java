@@ -204,25 +204,39 @@ final class Endpoints {
     }
 
     /**
-     * Gives the lane the ports of all endpoints whose device is there; a live policy knows them.
+     * Gives the lane the ports of all endpoints whose device is there, and the uplink's, in one
+     * turn: none receives a frame for another that is not open yet. A live policy knows them.
+     *
+     * @param uplink its port, where it is to be opened
      */
-    void open() {
+    void open(final Optional<Port> uplink) {
         final List<Live> ready =
                 byPath.values().stream()
                         .filter(live -> live.state == EndpointState.CREATING && live.port != null)
                         .toList();
         final boolean routed = routeTogether(ready);
+        final Map<Integer, Port> opening = new HashMap<>();
+        uplink.ifPresent(port -> opening.put(Uplink.ID, port));
+        final List<Live> opened = new ArrayList<>();
         for (final Live live : ready) {
             try {
                 if (!routed) {
                     uplinkRoutes(live.spec.addresses());
                 }
-                openPort(live);
+                if (live.port != null) {
+                    live.open = true;
+                    opening.put(live.id, live.port);
+                    opened.add(live);
+                }
             } catch (final AttachException e) {
                 detach(live);
                 live.ticksSinceRefused = 0;
                 moveTo(live, EndpointState.FAILED, String.valueOf(e.getMessage()));
             }
+        }
+        if (!opening.isEmpty()) {
+            lane.open(opening);
+            opened.forEach(live -> moveTo(live, EndpointState.READY, ""));
         }
     }
 
@@ -238,14 +252,6 @@ final class Endpoints {
         } catch (final AttachException e) {
             LOG.debug("routes: {}", e.getMessage());
             return false;
-        }
-    }
-
-    private void openPort(final Live live) {
-        if (live.port != null) {
-            live.open = true;
-            lane.open(live.id, live.port);
-            moveTo(live, EndpointState.READY, "");
         }
     }
 
@@ -349,13 +355,20 @@ final class Endpoints {
         return devices;
     }
 
-    /** Gives the lane the ports that were open when it was suspended. */
-    void resume() {
+    /**
+     * Gives the lane the ports that were open when it was suspended.
+     *
+     * @param uplink its port, where it was open
+     */
+    void resume(final Optional<Port> uplink) {
+        final Map<Integer, Port> opening = new HashMap<>();
+        uplink.ifPresent(port -> opening.put(Uplink.ID, port));
         for (final Live live : byPath.values()) {
             if (live.open && live.port != null) {
-                lane.open(live.id, live.port);
+                opening.put(live.id, live.port);
             }
         }
+        lane.open(opening);
     }
 
     /** Removes every endpoint, as for a stop; their routes go with the uplink. */

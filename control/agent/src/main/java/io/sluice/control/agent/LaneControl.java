@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
+import java.util.Map;
 
 /**
  * The lane, as control commands it. Each call returns once the lane has carried it out.
@@ -14,8 +15,8 @@ interface LaneControl {
     /** Judges every packet from the next batch on by these tables. */
     void publish(Tables tables);
 
-    /** Gives the lane a port. */
-    void open(int index, Port port);
+    /** Gives the lane ports, by index, all in one turn. */
+    void open(Map<Integer, Port> ports);
 
     /** Takes all ports and the conntrack table from the lane, until it is given a port again. */
     void suspend();

@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import io.sluice.dataplane.DatapathProxy;
 import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -35,8 +36,8 @@ final class LaneMailbox implements LaneControl {
     }
 
     @Override
-    public void open(final int index, final Port port) {
-        await(lane.addPort(index, port));
+    public void open(final Map<Integer, Port> ports) {
+        await(lane.addPorts(ports));
     }
 
     @Override

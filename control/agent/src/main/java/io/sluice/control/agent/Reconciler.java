@@ -235,8 +235,8 @@ final class Reconciler {
     /** Gives the lane the ports that the live policy knows and that it does not have yet. */
     private void open() {
         try {
-            uplink.open();
-            endpoints.open();
+            endpoints.open(uplink.toOpen());
+            uplink.opened();
             openProblem = "";
         } catch (final RuntimeException e) {
             final String problem = "ports could not be opened, it is tried again: " + e;
@@ -317,8 +317,7 @@ final class Reconciler {
 
     /** Gives the ports back to the lane, as the other process did not take them. */
     void resume() {
-        uplink.resume();
-        endpoints.resume();
+        endpoints.resume(uplink.openPort());
     }
 
     /** Another process has the devices: nothing is made or removed any more. */

@@ -70,18 +70,25 @@ final class Uplink {
                         .findFirst();
     }
 
-    /** Gives the lane the port that was open when it was suspended. */
-    void resume() {
-        if (open && offered != null) {
-            lane.open(ID, offered);
-        }
+    /** The port that the lane has, or had before it was suspended. */
+    Optional<Port> openPort() {
+        return open ? Optional.ofNullable(offered) : Optional.empty();
     }
 
-    /** Gives the lane the port, once a policy is live. */
-    void open() {
-        if (device != null && !open) {
+    /** The port that the lane is to have, once a policy is live; empty where it has it. */
+    Optional<Port> toOpen() {
+        if (device == null || open) {
+            return Optional.empty();
+        }
+        if (offered == null) {
             offered = new CountedPort(device.port());
-            lane.open(ID, offered);
+        }
+        return Optional.of(offered);
+    }
+
+    /** The lane has the port. */
+    void opened() {
+        if (offered != null) {
             open = true;
             problem = "";
         }

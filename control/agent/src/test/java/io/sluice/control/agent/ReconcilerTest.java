@@ -59,10 +59,10 @@ class ReconcilerTest {
                         "make uplink",
                         "publish 1",
                         "make a",
-                        "open uplink",
                         "route 10.244.0.2",
                         "route fd00:10:244::2",
-                        "open a");
+                        "open a",
+                        "open uplink");
     }
 
     @Test

@@ -13,6 +13,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
@@ -89,9 +90,12 @@ final class SwitchInOneThread implements AutoCloseable {
         }
 
         @Override
-        public void open(final int index, final Port port) {
-            answer("open " + port.name());
-            await(loop.proxy().addPort(index, port));
+        public void open(final Map<Integer, Port> opened) {
+            opened.values().stream()
+                    .map(Port::name)
+                    .sorted()
+                    .forEach(name -> answer("open " + name));
+            await(loop.proxy().addPorts(opened));
         }
 
         @Override
