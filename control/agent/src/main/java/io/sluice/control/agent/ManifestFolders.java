@@ -227,7 +227,7 @@ final class ManifestFolders {
                         ? before.seenNs()
                         : clockNs.getAsLong();
         final boolean settled = stamp.modified().plus(SETTLED).isBefore(Instant.now());
-        final ReadResult result = ManifestReader.read(path.toString(), text);
+        final ReadResult result = DaemonManifests.read(path.toString(), text);
         final List<Problem> problems = new ArrayList<>(result.problems());
         final int lost = lastGood(before).size() - result.objects().size();
         if (result.hasErrors()) {
