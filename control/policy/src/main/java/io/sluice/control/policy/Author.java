@@ -123,7 +123,7 @@ public record Author(
             case END_OF_TIER -> "end of tier " + tier + ": isolated by " + policy() + place();
             case DEFAULT -> "default: no policy isolates the endpoint";
             case OWN_NODE -> "traffic from the endpoint's own node";
-            case SELF -> "an endpoint to itself";
+            case SELF -> "a pod to itself";
             case FAILSAFE -> "failsafe port of " + policy() + place();
             case END_OF_PROFILES ->
                     policy() + ": no policy and no profile allows it" + place();

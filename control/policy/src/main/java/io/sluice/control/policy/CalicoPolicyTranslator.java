@@ -503,7 +503,7 @@ final class CalicoPolicyTranslator {
     /** Whether the labels of no account match, as those of what has none, a network set. */
     private static boolean takesNobodysAccount(final ServiceAccounts accounts) {
         return accounts.names().isEmpty()
-                && accounts.selector().map(CalicoSelector::matchesNothingAround).orElse(true);
+                && accounts.selector().map(selector -> selector.matches(Map.of())).orElse(true);
     }
 
     private static PeerMatch inNamespace(final String namespace) {

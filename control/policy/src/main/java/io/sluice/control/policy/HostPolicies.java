@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -138,8 +138,14 @@ final class HostPolicies {
     private final PolicyOptions options;
     private final List<HostStatement> statements;
     private final PeerSets sets = new PeerSets();
-    private final Map<SideKey, Side> sides = new ConcurrentHashMap<>();
-    private final Map<ProgramKey, VerdictProgram> programs = new ConcurrentHashMap<>();
+
+    /**
+     * What was asked for. Of two threads that add to one of these at once one is forgotten, and
+     * asks again.
+     */
+    private volatile PersistentMap<SideKey, Side> sides = PersistentMap.empty();
+
+    private volatile PersistentMap<ProgramKey, VerdictProgram> programs = PersistentMap.empty();
 
     /** Made when first asked for. */
     private volatile @Nullable Ends ends;
@@ -257,9 +263,14 @@ final class HostPolicies {
 
     /** What a chain says to a peer. */
     VerdictProgram program(final RuleChain chain, final PeerFacts peer) {
-        return programs.computeIfAbsent(
-                new ProgramKey(chain, peer),
-                key -> chain.program(chain.matching(key.peer), key.peer.ports()));
+        final ProgramKey key = new ProgramKey(chain, peer);
+        final VerdictProgram known = programs.get(key);
+        if (known != null) {
+            return known;
+        }
+        final VerdictProgram program = chain.program(chain.matching(peer), peer.ports());
+        programs = programs.with(key, program);
+        return program;
     }
 
     /** A peer as it is seen from a node: the others are remote, whichever node this one is. */
@@ -398,7 +409,7 @@ final class HostPolicies {
     }
 
     private static boolean isInterface(
-            final Host host, final java.util.function.Predicate<String> asked) {
+            final Host host, final Predicate<String> asked) {
         return host.endpoint().map(HostEndpoint::interfaceName).filter(asked).isPresent();
     }
 
@@ -471,7 +482,13 @@ final class HostPolicies {
     // Sides.
 
     private Side side(final SideKey key) {
-        return sides.computeIfAbsent(key, this::makeSide);
+        final Side known = sides.get(key);
+        if (known != null) {
+            return known;
+        }
+        final Side side = makeSide(key);
+        sides = sides.with(key, side);
+        return side;
     }
 
     private Side makeSide(final SideKey key) {

@@ -115,12 +115,14 @@ public final class PolicyEvaluator {
             int port,
             String toName) {
         boolean isSelf() {
-            final boolean pod =
-                    from.pod.isPresent()
-                            && to.pod.isPresent()
-                            && from.pod.get().ref().equals(to.pod.get().ref());
-            return pod
-                    || (from.isHost() && to.isHost() && from.node().equals(to.node()));
+            return from.pod.isPresent()
+                    && to.pod.isPresent()
+                    && from.pod.get().ref().equals(to.pod.get().ref());
+        }
+
+        /** Whether the node talks to itself: no interface is passed, and no policy. */
+        private boolean isWithinNode() {
+            return from.isHost() && to.isHost() && from.node().equals(to.node());
         }
 
         End subject(final PolicyDirection direction) {
@@ -298,7 +300,7 @@ public final class PolicyEvaluator {
             final Question question, final PolicyDirection direction) {
         final Optional<Host> host = question.subject(direction).host;
         final Optional<PeerFacts> own = policies.facts(question.ownIdentity(direction));
-        if (host.isEmpty() || own.isEmpty()) {
+        if (host.isEmpty() || own.isEmpty() || question.isWithinNode()) {
             return Optional.empty();
         }
         final End peer = question.peer(direction);

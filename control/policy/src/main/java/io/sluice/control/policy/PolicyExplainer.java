@@ -63,7 +63,7 @@ final class PolicyExplainer {
                                                 + ", by "
                                                 + decider(pending)));
         if (question.isSelf()) {
-            lines.add("  an endpoint to itself: no policy applies");
+            lines.add("  a pod to itself: no policy applies");
             return lines;
         }
         explain(question, PolicyDirection.EGRESS, evaluation.egress(), lines);
