@@ -252,7 +252,7 @@ final class HostPoliciesTest {
                                 PLAIN_ENDPOINT
                                         + global(
                                                 "p",
-                                                "namespaceSelector: global(), ingress: [{action:"
+                                                "namespaceSelector: '!has(x)', ingress: [{action:"
                                                         + " Allow}]"),
                                 "203.0.113.9",
                                 "80"))
