@@ -49,8 +49,7 @@ final class DaemonManifests {
     private static void addCilium(final CiliumPolicy policy, final List<Problem> problems) {
         for (final CiliumPolicy.Rule rule : policy.rules()) {
             if (rule.subject() instanceof Nodes) {
-                problems.add(
-                        warning(policy, "host policies: the rule has no effect on this node"));
+                problems.add(warning(policy, "host policies: the rule has no effect on this node"));
                 continue;
             }
             for (final PolicyDirection direction : PolicyDirection.values()) {

@@ -1,7 +1,6 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.policy.KubeObject;
-import io.sluice.control.policy.ManifestReader;
 import io.sluice.control.policy.Problem;
 import io.sluice.control.policy.ReadResult;
 import io.sluice.control.policy.SourceLocation;

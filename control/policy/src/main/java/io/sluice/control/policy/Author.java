@@ -125,8 +125,7 @@ public record Author(
             case OWN_NODE -> "traffic from the endpoint's own node";
             case SELF -> "a pod to itself";
             case FAILSAFE -> "failsafe port of " + policy() + place();
-            case END_OF_PROFILES ->
-                    policy() + ": no policy and no profile allows it" + place();
+            case END_OF_PROFILES -> policy() + ": no policy and no profile allows it" + place();
             case NOT_AN_ENDPOINT -> "not an endpoint: nothing to enforce";
         };
     }

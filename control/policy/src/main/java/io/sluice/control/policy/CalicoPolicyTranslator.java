@@ -98,11 +98,7 @@ final class CalicoPolicyTranslator {
                                 subject,
                                 direction,
                                 true,
-                                rules(
-                                        policy,
-                                        tier.name(),
-                                        direction,
-                                        policy.rules(direction)));
+                                rules(policy, tier.name(), direction, policy.rules(direction)));
                 if (stage == HostStatement.Stage.NORMAL) {
                     statements.add(statement);
                 }
@@ -143,11 +139,7 @@ final class CalicoPolicyTranslator {
                                             : profile.egress())));
         }
         return new Translation(
-                List.of(),
-                List.copyOf(hosts),
-                Set.copyOf(reads),
-                List.copyOf(warnings),
-                List.of());
+                List.of(), List.copyOf(hosts), Set.copyOf(reads), List.copyOf(warnings), List.of());
     }
 
     /** Host endpoints are in no namespace and have no account. */
@@ -458,8 +450,7 @@ final class CalicoPolicyTranslator {
             for (final HostEndpoint host : world.all(HostEndpoint.class)) {
                 if (isSelectedOutside(namespaces)
                         && confinedTo.isEmpty()
-                        && selector.matchesOutsideNamespaces(
-                                HostPolicies.labels(world, host))) {
+                        && selector.matchesOutsideNamespaces(HostPolicies.labels(world, host))) {
                     host.expectedIps().forEach(ip -> alternatives.add(inPrefix(Cidr.host(ip))));
                     alternatives.add(new PeerMatch.OfNode(host.node()));
                 }

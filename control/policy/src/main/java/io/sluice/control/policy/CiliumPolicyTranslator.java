@@ -142,10 +142,7 @@ final class CiliumPolicyTranslator {
                 // The space comes before every name: the denies of these kinds count for all of
                 // the group.
                 new PolicyStatement.Place(
-                        PolicyTier.DEFAULT,
-                        PolicyTier.ADDITIVE_ORDER,
-                        " " + policy.ref(),
-                        true),
+                        PolicyTier.DEFAULT, PolicyTier.ADDITIVE_ORDER, " " + policy.ref(), true),
                 subject,
                 direction,
                 side.defaultDeny(),

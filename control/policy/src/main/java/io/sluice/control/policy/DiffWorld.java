@@ -34,11 +34,7 @@ final class DiffWorld {
      * @param judged whether policy has a say in the traffic of the node itself
      */
     private record Place(
-            boolean pod,
-            String node,
-            Optional<Host> ipv4,
-            Optional<Host> ipv6,
-            boolean judged) {
+            boolean pod, String node, Optional<Host> ipv4, Optional<Host> ipv6, boolean judged) {
         private static final Place NOWHERE =
                 new Place(false, "", Optional.empty(), Optional.empty(), false);
 
@@ -80,13 +76,7 @@ final class DiffWorld {
         private static End ofNoEndpoint(
                 final int ipv4, final int ipv6, final int primary, final String name) {
             return new End(
-                    Optional.empty(),
-                    Optional.empty(),
-                    ipv4,
-                    ipv6,
-                    primary,
-                    name,
-                    Place.NOWHERE);
+                    Optional.empty(), Optional.empty(), ipv4, ipv6, primary, name, Place.NOWHERE);
         }
 
         /** Whether it is a node that policy has a say in. */
@@ -200,9 +190,7 @@ final class DiffWorld {
                         identity,
                         "");
         final Optional<Host> host =
-                policies.hosts().isEmpty()
-                        ? Optional.empty()
-                        : policies.hosts().at(address);
+                policies.hosts().isEmpty() ? Optional.empty() : policies.hosts().at(address);
         return host.map(
                         node ->
                                 end.at(
@@ -307,9 +295,7 @@ final class DiffWorld {
                 policies.hosts()
                         .program(
                                 asked.chain(),
-                                peer.name.isEmpty()
-                                        ? facts
-                                        : policies.learned(facts, peer.name)));
+                                peer.name.isEmpty() ? facts : policies.learned(facts, peer.name)));
     }
 
     private PeerFacts factsOf(final int identity) {

@@ -284,12 +284,7 @@ final class HostPolicies {
         labels.remove(RESERVED_HOST);
         labels.put(RESERVED_REMOTE_NODE, "");
         return new PeerFacts(
-                peer.kind(),
-                labels,
-                peer.nodeName(),
-                peer.ports(),
-                peer.prefixes(),
-                peer.names());
+                peer.kind(), labels, peer.nodeName(), peer.ports(), peer.prefixes(), peer.names());
     }
 
     // Ends.
@@ -361,8 +356,7 @@ final class HostPolicies {
                                             .computeIfAbsent(target, _ -> new LinkedHashSet<>())
                                             .add(statement.statement().policy().ref()));
         }
-        final Ends made =
-                new Ends(byNode, byAddress, forwarding, addresses, indexed(), stagedFor);
+        final Ends made = new Ends(byNode, byAddress, forwarding, addresses, indexed(), stagedFor);
         ends = made;
         return made;
     }
@@ -391,9 +385,7 @@ final class HostPolicies {
     }
 
     private static Optional<Host> ofAllInterfaces(final List<Host> hosts) {
-        return hosts.stream()
-                .filter(host -> isInterface(host, ALL_INTERFACES::equals))
-                .findFirst();
+        return hosts.stream().filter(host -> isInterface(host, ALL_INTERFACES::equals)).findFirst();
     }
 
     private static Optional<Host> ofNoAddress(final List<Host> hosts) {
@@ -408,8 +400,7 @@ final class HostPolicies {
                 .findFirst();
     }
 
-    private static boolean isInterface(
-            final Host host, final Predicate<String> asked) {
+    private static boolean isInterface(final Host host, final Predicate<String> asked) {
         return host.endpoint().map(HostEndpoint::interfaceName).filter(asked).isPresent();
     }
 

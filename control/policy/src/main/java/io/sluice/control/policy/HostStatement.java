@@ -10,8 +10,7 @@ import java.util.List;
  * @param stage when it is asked
  * @param onForward whether it is also asked about traffic that the node only forwards
  */
-record HostStatement(
-        PolicyStatement statement, Selection selects, Stage stage, boolean onForward) {
+record HostStatement(PolicyStatement statement, Selection selects, Stage stage, boolean onForward) {
     /**
      * Stages of traffic at a host endpoint, in their order (Calico: raw, mangle and filter table).
      */

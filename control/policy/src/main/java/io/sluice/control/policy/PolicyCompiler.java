@@ -240,7 +240,8 @@ public final class PolicyCompiler {
                         derived.values().forEach(narrowed -> sets.release(narrowed.peers()));
                     }
                 }
-                part.statement().stagedTarget()
+                part.statement()
+                        .stagedTarget()
                         .ifPresent(
                                 target ->
                                         stagedFor
@@ -265,7 +266,8 @@ public final class PolicyCompiler {
                         final Part part = new Part(statement, List.copyOf(rules));
                         parts.add(part);
                         partsOf(namespaceOf(part)).add(part);
-                        statement.stagedTarget()
+                        statement
+                                .stagedTarget()
                                 .ifPresent(
                                         target ->
                                                 stagedFor
@@ -397,7 +399,8 @@ public final class PolicyCompiler {
         final Set<Part> asked = new LinkedHashSet<>(parts);
         for (final Part part : parts) {
             // A staged policy changes what would be of the policy that it stands for.
-            part.statement().stagedTarget()
+            part.statement()
+                    .stagedTarget()
                     .map(compiled::get)
                     .ifPresent(target -> asked.addAll(target.parts));
         }

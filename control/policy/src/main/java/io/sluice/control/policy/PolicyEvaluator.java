@@ -92,10 +92,7 @@ public final class PolicyEvaluator {
         /** Its ports with names. */
         List<Pod.NamedPort> ports() {
             return pod.map(Pod::ports)
-                    .or(
-                            () ->
-                                    host.flatMap(Host::endpoint)
-                                            .map(CalicoPolicy.HostEndpoint::ports))
+                    .or(() -> host.flatMap(Host::endpoint).map(CalicoPolicy.HostEndpoint::ports))
                     .orElse(List.of());
         }
 
@@ -231,9 +228,7 @@ public final class PolicyEvaluator {
         if (end.subject.isPresent()) {
             final SubjectSide.Result side = end.subject.get().side(direction);
             final PolicyEntry own = entry(question, direction, side.chain(), side.map());
-            return own.isAllowed()
-                    ? refusal(question, direction, false).orElse(own)
-                    : own;
+            return own.isAllowed() ? refusal(question, direction, false).orElse(own) : own;
         }
         return hostSide(question, direction)
                 .map(side -> entry(question, direction, side.chain()))
@@ -261,9 +256,7 @@ public final class PolicyEvaluator {
                 own.map(p -> entry(question, direction, p.chain(), p.map()))
                         .orElseGet(() -> entry(question, direction, side.chain(), side.map()));
         return Optional.of(
-                entry.isAllowed()
-                        ? refusal(question, direction, true).orElse(entry)
-                        : entry);
+                entry.isAllowed() ? refusal(question, direction, true).orElse(entry) : entry);
     }
 
     /** What the node of a pod says to its traffic, where it refuses to forward it. */
@@ -289,15 +282,12 @@ public final class PolicyEvaluator {
                         own ->
                                 policies.hosts()
                                         .forwarded(
-                                                question.subject(direction).node(),
-                                                direction,
-                                                own))
+                                                question.subject(direction).node(), direction, own))
                 .orElse(List.of());
     }
 
     /** What a node is asked about its own traffic; empty where nothing is said about it. */
-    Optional<HostPolicies.Side> hostSide(
-            final Question question, final PolicyDirection direction) {
+    Optional<HostPolicies.Side> hostSide(final Question question, final PolicyDirection direction) {
         final Optional<Host> host = question.subject(direction).host;
         final Optional<PeerFacts> own = policies.facts(question.ownIdentity(direction));
         if (host.isEmpty() || own.isEmpty() || question.isWithinNode()) {
@@ -330,8 +320,7 @@ public final class PolicyEvaluator {
                         : known;
         return question.subject(direction).host.isPresent()
                 ? named.map(
-                        facts ->
-                                HostPolicies.seenFrom(question.subject(direction).node(), facts))
+                        facts -> HostPolicies.seenFrom(question.subject(direction).node(), facts))
                 : named;
     }
 

@@ -293,8 +293,7 @@ final class PolicyExplainer {
         if (rule.traffic().isEmpty()) {
             return true;
         }
-        final Set<Pod.NamedPort> own =
-                Set.copyOf(question.subject(direction).ports());
+        final Set<Pod.NamedPort> own = Set.copyOf(question.subject(direction).ports());
         final Set<Pod.NamedPort> others = peer.map(PeerFacts::ports).orElse(Set.of());
         final boolean ingress = direction == PolicyDirection.INGRESS;
         return rule.traffic().stream()

@@ -7,7 +7,8 @@ import java.util.List;
 /**
  * Who reaches whom at one port.
  *
- * @param pods rows and columns: endpoints by namespace and name, then the nodes that policy speaks of
+ * @param pods rows and columns: endpoints by namespace and name, then the nodes that policy speaks
+ *     of
  * @param rows one text per source: {@code .} allowed, {@code X} denied, {@code =} itself, {@code P}
  *     the destination has no port of that name, {@code -} no common address family
  */
@@ -87,9 +88,7 @@ public record ReachabilityMatrix(List<ObjectRef> pods, List<String> rows) {
                         .noneMatch(p -> p.name().equals(port) && p.protocol() == number)) {
             return NO_SUCH_PORT;
         }
-        return evaluator
-                        .evaluate(Probe.of(from.probed, to.probed, protocol, port))
-                        .allowed()
+        return evaluator.evaluate(Probe.of(from.probed, to.probed, protocol, port)).allowed()
                 ? ALLOWED
                 : DENIED;
     }

@@ -31,9 +31,9 @@ import java.util.stream.Collectors;
  * <p>An end that one world lacks connects to nothing there. A pair is compared over the families
  * that both ends have, in each world by its own; if those are others, that alone is no change. Ends
  * of which neither is an endpoint, or a node with policies, are not compared: no policy applies
- * between them. An address that
- * is a pod's in either world is told as that pod only. A name that policies learn addresses from is
- * an address outside without a prefix of its own; a pattern is tried by one name that it matches.
+ * between them. An address that is a pod's in either world is told as that pod only. A name that
+ * policies learn addresses from is an address outside without a prefix of its own; a pattern is
+ * tried by one name that it matches.
  *
  * <p>Cost: the square of the number of classes in time and, four bytes each, in memory. A thousand
  * pods of which policy can tell each from the others take a few seconds.

@@ -43,8 +43,7 @@ final class HostPoliciesTest {
     private static PolicyEvaluator evaluator(final World world) {
         return new PolicyEvaluator(
                 world,
-                PolicyCompiler.compile(
-                        world, new IdentityAllocator(), PolicyOptions.DEFAULTS));
+                PolicyCompiler.compile(world, new IdentityAllocator(), PolicyOptions.DEFAULTS));
     }
 
     private static Evaluation answer(
@@ -179,8 +178,7 @@ final class HostPoliciesTest {
                         {apiVersion: v1, kind: Pod, metadata: {name: agent},
                          spec: {nodeName: east, hostNetwork: true}, status: {podIP: 192.168.7.1}}
                         """;
-        assertThat(answer(policy, "203.0.113.9", "default/agent", "TCP", "80").allowed())
-                .isFalse();
+        assertThat(answer(policy, "203.0.113.9", "default/agent", "TCP", "80").allowed()).isFalse();
     }
 
     @Test
@@ -201,10 +199,7 @@ final class HostPoliciesTest {
                     .as(port)
                     .isEqualTo("ALLOW failsafe port of HostEndpoint east-eth0");
         }
-        assertThat(
-                        text(
-                                answer(PLAIN_ENDPOINT, "203.0.113.9", "east", "UDP", "68")
-                                        .ingress()))
+        assertThat(text(answer(PLAIN_ENDPOINT, "203.0.113.9", "east", "UDP", "68").ingress()))
                 .startsWith("ALLOW failsafe");
         assertThat(egress(PLAIN_ENDPOINT, "203.0.113.9", "22")).startsWith("DENY HostEndpoint");
         assertThat(egress(PLAIN_ENDPOINT, "203.0.113.9", "6443")).startsWith("ALLOW failsafe");
@@ -290,7 +285,8 @@ final class HostPoliciesTest {
                 .isEqualTo("ALLOW Profile two ingress[0]");
         assertThat(
                         ingress(
-                                HOST_ENDPOINT.formatted(", profiles: [projectcalico-default-allow]"),
+                                HOST_ENDPOINT.formatted(
+                                        ", profiles: [projectcalico-default-allow]"),
                                 "203.0.113.9",
                                 "80"))
                 .isEqualTo("ALLOW Profile projectcalico-default-allow ingress[0]");
@@ -303,8 +299,8 @@ final class HostPoliciesTest {
                         + global(
                                 "raw",
                                 "order: 2000, doNotTrack: true, applyOnForward: true, ingress:"
-                                    + " [{action: Allow, protocol: TCP, destination: {ports:"
-                                    + " [80]}}]")
+                                        + " [{action: Allow, protocol: TCP, destination: {ports:"
+                                        + " [80]}}]")
                         + global(
                                 "later",
                                 "order: 1, ingress: [{action: Deny, protocol: TCP, destination:"
@@ -335,18 +331,15 @@ final class HostPoliciesTest {
     void onlyApplyOnForwardTouchesWhatTheNodeForwards() throws ProbeException {
         final String rule = "selector: role == 'edge', ingress: [{action: Deny, protocol: TCP}]";
         final String local = PLAIN_ENDPOINT + global("local", rule);
-        final String forward =
-                PLAIN_ENDPOINT + global("forward", rule + ", applyOnForward: true");
+        final String forward = PLAIN_ENDPOINT + global("forward", rule + ", applyOnForward: true");
         assertThat(answer(local, "203.0.113.9", "default/near", "TCP", "22").allowed()).isTrue();
         final Evaluation denied = answer(forward, "203.0.113.9", "default/near", "TCP", "22");
-        assertThat(text(denied.ingress()))
-                .isEqualTo("DENY GlobalNetworkPolicy forward ingress[0]");
+        assertThat(text(denied.ingress())).isEqualTo("DENY GlobalNetworkPolicy forward ingress[0]");
         assertThat(text(answer(forward, "203.0.113.9", "default/near", "UDP", "22").ingress()))
                 .isEqualTo("DENY end of tier default: isolated by GlobalNetworkPolicy forward");
         assertThat(answer(forward, "default/near", "203.0.113.9", "TCP", "22").allowed()).isTrue();
         assertThat(answer(forward, "203.0.113.9", "default/far", "TCP", "22").allowed()).isTrue();
-        assertThat(answer(forward, "default/far", "default/near", "TCP", "22").allowed())
-                .isFalse();
+        assertThat(answer(forward, "default/far", "default/near", "TCP", "22").allowed()).isFalse();
         assertThat(answer(forward, "192.168.7.1", "default/near", "TCP", "22").allowed()).isTrue();
     }
 
@@ -357,8 +350,8 @@ final class HostPoliciesTest {
                         + global(
                                 "pre",
                                 "selector: all(), preDNAT: true, applyOnForward: true, ingress:"
-                                    + " [{action: Allow, protocol: TCP, destination: {ports: [80]}},"
-                                    + " {action: Deny, protocol: TCP}]");
+                                        + " [{action: Allow, protocol: TCP, destination: {ports: [80]}},"
+                                        + " {action: Deny, protocol: TCP}]");
         assertThat(ingress(manifests, "203.0.113.9", "80"))
                 .isEqualTo("ALLOW GlobalNetworkPolicy pre ingress[0]");
         assertThat(ingress(manifests, "203.0.113.9", "22")).startsWith("ALLOW failsafe");
@@ -372,32 +365,21 @@ final class HostPoliciesTest {
 
     @Test
     void trafficBetweenANodeAndItsPodsMeetsNoHostEndpoint() throws ProbeException {
-        assertThatThrownBy(
-                        () ->
-                                answer(
-                                        PLAIN_ENDPOINT,
-                                        "203.0.113.9",
-                                        "192.168.7.2",
-                                        "TCP",
-                                        "80"))
+        assertThatThrownBy(() -> answer(PLAIN_ENDPOINT, "203.0.113.9", "192.168.7.2", "TCP", "80"))
                 .isInstanceOf(ProbeException.class);
         assertThat(answer(PLAIN_ENDPOINT, "default/near", "east", "TCP", "80").allowed()).isTrue();
         assertThat(answer(PLAIN_ENDPOINT, "default/far", "east", "TCP", "80").allowed()).isFalse();
     }
 
     @Test
-    void anEndpointOfAllInterfacesStandsForEveryAddressThatNoOtherExpects()
-            throws ProbeException {
+    void anEndpointOfAllInterfacesStandsForEveryAddressThatNoOtherExpects() throws ProbeException {
         final String all =
                 """
                 {apiVersion: projectcalico.org/v3, kind: HostEndpoint,
                  metadata: {name: all}, spec: {node: west, interfaceName: '*'}}
                 ---
                 """;
-        assertThat(
-                        text(
-                                answer(all, "203.0.113.9", "192.168.7.2", "TCP", "80")
-                                        .ingress()))
+        assertThat(text(answer(all, "203.0.113.9", "192.168.7.2", "TCP", "80").ingress()))
                 .isEqualTo("DENY HostEndpoint all: no policy and no profile allows it");
     }
 
@@ -472,8 +454,7 @@ final class HostPoliciesTest {
         assertThat(changes).isNotEmpty();
         assertThat(changes)
                 .allSatisfy(
-                        change ->
-                                assertThat(change.destinations().text()).startsWith("node east"));
+                        change -> assertThat(change.destinations().text()).startsWith("node east"));
     }
 
     @Test
