@@ -1,7 +1,6 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.policy.KubeObject;
-import io.sluice.control.policy.ManifestReader;
 import io.sluice.control.policy.Problem;
 import io.sluice.control.policy.ReadResult;
 import io.sluice.control.policy.SourceLocation;
@@ -227,7 +226,7 @@ final class ManifestFolders {
                         ? before.seenNs()
                         : clockNs.getAsLong();
         final boolean settled = stamp.modified().plus(SETTLED).isBefore(Instant.now());
-        final ReadResult result = ManifestReader.read(path.toString(), text);
+        final ReadResult result = DaemonManifests.read(path.toString(), text);
         final List<Problem> problems = new ArrayList<>(result.problems());
         final int lost = lastGood(before).size() - result.objects().size();
         if (result.hasErrors()) {

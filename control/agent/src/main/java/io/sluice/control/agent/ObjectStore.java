@@ -4,7 +4,6 @@ import io.sluice.control.agent.ObjectChange.Outcome;
 import io.sluice.control.agent.ObjectReport.Origin;
 import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.KubeObject;
-import io.sluice.control.policy.ManifestReader;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.Problem;
 import io.sluice.control.policy.ReadResult;
@@ -75,7 +74,7 @@ final class ObjectStore {
     }
 
     private void loadFile(final Path file) throws IOException, StartupException {
-        final ReadResult result = ManifestReader.read(file.toString(), Files.readString(file));
+        final ReadResult result = DaemonManifests.read(file.toString(), Files.readString(file));
         if (result.hasErrors()) {
             throw new StartupException(errors(result));
         }
@@ -254,7 +253,7 @@ final class ObjectStore {
                             .formatted(
                                     object.where(), object.ref(), nameBytes - FILE_NAME_BYTES_MAX));
         }
-        final ReadResult back = ManifestReader.read(file.toString(), text);
+        final ReadResult back = DaemonManifests.read(file.toString(), text);
         if (back.hasErrors()
                 || back.objects().size() != 1
                 || !back.objects().getFirst().ref().equals(object.ref())
@@ -314,7 +313,7 @@ final class ObjectStore {
     }
 
     private static ReadResult read(final String source, final String text) {
-        final ReadResult result = ManifestReader.read(source, text);
+        final ReadResult result = DaemonManifests.read(source, text);
         if (result.hasErrors()) {
             throw new RequestException(Reason.INVALID, List.of(errors(result).split("\n")));
         }

@@ -277,6 +277,9 @@ final class PolicyEvalCommand implements Callable<Integer> {
                                     + place;
                     case "end-of-tier" -> "no rule: isolated by " + policy + place;
                     case "own-node" -> "traffic from the endpoint's own node";
+                    case "failsafe" -> "failsafe port of " + policy + place;
+                    case "end-of-profiles" ->
+                            policy + ": no policy and no profile allows it" + place;
                     case "self" -> "a pod to itself";
                     case "not-an-endpoint" -> "not an endpoint: nothing to enforce";
                     default -> "default: no policy selects the endpoint";

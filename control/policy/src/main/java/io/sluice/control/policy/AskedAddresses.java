@@ -23,12 +23,17 @@ final class AskedAddresses {
     private final Map<Object, Boolean> askedBefore = new HashMap<>();
     private Universe universe = Universe.EMPTY;
 
-    void add(final Collection<PolicyStatement> statements) {
-        count(statements, 1);
+    void add(final Translation translation) {
+        count(translation, 1);
     }
 
-    void remove(final Collection<PolicyStatement> statements) {
-        count(statements, -1);
+    void remove(final Translation translation) {
+        count(translation, -1);
+    }
+
+    private void count(final Translation translation, final int step) {
+        count(translation.statements(), step);
+        count(translation.hosts().stream().map(HostStatement::statement).toList(), step);
     }
 
     private void count(final Collection<PolicyStatement> statements, final int step) {

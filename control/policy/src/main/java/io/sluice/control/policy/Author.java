@@ -39,6 +39,10 @@ public record Author(
         OWN_NODE,
         /** Traffic of a pod to itself. */
         SELF,
+        /** A port of a host endpoint that is open whatever policies say. */
+        FAILSAFE,
+        /** No policy and no profile of a host endpoint allows it. */
+        END_OF_PROFILES,
         /** The end is no endpoint: nothing enforces policy there. */
         NOT_AN_ENDPOINT
     }
@@ -85,6 +89,21 @@ public record Author(
                 isolating.where().line());
     }
 
+    /** A decision that goes with a host endpoint, not with a policy. */
+    static Author ofHostEndpoint(final Origin origin, final KubeObject endpoint) {
+        final ObjectRef ref = endpoint.ref();
+        return new Author(
+                origin,
+                "",
+                ref.kind(),
+                ref.namespace(),
+                ref.name(),
+                NO_RULE,
+                "",
+                endpoint.where().file(),
+                endpoint.where().line());
+    }
+
     /** The kind as in the manifest, without the group that tells it from another project's. */
     public String simpleKind() {
         final int group = kind.indexOf('.');
@@ -105,6 +124,8 @@ public record Author(
             case DEFAULT -> "default: no policy isolates the endpoint";
             case OWN_NODE -> "traffic from the endpoint's own node";
             case SELF -> "a pod to itself";
+            case FAILSAFE -> "failsafe port of " + policy() + place();
+            case END_OF_PROFILES -> policy() + ": no policy and no profile allows it" + place();
             case NOT_AN_ENDPOINT -> "not an endpoint: nothing to enforce";
         };
     }

@@ -81,21 +81,74 @@ final class CalicoPolicyTranslator {
                         key(policy.meta(), group < 0 ? kind : kind.substring(0, group)),
                         false);
         final PeerMatch subject = subject(policy);
+        final HostStatement.Stage stage =
+                policy.doNotTrack()
+                        ? HostStatement.Stage.UNTRACKED
+                        : policy.preDnat()
+                                ? HostStatement.Stage.PRE_DNAT
+                                : HostStatement.Stage.NORMAL;
         final List<PolicyStatement> statements = new ArrayList<>();
+        final List<HostStatement> hosts = new ArrayList<>();
         for (final PolicyDirection direction : PolicyDirection.values()) {
             if (policy.types().contains(direction)) {
-                statements.add(
+                final PolicyStatement statement =
                         new PolicyStatement(
                                 policy,
                                 place,
                                 subject,
                                 direction,
                                 true,
-                                rules(policy, tier, direction)));
+                                rules(policy, tier.name(), direction, policy.rules(direction)));
+                if (stage == HostStatement.Stage.NORMAL) {
+                    statements.add(statement);
+                }
+                if (selectsHostEndpoints(policy)) {
+                    hosts.add(
+                            new HostStatement(
+                                    statement.about(PeerMatch.NOBODY),
+                                    new HostStatement.OfHostEndpoints(policy.selector()),
+                                    stage,
+                                    policy.applyOnForward()));
+                }
             }
         }
         return new Translation(
-                List.copyOf(statements), Set.copyOf(reads), List.copyOf(warnings), List.of());
+                List.copyOf(statements),
+                List.copyOf(hosts),
+                Set.copyOf(reads),
+                List.copyOf(warnings),
+                List.of());
+    }
+
+    /** A profile: what host endpoints that name it are asked after all tiers. */
+    Translation translate(final CalicoPolicy.Profile profile) {
+        warnings.clear();
+        reads.clear();
+        final List<HostStatement> hosts = new ArrayList<>();
+        for (final PolicyDirection direction : PolicyDirection.values()) {
+            hosts.add(
+                    HostPolicies.ofProfile(
+                            profile,
+                            direction,
+                            rules(
+                                    profile,
+                                    HostPolicies.PROFILES.name(),
+                                    direction,
+                                    direction == PolicyDirection.INGRESS
+                                            ? profile.ingress()
+                                            : profile.egress())));
+        }
+        return new Translation(
+                List.of(), List.copyOf(hosts), Set.copyOf(reads), List.copyOf(warnings), List.of());
+    }
+
+    /** Host endpoints are in no namespace and have no account. */
+    private static boolean selectsHostEndpoints(final CalicoPolicy policy) {
+        return policy.isGlobal()
+                && isSelectedOutside(policy.namespaceSelector())
+                && policy.serviceAccountSelector()
+                        .map(CalicoSelector::matchesNothingAround)
+                        .orElse(true);
     }
 
     private static PeerMatch subject(final CalicoPolicy policy) {
@@ -110,16 +163,18 @@ final class CalicoPolicyTranslator {
     }
 
     private List<PolicyRule> rules(
-            final CalicoPolicy policy, final PolicyTier tier, final PolicyDirection direction) {
+            final KubeObject policy,
+            final String tier,
+            final PolicyDirection direction,
+            final List<Rule> written) {
         final List<PolicyRule> rules = new ArrayList<>();
-        final List<Rule> written = policy.rules(direction);
         for (int i = 0; i < written.size(); i++) {
             final Rule rule = written.get(i);
             addRules(
                     policy,
                     rule,
                     direction,
-                    Author.ofRule(tier.name(), policy, direction.field(), i, rule.where()),
+                    Author.ofRule(tier, policy, direction.field(), i, rule.where()),
                     rules);
         }
         return List.copyOf(rules);
@@ -129,7 +184,7 @@ final class CalicoPolicyTranslator {
      * One rule; several where it speaks of a service, or of names that TLS tells as well as DNS.
      */
     private void addRules(
-            final CalicoPolicy policy,
+            final KubeObject policy,
             final Rule rule,
             final PolicyDirection direction,
             final Author author,
@@ -395,7 +450,7 @@ final class CalicoPolicyTranslator {
             for (final HostEndpoint host : world.all(HostEndpoint.class)) {
                 if (isSelectedOutside(namespaces)
                         && confinedTo.isEmpty()
-                        && selector.matches(host.meta().labels())) {
+                        && selector.matchesOutsideNamespaces(HostPolicies.labels(world, host))) {
                     host.expectedIps().forEach(ip -> alternatives.add(inPrefix(Cidr.host(ip))));
                     alternatives.add(new PeerMatch.OfNode(host.node()));
                 }
@@ -431,17 +486,9 @@ final class CalicoPolicyTranslator {
         return namespaces.get().matches(ofNamespace);
     }
 
-    /**
-     * Whether a namespaceSelector takes what is in no namespace. As in Calico it does where the
-     * labels of no namespace match, as with {@code env != 'test'}; {@code all()} asks for one.
-     */
+    /** Whether a namespaceSelector takes what is in no namespace. */
     private static boolean isSelectedOutside(final Optional<CalicoSelector> namespaces) {
-        return namespaces
-                .map(
-                        selector ->
-                                !(selector.root() instanceof CalicoSelector.All)
-                                        && selector.matchesOutsideNamespaces(Map.of()))
-                .orElse(true);
+        return namespaces.map(CalicoSelector::matchesNothingAround).orElse(true);
     }
 
     /** Whether the labels of no account match, as those of what has none, a network set. */

@@ -120,7 +120,7 @@ final class CalicoReader {
                 new CalicoRuleReader(PolicyDirection.EGRESS, meta.namespace()).read(spec);
         final Set<PolicyDirection> types = readTypes(spec, ingress, egress);
         checkPerformanceHints(spec);
-        final boolean applyOnForward = global && readHostOnlySwitch(spec, "applyOnForward");
+        final boolean applyOnForward = global && spec.bool("applyOnForward", false);
         final boolean doNotTrack = global && readHostOnlySwitch(spec, "doNotTrack");
         final boolean preDnat = global && readHostOnlySwitch(spec, "preDNAT");
         spec.rejectOthers();
@@ -258,7 +258,7 @@ final class CalicoReader {
     private static boolean readHostOnlySwitch(final Fields spec, final String field) {
         final boolean on = spec.bool(field, false);
         if (on) {
-            spec.warning(field, "no effect on pods: matters to host endpoints only");
+            spec.warning(field, "the policy applies to host endpoints only, not to pods");
         }
         return on;
     }

@@ -105,7 +105,9 @@ public record CalicoSelector(Expression root) {
     /** Whose labels a selector is tried on, which is all that {@code global()} asks. */
     private enum Scope {
         NAMESPACE,
-        NO_NAMESPACE
+        NO_NAMESPACE,
+        /** The namespace, or account, of what is in none. */
+        NAMESPACE_OF_NOTHING
     }
 
     /**
@@ -140,11 +142,20 @@ public record CalicoSelector(Expression root) {
         return holds(root, labels, Scope.NO_NAMESPACE);
     }
 
+    /**
+     * Whether it takes what is in no namespace as a {@code namespaceSelector}, or what has no
+     * account as a {@code serviceAccountSelector}: as in Calico {@code all()} asks for one,
+     * wherever it stands, and {@code global()} for none.
+     */
+    boolean matchesNothingAround() {
+        return holds(root, Map.of(), Scope.NAMESPACE_OF_NOTHING);
+    }
+
     private static boolean holds(
             final Expression expression, final Map<String, String> labels, final Scope scope) {
         return switch (expression) {
-            case All _ -> true;
-            case Global _ -> scope == Scope.NO_NAMESPACE;
+            case All _ -> scope != Scope.NAMESPACE_OF_NOTHING;
+            case Global _ -> scope != Scope.NAMESPACE;
             case final Has has -> labels.containsKey(has.label());
             case final Compare compare -> holds(compare, labels);
             case final In in -> isListed(in.label(), in.values(), labels);

@@ -148,11 +148,7 @@ final class CiliumPolicyReader {
             return Optional.empty();
         }
         if (nodes) {
-            if (clusterwide) {
-                spec.warning(
-                        "nodeSelector",
-                        "not enforced yet: host policies: the rule has no effect on this node");
-            } else {
+            if (!clusterwide) {
                 spec.error(
                         "nodeSelector",
                         "Forbidden: only a CiliumClusterwideNetworkPolicy may select nodes");
@@ -287,7 +283,7 @@ final class CiliumPolicyReader {
                         .get()
                         .warning(
                                 "mode",
-                                "not enforced yet: mutual authentication: no peer counts as"
+                                "mutual authentication is not supported: no peer counts as"
                                         + " authenticated, what the rule allows is dropped with"
                                         + " AUTH_REQUIRED");
                 yield Authentication.REQUIRED;
@@ -343,7 +339,7 @@ final class CiliumPolicyReader {
             } else {
                 fields.warning(
                         prefix + "Groups",
-                        "not enforced yet: groups of cloud providers: the rule matches nothing");
+                        "groups of cloud providers are not supported: the rule matches nothing");
             }
             found.add(new PeerGroups());
         }
@@ -499,10 +495,6 @@ final class CiliumPolicyReader {
         for (final Fields item : fields.objects("toFQDNs")) {
             readFqdnSelector(item).ifPresent(names::add);
         }
-        fields.warning(
-                "toFQDNs",
-                "not enforced yet: names: the rule matches nothing, traffic to these names is"
-                        + " dropped unless another rule allows it");
         return List.copyOf(names);
     }
 

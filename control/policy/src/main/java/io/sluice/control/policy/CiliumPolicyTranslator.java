@@ -89,41 +89,64 @@ final class CiliumPolicyTranslator {
         reads.clear();
         worldPrefixes.clear();
         final List<PolicyStatement> statements = new ArrayList<>();
+        final List<HostStatement> hosts = new ArrayList<>();
         for (int i = 0; i < policy.rules().size(); i++) {
             final Rule rule = policy.rules().get(i);
             final String path = policy.rules().size() == 1 ? "" : "specs[" + i + "].";
-            switch (rule.subject()) {
-                case final Endpoints endpoints -> {
-                    final PeerMatch subject = subject(policy, endpoints.selector());
-                    for (final PolicyDirection direction : PolicyDirection.values()) {
-                        final Side side = rule.side(direction);
-                        if (side.isPresent() || side.defaultDeny()) {
-                            statements.add(
-                                    new PolicyStatement(
-                                            policy,
-                                            // The space comes before every name: the denies of
-                                            // these kinds count for all of the group.
-                                            new PolicyStatement.Place(
-                                                    PolicyTier.DEFAULT,
-                                                    PolicyTier.ADDITIVE_ORDER,
-                                                    " " + policy.ref(),
-                                                    true),
-                                            subject,
-                                            direction,
-                                            side.defaultDeny(),
-                                            rules(policy, direction, side, path)));
-                        }
-                    }
+            for (final PolicyDirection direction : PolicyDirection.values()) {
+                final Side side = rule.side(direction);
+                if (!side.isPresent() && !side.defaultDeny()) {
+                    continue;
                 }
-                // Host policies are read and warned about; no endpoint is their subject.
-                case Nodes _ -> {}
+                switch (rule.subject()) {
+                    case final Endpoints endpoints ->
+                            statements.add(
+                                    statement(
+                                            policy,
+                                            subject(policy, endpoints.selector()),
+                                            direction,
+                                            side,
+                                            path));
+                    case final Nodes nodes ->
+                            hosts.add(
+                                    new HostStatement(
+                                            statement(
+                                                    policy,
+                                                    PeerMatch.NOBODY,
+                                                    direction,
+                                                    side,
+                                                    path),
+                                            new HostStatement.OfNodes(
+                                                    List.copyOf(sourced(nodes.selector()))),
+                                            HostStatement.Stage.NORMAL,
+                                            false));
+                }
             }
         }
         return new Translation(
                 List.copyOf(statements),
+                List.copyOf(hosts),
                 Set.copyOf(reads),
                 List.copyOf(warnings),
                 List.copyOf(worldPrefixes));
+    }
+
+    private PolicyStatement statement(
+            final CiliumPolicy policy,
+            final PeerMatch subject,
+            final PolicyDirection direction,
+            final Side side,
+            final String path) {
+        return new PolicyStatement(
+                policy,
+                // The space comes before every name: the denies of these kinds count for all of
+                // the group.
+                new PolicyStatement.Place(
+                        PolicyTier.DEFAULT, PolicyTier.ADDITIVE_ORDER, " " + policy.ref(), true),
+                subject,
+                direction,
+                side.defaultDeny(),
+                rules(policy, direction, side, path));
     }
 
     private PeerMatch subject(final CiliumPolicy policy, final LabelSelector selector) {

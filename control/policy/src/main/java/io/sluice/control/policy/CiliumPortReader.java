@@ -113,25 +113,8 @@ final class CiliumPortReader {
                 verb.isDeny()
                         ? PortRule.of(List.copyOf(ports), fields.where())
                         : readRestriction(fields, verb, List.copyOf(ports));
-        final Restriction restriction = rule.restriction();
         fields.rejectOthers();
-        if (restriction != Restriction.NONE) {
-            fields.warning(
-                    firstWord(restriction.field()),
-                    "not enforced yet: "
-                            + restriction.field()
-                            + (restriction.isWidened(defaultDeny)
-                                    ? ": the rule does not isolate, so it allows these ports"
-                                    : ": these ports are denied to what the rule would let through"
-                                            + " in part"));
-        }
         return rule;
-    }
-
-    private static String firstWord(final String field) {
-        final int end = field.indexOf('.');
-        final int space = field.indexOf(' ');
-        return end > 0 ? field.substring(0, end) : space > 0 ? field.substring(0, space) : field;
     }
 
     private static void readPort(final Fields item, final List<Port> ports) {

@@ -1,6 +1,7 @@
 package io.sluice.control.policy;
 
 import io.sluice.control.policy.DiffTraffic.Reach;
+import io.sluice.control.policy.HostPolicies.Host;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.Optional;
@@ -24,6 +25,32 @@ final class DiffWorld {
     private record Side(PolicyMap map, Optional<RuleChain> chain) {}
 
     /**
+     * Where an end is, as far as policies of nodes make that matter.
+     *
+     * @param pod whether it is a pod
+     * @param node the node it is or is on; empty where unknown, or outside
+     * @param ipv4 the end of the node at its IPv4 address, if it is one
+     * @param ipv6 the end of the node at its IPv6 address, if it is one
+     * @param judged whether policy has a say in the traffic of the node itself
+     */
+    private record Place(
+            boolean pod, String node, Optional<Host> ipv4, Optional<Host> ipv6, boolean judged) {
+        private static final Place NOWHERE =
+                new Place(false, "", Optional.empty(), Optional.empty(), false);
+
+        private boolean isNode() {
+            return ipv4.isPresent() || ipv6.isPresent();
+        }
+
+        /** Whether traffic with a peer leaves or enters the node. */
+        private boolean isCrossedBy(final Place peer) {
+            final boolean outside = !peer.pod && !peer.isNode();
+            return !node.isEmpty()
+                    && (outside || (!peer.node.isEmpty() && !peer.node.equals(node)));
+        }
+    }
+
+    /**
      * What the world knows of an end. Equal ends have equal connections.
      *
      * @param egress empty where the end is no endpoint
@@ -33,6 +60,7 @@ final class DiffWorld {
      * @param primary identity where the family does not matter: that of an end without an address,
      *     or the end's towards one
      * @param name name that the address was learned from; empty for none
+     * @param place where it is; the same for all where nothing is said about nodes
      */
     record End(
             Optional<Side> egress,
@@ -40,13 +68,24 @@ final class DiffWorld {
             int ipv4,
             int ipv6,
             int primary,
-            String name) {
+            String name,
+            Place place) {
         /** An end that does not exist in the world. */
         static final End ABSENT = ofNoEndpoint(NO_ADDRESS, NO_ADDRESS, NO_ADDRESS, "");
 
         private static End ofNoEndpoint(
                 final int ipv4, final int ipv6, final int primary, final String name) {
-            return new End(Optional.empty(), Optional.empty(), ipv4, ipv6, primary, name);
+            return new End(
+                    Optional.empty(), Optional.empty(), ipv4, ipv6, primary, name, Place.NOWHERE);
+        }
+
+        /** Whether it is a node that policy has a say in. */
+        boolean isJudgedNode() {
+            return place.judged;
+        }
+
+        private End at(final Place where) {
+            return new End(egress, ingress, ipv4, ipv6, primary, name, where);
         }
 
         boolean isAbsent() {
@@ -126,7 +165,15 @@ final class DiffWorld {
                 ipv4,
                 ipv6,
                 subject.get().identity(),
-                "");
+                "",
+                policies.hosts().isEmpty()
+                        ? Place.NOWHERE
+                        : new Place(
+                                true,
+                                pod.get().nodeName(),
+                                Optional.empty(),
+                                Optional.empty(),
+                                false));
     }
 
     private Side side(final SubjectSide.Result side) {
@@ -136,11 +183,24 @@ final class DiffWorld {
     /** An address that is no endpoint's. */
     End address(final IpAddress address) {
         final int identity = policies.numberAt(address);
-        return End.ofNoEndpoint(
-                address.isIpv4() ? identity : NO_ADDRESS,
-                address.isIpv4() ? NO_ADDRESS : identity,
-                identity,
-                "");
+        final End end =
+                End.ofNoEndpoint(
+                        address.isIpv4() ? identity : NO_ADDRESS,
+                        address.isIpv4() ? NO_ADDRESS : identity,
+                        identity,
+                        "");
+        final Optional<Host> host =
+                policies.hosts().isEmpty() ? Optional.empty() : policies.hosts().at(address);
+        return host.map(
+                        node ->
+                                end.at(
+                                        new Place(
+                                                false,
+                                                node.node(),
+                                                address.isIpv4() ? host : Optional.empty(),
+                                                address.isIpv4() ? Optional.empty() : host,
+                                                policies.hosts().judges(node))))
+                .orElse(end);
     }
 
     /**
@@ -178,9 +238,69 @@ final class DiffWorld {
         if (fromIdentity == NO_ADDRESS || toIdentity == NO_ADDRESS) {
             return DiffTraffic.NO_FAMILY;
         }
+        if (from.place.isNode() && to.place.isNode() && from.place.node.equals(to.place.node)) {
+            return traffic.notAnEndpoint();
+        }
         return traffic.both(
-                allowed(from.egress, toIdentity, to.name),
-                allowed(to.ingress, fromIdentity, from.name));
+                allowed(PolicyDirection.EGRESS, from, fromIdentity, to, toIdentity),
+                allowed(PolicyDirection.INGRESS, to, toIdentity, from, fromIdentity));
+    }
+
+    private int allowed(
+            final PolicyDirection direction,
+            final End end,
+            final int identity,
+            final End peer,
+            final int peerIdentity) {
+        final Optional<Side> side = direction == PolicyDirection.EGRESS ? end.egress : end.ingress;
+        final int own =
+                side.isPresent()
+                        ? allowed(side, peerIdentity, peer.name)
+                        : ofNode(direction, end, identity, peer, peerIdentity);
+        if (!end.place.pod || !end.place.isCrossedBy(peer.place)) {
+            return own;
+        }
+        int passing = own;
+        for (final HostPolicies.Side asked :
+                policies.hosts().forwarded(end.place.node, direction, factsOf(identity))) {
+            passing = traffic.both(passing, of(asked, peer, factsOf(peerIdentity)));
+        }
+        return passing;
+    }
+
+    private int ofNode(
+            final PolicyDirection direction,
+            final End end,
+            final int identity,
+            final End peer,
+            final int peerIdentity) {
+        final boolean ipv4 = end.ipv4 == identity;
+        final Optional<Host> host = ipv4 ? end.place.ipv4 : end.place.ipv6;
+        final boolean ownPod = peer.place.pod && peer.place.node.equals(end.place.node);
+        return host.map(found -> ownPod ? found.bare() : found)
+                .filter(policies.hosts()::judges)
+                .map(found -> policies.hosts().local(found, direction, factsOf(identity)))
+                .map(
+                        asked ->
+                                of(
+                                        asked,
+                                        peer,
+                                        HostPolicies.seenFrom(
+                                                end.place.node, factsOf(peerIdentity))))
+                .orElse(traffic.notAnEndpoint());
+    }
+
+    private int of(final HostPolicies.Side asked, final End peer, final PeerFacts facts) {
+        return traffic.of(
+                policies.hosts()
+                        .program(
+                                asked.chain(),
+                                peer.name.isEmpty() ? facts : policies.learned(facts, peer.name)));
+    }
+
+    private PeerFacts factsOf(final int identity) {
+        return policies.facts(identity)
+                .orElseThrow(() -> new IllegalStateException("no facts of " + identity));
     }
 
     private int allowed(final Optional<Side> side, final int peer, final String name) {

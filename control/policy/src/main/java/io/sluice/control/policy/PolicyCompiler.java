@@ -2,7 +2,6 @@ package io.sluice.control.policy;
 
 import io.sluice.control.policy.PeerSets.PeerSet;
 import io.sluice.control.policy.PeerTable.PodFacts;
-import io.sluice.control.policy.PolicyEntry.Reason;
 import io.sluice.control.policy.RuleChain.IndexedRule;
 import io.sluice.control.policy.RuleChain.Part;
 import io.sluice.control.policy.Subjects.Subject;
@@ -129,7 +128,7 @@ public final class PolicyCompiler {
         final Map<ObjectRef, Translation> translations = translate(policies);
         touched.addAll(forget(policies));
 
-        translations.values().forEach(translation -> asked.add(translation.statements()));
+        translations.values().forEach(asked::add);
         final boolean askedChanged = asked.takeChanged();
         updates++;
         final boolean rebuild =
@@ -178,7 +177,7 @@ public final class PolicyCompiler {
         for (final ObjectRef ref : changed) {
             read.addAll(Translation.Reads.of(ref.kind()));
             if (compiled.containsKey(ref)
-                    || world.lookup(ref).orElse(null) instanceof KubeObject.Policy) {
+                    || world.lookup(ref).map(PolicyCompiler::isTranslated).orElse(false)) {
                 policies.add(ref);
             }
         }
@@ -193,12 +192,19 @@ public final class PolicyCompiler {
         return policies;
     }
 
+    private static boolean isTranslated(final KubeObject object) {
+        return object instanceof KubeObject.Policy || object instanceof CalicoPolicy.Profile;
+    }
+
     private Map<ObjectRef, Translation> translate(final Set<ObjectRef> policies) {
         final CiliumPolicyTranslator cilium = new CiliumPolicyTranslator(world, options);
         final CalicoPolicyTranslator calico = new CalicoPolicyTranslator(world);
         final Map<ObjectRef, Translation> translations = new LinkedHashMap<>();
         for (final ObjectRef ref : policies) {
-            if (world.lookup(ref).orElse(null) instanceof final KubeObject.Policy policy) {
+            final KubeObject object = world.lookup(ref).orElse(null);
+            if (object instanceof final CalicoPolicy.Profile profile) {
+                translations.put(ref, calico.translate(profile));
+            } else if (object instanceof final KubeObject.Policy policy) {
                 translations.put(
                         ref,
                         switch (policy) {
@@ -223,7 +229,7 @@ public final class PolicyCompiler {
             if (policy == null) {
                 continue;
             }
-            asked.remove(policy.translation.statements());
+            asked.remove(policy.translation);
             for (final Part part : policy.parts) {
                 gone.add(part);
                 partsOf(namespaceOf(part)).remove(part);
@@ -234,7 +240,8 @@ public final class PolicyCompiler {
                         derived.values().forEach(narrowed -> sets.release(narrowed.peers()));
                     }
                 }
-                stagedTarget(part.statement())
+                part.statement()
+                        .stagedTarget()
                         .ifPresent(
                                 target ->
                                         stagedFor
@@ -259,7 +266,8 @@ public final class PolicyCompiler {
                         final Part part = new Part(statement, List.copyOf(rules));
                         parts.add(part);
                         partsOf(namespaceOf(part)).add(part);
-                        stagedTarget(statement)
+                        statement
+                                .stagedTarget()
                                 .ifPresent(
                                         target ->
                                                 stagedFor
@@ -269,7 +277,7 @@ public final class PolicyCompiler {
                     }
                     added.addAll(parts);
                     compiled.put(ref, new Compiled(translation, List.copyOf(parts)));
-                    if (!translation.warnings().isEmpty() || !translation.prefixes().isEmpty()) {
+                    if (translation.isRemarkable()) {
                         remarkable.put(ref, translation);
                     }
                 });
@@ -283,25 +291,6 @@ public final class PolicyCompiler {
     /** Namespace whose endpoints it can select; empty for all. */
     private static String namespaceOf(final Part part) {
         return part.statement().policy().meta().namespace();
-    }
-
-    /** The enforced policy that a staged one stands for. */
-    private static Optional<ObjectRef> stagedTarget(final PolicyStatement statement) {
-        final ObjectRef ref = statement.policy().ref();
-        return switch (statement.staging()) {
-            case ENFORCED, IGNORE -> Optional.empty();
-            case SET, DELETE, LEARN ->
-                    Optional.of(
-                            new ObjectRef(
-                                    switch (ref.kind()) {
-                                        case "StagedKubernetesNetworkPolicy" -> "NetworkPolicy";
-                                        case "StagedNetworkPolicy" ->
-                                                "NetworkPolicy.projectcalico.org";
-                                        default -> "GlobalNetworkPolicy";
-                                    },
-                                    ref.namespace(),
-                                    ref.name()));
-        };
     }
 
     // Peers.
@@ -410,7 +399,8 @@ public final class PolicyCompiler {
         final Set<Part> asked = new LinkedHashSet<>(parts);
         for (final Part part : parts) {
             // A staged policy changes what would be of the policy that it stands for.
-            stagedTarget(part.statement())
+            part.statement()
+                    .stagedTarget()
                     .map(compiled::get)
                     .ifPresent(target -> asked.addAll(target.parts));
         }
@@ -567,10 +557,7 @@ public final class PolicyCompiler {
                         ? Optional.of(ownNodeRule(subject.key().node()))
                         : Optional.empty(),
                 subject.key().audited(),
-                switch (options.defaultVerdict()) {
-                    case ALLOW -> PolicyEntry.allow(Author.DEFAULT);
-                    case DENY -> PolicyEntry.deny(Reason.POLICY_DENIED, Author.DEFAULT);
-                });
+                options.nothingAnswered());
     }
 
     private IndexedRule ownNodeRule(final String node) {
@@ -713,9 +700,11 @@ public final class PolicyCompiler {
         }
         final List<Problem> warnings = new ArrayList<>();
         final List<Translation.WorldPrefix> prefixes = new ArrayList<>();
+        final List<HostStatement> hosts = new ArrayList<>();
         for (final Translation translation : remarkable.values()) {
             warnings.addAll(translation.warnings());
             prefixes.addAll(translation.prefixes());
+            hosts.addAll(translation.hosts());
         }
         final Set<NamePattern> patterns = Set.copyOf(asked.universe().names());
         return new PolicySet(
@@ -723,6 +712,7 @@ public final class PolicyCompiler {
                 snapshotOfPeers.orElseThrow(),
                 subjects.indexByPod(),
                 subjects.answers(),
+                new HostPolicies(world, options, hosts),
                 names -> PeerTable.matching(patterns, names),
                 warnings,
                 prefixes);

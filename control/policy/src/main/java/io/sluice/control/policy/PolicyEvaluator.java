@@ -2,6 +2,8 @@ package io.sluice.control.policy;
 
 import io.sluice.control.policy.Evaluation.RequestAnswer;
 import io.sluice.control.policy.Evaluation.Verdict;
+import io.sluice.control.policy.HostPolicies.Host;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -15,6 +17,9 @@ public final class PolicyEvaluator {
     private static final int ICMP_ECHO_REQUEST = 8;
     private static final int ICMPV6_ECHO_REQUEST = 128;
     private static final int BYTE_MAX = 255;
+
+    /** Before the name of a node that a pod of namespace {@code default} has as well. */
+    static final String NODE_PREFIX = "Node/";
 
     /** First port that systems give to clients (RFC 6335 section 6). */
     static final int EPHEMERAL_PORT = 49_152;
@@ -48,6 +53,7 @@ public final class PolicyEvaluator {
                                                 path,
                                                 Optional.of(pod),
                                                 Optional.of(subject),
+                                                Optional.empty(),
                                                 pod.addresses(),
                                                 numbers(pod.addresses()),
                                                 subject.identity()));
@@ -65,6 +71,7 @@ public final class PolicyEvaluator {
      * @param text as it was asked for
      * @param pod the endpoint; empty if the end is none
      * @param subject its policy; empty if the end is no endpoint
+     * @param host the end of a node that it is, where it is one
      * @param addresses the address asked for, or all that the pod has
      * @param numbers identities of these
      * @param identity identity where the pod has no address
@@ -73,9 +80,26 @@ public final class PolicyEvaluator {
             String text,
             Optional<Pod> pod,
             Optional<PolicySet.Subject> subject,
+            Optional<Host> host,
             List<IpAddress> addresses,
             List<Integer> numbers,
-            int identity) {}
+            int identity) {
+        /** The node that it is or is on; empty where that is unknown, or it is outside. */
+        String node() {
+            return host.map(Host::node).or(() -> pod.map(Pod::nodeName)).orElse("");
+        }
+
+        /** Its ports with names. */
+        List<Pod.NamedPort> ports() {
+            return pod.map(Pod::ports)
+                    .or(() -> host.flatMap(Host::endpoint).map(CalicoPolicy.HostEndpoint::ports))
+                    .orElse(List.of());
+        }
+
+        private boolean isHost() {
+            return host.isPresent() && pod.isEmpty();
+        }
+    }
 
     /** A probe whose every name is looked up. */
     record Question(
@@ -93,12 +117,37 @@ public final class PolicyEvaluator {
                     && from.pod.get().ref().equals(to.pod.get().ref());
         }
 
+        /** Whether the node talks to itself: no interface is passed, and no policy. */
+        private boolean isWithinNode() {
+            return from.isHost() && to.isHost() && from.node().equals(to.node());
+        }
+
         End subject(final PolicyDirection direction) {
             return direction == PolicyDirection.EGRESS ? from : to;
         }
 
         int peerIdentity(final PolicyDirection direction) {
             return direction == PolicyDirection.EGRESS ? toIdentity : fromIdentity;
+        }
+
+        int ownIdentity(final PolicyDirection direction) {
+            return direction == PolicyDirection.EGRESS ? fromIdentity : toIdentity;
+        }
+
+        private End peer(final PolicyDirection direction) {
+            return direction == PolicyDirection.EGRESS ? to : from;
+        }
+
+        /**
+         * Whether the traffic leaves or enters the node of the end. A pod is taken to be on the
+         * same node where either does not say on which it is.
+         */
+        private boolean crossesNode(final PolicyDirection direction) {
+            final String own = subject(direction).node();
+            final End peer = peer(direction);
+            final boolean outside = peer.pod.isEmpty() && peer.host.isEmpty();
+            return !own.isEmpty()
+                    && (outside || (!peer.node().isEmpty() && !peer.node().equals(own)));
         }
     }
 
@@ -175,12 +224,104 @@ public final class PolicyEvaluator {
     }
 
     private PolicyEntry entry(final Question question, final PolicyDirection direction) {
-        final Optional<PolicySet.Subject> subject = question.subject(direction).subject;
-        if (subject.isEmpty()) {
-            return NOT_AN_ENDPOINT;
+        final End end = question.subject(direction);
+        if (end.subject.isPresent()) {
+            final SubjectSide.Result side = end.subject.get().side(direction);
+            final PolicyEntry own = entry(question, direction, side.chain(), side.map());
+            return own.isAllowed() ? refusal(question, direction, false).orElse(own) : own;
         }
-        final SubjectSide.Result side = subject.get().side(direction);
-        return entry(question, direction, side.chain(), side.map());
+        return hostSide(question, direction)
+                .map(side -> entry(question, direction, side.chain()))
+                .orElse(NOT_AN_ENDPOINT);
+    }
+
+    /** What would be if the staged policies were enforced; empty where none concerns the end. */
+    private Optional<PolicyEntry> pending(
+            final Question question, final PolicyDirection direction) {
+        final End end = question.subject(direction);
+        if (end.subject.isEmpty()) {
+            return hostSide(question, direction)
+                    .flatMap(HostPolicies.Side::pending)
+                    .map(chain -> entry(question, direction, chain));
+        }
+        final Optional<SubjectSide.Pending> own = end.subject.get().side(direction).pending();
+        final boolean forwarded =
+                forwarded(question, direction).stream()
+                        .anyMatch(side -> side.pending().isPresent());
+        if (own.isEmpty() && !forwarded) {
+            return Optional.empty();
+        }
+        final SubjectSide.Result side = end.subject.get().side(direction);
+        final PolicyEntry entry =
+                own.map(p -> entry(question, direction, p.chain(), p.map()))
+                        .orElseGet(() -> entry(question, direction, side.chain(), side.map()));
+        return Optional.of(
+                entry.isAllowed() ? refusal(question, direction, true).orElse(entry) : entry);
+    }
+
+    /** What the node of a pod says to its traffic, where it refuses to forward it. */
+    private Optional<PolicyEntry> refusal(
+            final Question question, final PolicyDirection direction, final boolean staged) {
+        for (final HostPolicies.Side side : forwarded(question, direction)) {
+            final RuleChain chain = staged ? side.pending().orElse(side.chain()) : side.chain();
+            final PolicyEntry entry = entry(question, direction, chain);
+            if (!entry.isAllowed()) {
+                return Optional.of(entry);
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** What the node of a pod is asked about its traffic. */
+    List<HostPolicies.Side> forwarded(final Question question, final PolicyDirection direction) {
+        if (policies.hosts().isEmpty() || !question.crossesNode(direction)) {
+            return List.of();
+        }
+        return policies.facts(question.ownIdentity(direction))
+                .map(
+                        own ->
+                                policies.hosts()
+                                        .forwarded(
+                                                question.subject(direction).node(), direction, own))
+                .orElse(List.of());
+    }
+
+    /** What a node is asked about its own traffic; empty where nothing is said about it. */
+    Optional<HostPolicies.Side> hostSide(final Question question, final PolicyDirection direction) {
+        final Optional<Host> host = question.subject(direction).host;
+        final Optional<PeerFacts> own = policies.facts(question.ownIdentity(direction));
+        if (host.isEmpty() || own.isEmpty() || question.isWithinNode()) {
+            return Optional.empty();
+        }
+        final End peer = question.peer(direction);
+        final boolean ownPod = peer.pod.isPresent() && peer.node().equals(host.get().node());
+        final Host asked = ownPod ? host.get().bare() : host.get();
+        return Optional.of(asked)
+                .filter(policies.hosts()::judges)
+                .map(judged -> policies.hosts().local(judged, direction, own.get()));
+    }
+
+    private PolicyEntry entry(
+            final Question question, final PolicyDirection direction, final RuleChain chain) {
+        final PeerFacts peer =
+                peerFacts(question, direction)
+                        .orElseThrow(() -> new IllegalStateException("a peer without facts"));
+        return policies.hosts()
+                .program(chain, peer)
+                .lookup(question.protocol, question.sourcePort, question.port);
+    }
+
+    /** The peer as the rules of an end see it. */
+    Optional<PeerFacts> peerFacts(final Question question, final PolicyDirection direction) {
+        final Optional<PeerFacts> known = policies.facts(question.peerIdentity(direction));
+        final Optional<PeerFacts> named =
+                direction == PolicyDirection.EGRESS && !question.toName.isEmpty()
+                        ? known.map(facts -> policies.learned(facts, question.toName))
+                        : known;
+        return question.subject(direction).host.isPresent()
+                ? named.map(
+                        facts -> HostPolicies.seenFrom(question.subject(direction).node(), facts))
+                : named;
     }
 
     private PolicyEntry entry(
@@ -201,19 +342,13 @@ public final class PolicyEvaluator {
     }
 
     private Optional<Evaluation.Pending> pending(final Question question) {
-        final Optional<SubjectSide.Pending> egress =
-                question.from.subject.flatMap(subject -> subject.egress().pending());
-        final Optional<SubjectSide.Pending> ingress =
-                question.to.subject.flatMap(subject -> subject.ingress().pending());
+        final Optional<PolicyEntry> egress = pending(question, PolicyDirection.EGRESS);
+        final Optional<PolicyEntry> ingress = pending(question, PolicyDirection.INGRESS);
         if (egress.isEmpty() && ingress.isEmpty()) {
             return Optional.empty();
         }
-        final PolicyEntry out =
-                egress.map(p -> entry(question, PolicyDirection.EGRESS, p.chain(), p.map()))
-                        .orElseGet(() -> entry(question, PolicyDirection.EGRESS));
-        final PolicyEntry in =
-                ingress.map(p -> entry(question, PolicyDirection.INGRESS, p.chain(), p.map()))
-                        .orElseGet(() -> entry(question, PolicyDirection.INGRESS));
+        final PolicyEntry out = egress.orElseGet(() -> entry(question, PolicyDirection.EGRESS));
+        final PolicyEntry in = ingress.orElseGet(() -> entry(question, PolicyDirection.INGRESS));
         return Optional.of(new Evaluation.Pending(out.isAllowed() && in.isAllowed(), out, in));
     }
 
@@ -223,7 +358,7 @@ public final class PolicyEvaluator {
     private Question question(final Probe probe) throws ProbeException {
         final End from = end("from", probe.from());
         final End to = end("to", probe.to());
-        if (from.pod.isEmpty() && to.pod.isEmpty()) {
+        if (!isJudged(from) && !isJudged(to)) {
             throw new ProbeException(
                     "neither "
                             + probe.from()
@@ -245,8 +380,8 @@ public final class PolicyEvaluator {
                 if (from.addresses.get(f).isIpv4() == address.isIpv4()
                         && protocolFits(protocol, address)) {
                     return new Question(
-                            from,
-                            to,
+                            at(from, f),
+                            at(to, t),
                             from.numbers.get(f),
                             to.numbers.get(t),
                             protocol,
@@ -269,6 +404,25 @@ public final class PolicyEvaluator {
                         + " goes over");
     }
 
+    /** The end at one of its addresses: those of a node can have different host endpoints. */
+    private End at(final End end, final int position) {
+        return end.isHost()
+                ? new End(
+                        end.text,
+                        end.pod,
+                        end.subject,
+                        policies.hosts().at(end.addresses.get(position)).or(end::host),
+                        end.addresses,
+                        end.numbers,
+                        end.identity)
+                : end;
+    }
+
+    /** Whether any policy can apply to an end. */
+    private boolean isJudged(final End end) {
+        return end.pod.isPresent() || end.host.filter(policies.hosts()::judges).isPresent();
+    }
+
     private static boolean protocolFits(final int protocol, final IpAddress address) {
         return switch (protocol) {
             case IpProtocol.ICMP -> address.isIpv4();
@@ -279,7 +433,7 @@ public final class PolicyEvaluator {
 
     private End end(final String field, final String text) throws ProbeException {
         if (text.isEmpty()) {
-            throw new ProbeException(field + ": must be namespace/pod or an IP address");
+            throw new ProbeException(field + ": must be namespace/pod, a node or an IP address");
         }
         final End known = podEnds.get(text);
         if (known != null) {
@@ -293,15 +447,30 @@ public final class PolicyEvaluator {
                     text,
                     pod,
                     pod.flatMap(p -> policies.subject(p.ref())),
+                    pod.isPresent() ? Optional.empty() : policies.hosts().at(address.get()),
                     List.of(address.get()),
                     List.of(number),
                     number);
+        }
+        if (text.startsWith(NODE_PREFIX)) {
+            return node(field, text.substring(NODE_PREFIX.length()))
+                    .orElseThrow(
+                            () ->
+                                    new ProbeException(
+                                            field
+                                                    + ": there is no node "
+                                                    + text.substring(NODE_PREFIX.length())
+                                                    + " whose address is known"));
         }
         final int slash = text.indexOf('/');
         final String namespace = slash < 0 ? "default" : text.substring(0, slash);
         final String name = text.substring(slash + 1);
         final Optional<Pod> pod = world.lookupPod(namespace, name);
         if (pod.isEmpty()) {
+            final Optional<End> node = slash < 0 ? node(field, text) : Optional.empty();
+            if (node.isPresent()) {
+                return node.get();
+            }
             final List<String> names = world.pods().stream().map(p -> p.ref().path()).toList();
             throw new ProbeException(
                     field
@@ -314,6 +483,49 @@ public final class PolicyEvaluator {
                                     .orElse(""));
         }
         return end(field, text, pod.get());
+    }
+
+    /** A node by its name; empty where there is none. */
+    private Optional<End> node(final String field, final String name) throws ProbeException {
+        final Optional<Host> host = policies.hosts().ofNode(name);
+        if (host.isEmpty()) {
+            return Optional.empty();
+        }
+        final List<IpAddress> addresses = List.copyOf(policies.hosts().addressesOf(name));
+        if (addresses.isEmpty()) {
+            throw new ProbeException(
+                    field + ": nothing says at what address the node " + name + " is");
+        }
+        return Optional.of(
+                new End(
+                        name,
+                        Optional.empty(),
+                        Optional.empty(),
+                        host,
+                        addresses,
+                        numbers(addresses),
+                        policies.numberAt(addresses.getFirst())));
+    }
+
+    /** The nodes whose own traffic policy has a say in, as far as their addresses are known. */
+    List<ReachabilityMatrix.Row> judgedNodes() {
+        final List<ReachabilityMatrix.Row> rows = new ArrayList<>();
+        for (final String name : policies.hosts().judged()) {
+            final List<IpAddress> addresses = List.copyOf(policies.hosts().addressesOf(name));
+            if (!addresses.isEmpty()) {
+                rows.add(
+                        new ReachabilityMatrix.Row(
+                                new ObjectRef("Node", "", name),
+                                NODE_PREFIX + name,
+                                addresses,
+                                policies.hosts()
+                                        .ofNode(name)
+                                        .flatMap(Host::endpoint)
+                                        .map(CalicoPolicy.HostEndpoint::ports)
+                                        .orElse(List.of())));
+            }
+        }
+        return List.copyOf(rows);
     }
 
     private End end(final String field, final String text, final Pod pod) throws ProbeException {
@@ -331,6 +543,10 @@ public final class PolicyEvaluator {
                     text,
                     Optional.empty(),
                     Optional.empty(),
+                    addresses.stream()
+                            .findFirst()
+                            .flatMap(policies.hosts()::at)
+                            .or(() -> policies.hosts().ofNode(pod.nodeName())),
                     addresses,
                     numbers(addresses),
                     Identity.HOST);
@@ -395,7 +611,7 @@ public final class PolicyEvaluator {
 
     private static int namedPort(final String name, final int protocol, final End to)
             throws ProbeException {
-        for (final Pod.NamedPort port : to.pod.map(Pod::ports).orElse(List.of())) {
+        for (final Pod.NamedPort port : to.ports()) {
             if (port.name().equals(name) && port.protocol() == protocol) {
                 return port.port();
             }
@@ -436,6 +652,6 @@ public final class PolicyEvaluator {
      */
     public List<String> explain(final Probe probe) throws ProbeException {
         final Question question = question(probe);
-        return new PolicyExplainer(policies).explain(question, evaluate(question, probe));
+        return new PolicyExplainer(policies, this).explain(question, evaluate(question, probe));
     }
 }

@@ -22,9 +22,11 @@ final class PolicyExplainer {
     private static final int TYPO_LENGTH_MIN = 4;
 
     private final PolicySet policies;
+    private final PolicyEvaluator evaluator;
 
-    PolicyExplainer(final PolicySet policies) {
+    PolicyExplainer(final PolicySet policies, final PolicyEvaluator evaluator) {
         this.policies = policies;
+        this.evaluator = evaluator;
     }
 
     List<String> explain(final Question question, final Evaluation evaluation) {
@@ -114,7 +116,8 @@ final class PolicyExplainer {
                                                 + ", by "
                                                 + audited.by()));
         answer.logs().forEach(log -> lines.add("  logged by " + log));
-        if (subject.subject().isEmpty()) {
+        final Optional<HostPolicies.Side> host = evaluator.hostSide(question, direction);
+        if (subject.subject().isEmpty() && host.isEmpty()) {
             return;
         }
         final int number = question.peerIdentity(direction);
@@ -124,17 +127,43 @@ final class PolicyExplainer {
                         + policies.identity(number)
                                 .map(identity -> " " + identity.labels())
                                 .orElse(""));
-        final List<PolicyStatement> statements =
-                subject.subject().get().side(direction).statements();
+        final Optional<PeerFacts> peer = evaluator.peerFacts(question, direction);
+        host.ifPresent(side -> explain(question, direction, side, peer, lines));
+        subject.subject()
+                .map(policy -> policy.side(direction).statements())
+                .ifPresent(asked -> explain(question, direction, asked, peer, lines));
+        for (final HostPolicies.Side side : evaluator.forwarded(question, direction)) {
+            lines.add("  forwarded by node " + subject.node() + ":");
+            explain(question, direction, side, peer, lines);
+        }
+    }
+
+    private static void explain(
+            final Question question,
+            final PolicyDirection direction,
+            final HostPolicies.Side side,
+            final Optional<PeerFacts> peer,
+            final List<String> lines) {
+        for (final PolicyRule rule : side.failsafes()) {
+            lines.add(
+                    "  failsafe ports: "
+                            + (contains(question, direction, rule, peer)
+                                    ? "match: always open"
+                                    : "no match: " + packet(question) + " is none of them"));
+        }
+        explain(question, direction, side.statements(), peer, lines);
+    }
+
+    private static void explain(
+            final Question question,
+            final PolicyDirection direction,
+            final List<PolicyStatement> statements,
+            final Optional<PeerFacts> peer,
+            final List<String> lines) {
         if (statements.isEmpty()) {
             lines.add("  no policy selects the endpoint in this direction");
             return;
         }
-        final Optional<PeerFacts> known = policies.facts(number);
-        final Optional<PeerFacts> peer =
-                direction == PolicyDirection.EGRESS && !question.toName().isEmpty()
-                        ? known.map(facts -> policies.learned(facts, question.toName()))
-                        : known;
         String tier = "";
         for (int i = 0; i < statements.size(); i++) {
             final PolicyStatement statement = statements.get(i);
@@ -166,7 +195,9 @@ final class PolicyExplainer {
                     case DELETE -> ", staged: would delete the policy of its name";
                     case IGNORE -> ", staged: ignored";
                 };
-        final boolean orders = statement.policy() instanceof AdminPolicy;
+        final boolean orders =
+                statement.policy() instanceof AdminPolicy
+                        || statement.policy() instanceof CalicoPolicy.Profile;
         return statement.policy().ref()
                 + " ("
                 + statement.policy().where()
@@ -185,9 +216,19 @@ final class PolicyExplainer {
                                                 && statement.isolates()
                                                 && statement.staging() == Staging.ENFORCED
                                                 && !statement.isAudited());
-        return tier.denies() && isolated
+        return tier.denies() && isolated && !goesOn(statements, tier)
                 ? "end of tier: what no rule decided is denied"
                 : "end of tier: what no rule decided goes on";
+    }
+
+    /** Whether the tier is of policies that leave the rest to the next stage of a node. */
+    private static boolean goesOn(final List<PolicyStatement> statements, final PolicyTier tier) {
+        return statements.stream()
+                .filter(statement -> statement.place().tier().equals(tier))
+                .allMatch(
+                        statement ->
+                                statement.policy() instanceof final CalicoPolicy calico
+                                        && (calico.doNotTrack() || calico.preDnat()));
     }
 
     private static String explain(
@@ -252,8 +293,7 @@ final class PolicyExplainer {
         if (rule.traffic().isEmpty()) {
             return true;
         }
-        final Set<Pod.NamedPort> own =
-                Set.copyOf(question.subject(direction).pod().map(Pod::ports).orElse(List.of()));
+        final Set<Pod.NamedPort> own = Set.copyOf(question.subject(direction).ports());
         final Set<Pod.NamedPort> others = peer.map(PeerFacts::ports).orElse(Set.of());
         final boolean ingress = direction == PolicyDirection.INGRESS;
         return rule.traffic().stream()

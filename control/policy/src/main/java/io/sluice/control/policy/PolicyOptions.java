@@ -43,6 +43,14 @@ public record PolicyOptions(
         hostAddresses = List.copyOf(hostAddresses);
     }
 
+    /** What a chain of rules ends with. */
+    PolicyEntry nothingAnswered() {
+        return switch (defaultVerdict) {
+            case ALLOW -> PolicyEntry.allow(Author.DEFAULT);
+            case DENY -> PolicyEntry.deny(PolicyEntry.Reason.POLICY_DENIED, Author.DEFAULT);
+        };
+    }
+
     public PolicyOptions withNode(final String name, final List<IpAddress> addresses) {
         return new PolicyOptions(clusterName, name, defaultVerdict, cidrMatches, addresses, audit);
     }

@@ -16,6 +16,7 @@ public final class PolicySet {
     private final PeerSnapshot peers;
     private final PersistentMap<ObjectRef, Integer> subjectIndexByPod;
     private final List<Optional<Subject>> subjects;
+    private final HostPolicies hosts;
     private final NameUniverse names;
     private final List<Problem> translationWarnings;
     private final List<Translation.WorldPrefix> worldPrefixes;
@@ -44,6 +45,7 @@ public final class PolicySet {
             final PeerSnapshot peers,
             final PersistentMap<ObjectRef, Integer> subjectIndexByPod,
             final List<Optional<Subject>> subjects,
+            final HostPolicies hosts,
             final NameUniverse names,
             final List<Problem> translationWarnings,
             final List<Translation.WorldPrefix> worldPrefixes) {
@@ -51,6 +53,7 @@ public final class PolicySet {
         this.peers = peers;
         this.subjectIndexByPod = subjectIndexByPod;
         this.subjects = subjects;
+        this.hosts = hosts;
         this.names = names;
         this.translationWarnings = translationWarnings;
         this.worldPrefixes = worldPrefixes;
@@ -195,6 +198,11 @@ public final class PolicySet {
     Optional<Subject> subject(final ObjectRef pod) {
         final Integer index = subjectIndexByPod.get(pod);
         return index == null ? Optional.empty() : subjects.get(index);
+    }
+
+    /** Policy of the nodes. */
+    HostPolicies hosts() {
+        return hosts;
     }
 
     private List<Subject> allSubjects() {

@@ -1,12 +1,13 @@
 package io.sluice.control.policy;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What one policy says about its subjects in one direction. A new kind of policy is a translator to
  * this form.
  *
- * @param policy where it comes from
+ * @param policy the policy, or profile, that it comes from
  * @param place when it is asked
  * @param subject the endpoints it is about
  * @param direction direction of the rules
@@ -15,7 +16,7 @@ import java.util.List;
  * @param rules in the order written; inside the additive group the order only decides who is named
  */
 record PolicyStatement(
-        KubeObject.Policy policy,
+        KubeObject policy,
         Place place,
         PeerMatch subject,
         PolicyDirection direction,
@@ -47,8 +48,32 @@ record PolicyStatement(
         return switch (policy) {
             case final NetworkPolicy networkPolicy -> networkPolicy.staging();
             case final CalicoPolicy calicoPolicy -> calicoPolicy.staging();
-            case CiliumPolicy _, AdminPolicy _ -> Staging.ENFORCED;
+            default -> Staging.ENFORCED;
         };
+    }
+
+    /** The enforced policy that a staged one stands for. */
+    Optional<ObjectRef> stagedTarget() {
+        final ObjectRef ref = policy.ref();
+        return switch (staging()) {
+            case ENFORCED, IGNORE -> Optional.empty();
+            case SET, DELETE, LEARN ->
+                    Optional.of(
+                            new ObjectRef(
+                                    switch (ref.kind()) {
+                                        case "StagedKubernetesNetworkPolicy" -> "NetworkPolicy";
+                                        case "StagedNetworkPolicy" ->
+                                                "NetworkPolicy.projectcalico.org";
+                                        default -> "GlobalNetworkPolicy";
+                                    },
+                                    ref.namespace(),
+                                    ref.name()));
+        };
+    }
+
+    /** The same about other endpoints. */
+    PolicyStatement about(final PeerMatch others) {
+        return new PolicyStatement(policy, place, others, direction, isolates, rules);
     }
 
     /** Whether the policy is only audited: annotated so by its author. */

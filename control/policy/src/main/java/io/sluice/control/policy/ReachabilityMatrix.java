@@ -7,7 +7,8 @@ import java.util.List;
 /**
  * Who reaches whom at one port.
  *
- * @param pods rows and columns, endpoints by namespace and name
+ * @param pods rows and columns: endpoints by namespace and name, then the nodes that policy speaks
+ *     of
  * @param rows one text per source: {@code .} allowed, {@code X} denied, {@code =} itself, {@code P}
  *     the destination has no port of that name, {@code -} no common address family
  */
@@ -39,30 +40,42 @@ public record ReachabilityMatrix(List<ObjectRef> pods, List<String> rows) {
             final String protocol,
             final String port)
             throws ProbeException {
-        final List<Pod> pods =
-                world.pods().stream()
-                        .filter(Pod::isEndpoint)
-                        .sorted(Comparator.comparing(Pod::ref))
-                        .toList();
+        final List<Row> ends = new ArrayList<>();
+        world.pods().stream()
+                .filter(Pod::isEndpoint)
+                .sorted(Comparator.comparing(Pod::ref))
+                .forEach(
+                        pod ->
+                                ends.add(
+                                        new Row(
+                                                pod.ref(),
+                                                pod.ref().path(),
+                                                pod.addresses(),
+                                                pod.ports())));
+        ends.addAll(evaluator.judgedNodes());
         final List<String> rows = new ArrayList<>();
-        for (final Pod from : pods) {
+        for (final Row from : ends) {
             final StringBuilder row = new StringBuilder();
-            for (final Pod to : pods) {
+            for (final Row to : ends) {
                 row.append(cell(evaluator, from, to, protocol, port));
             }
             rows.add(row.toString());
         }
-        return new ReachabilityMatrix(pods.stream().map(Pod::ref).toList(), List.copyOf(rows));
+        return new ReachabilityMatrix(ends.stream().map(Row::ref).toList(), List.copyOf(rows));
     }
+
+    /** An end: its name for a probe, addresses and named ports. */
+    record Row(
+            ObjectRef ref, String probed, List<IpAddress> addresses, List<Pod.NamedPort> ports) {}
 
     private static char cell(
             final PolicyEvaluator evaluator,
-            final Pod from,
-            final Pod to,
+            final Row from,
+            final Row to,
             final String protocol,
             final String port)
             throws ProbeException {
-        if (from.ref().equals(to.ref())) {
+        if (from.ref.equals(to.ref)) {
             return SELF;
         }
         if (!haveCommonFamily(from, to)) {
@@ -71,22 +84,20 @@ public record ReachabilityMatrix(List<ObjectRef> pods, List<String> rows) {
         final int number = IpProtocol.parse(protocol);
         final boolean named = port.chars().anyMatch(c -> c < '0' || c > '9');
         if (named
-                && to.ports().stream()
+                && to.ports.stream()
                         .noneMatch(p -> p.name().equals(port) && p.protocol() == number)) {
             return NO_SUCH_PORT;
         }
-        return evaluator
-                        .evaluate(Probe.of(from.ref().path(), to.ref().path(), protocol, port))
-                        .allowed()
+        return evaluator.evaluate(Probe.of(from.probed, to.probed, protocol, port)).allowed()
                 ? ALLOWED
                 : DENIED;
     }
 
-    private static boolean haveCommonFamily(final Pod from, final Pod to) {
-        if (from.addresses().isEmpty() || to.addresses().isEmpty()) {
+    private static boolean haveCommonFamily(final Row from, final Row to) {
+        if (from.addresses.isEmpty() || to.addresses.isEmpty()) {
             return true;
         }
-        return from.addresses().stream()
-                .anyMatch(a -> to.addresses().stream().anyMatch(b -> a.isIpv4() == b.isIpv4()));
+        return from.addresses.stream()
+                .anyMatch(a -> to.addresses.stream().anyMatch(b -> a.isIpv4() == b.isIpv4()));
     }
 }

@@ -159,6 +159,81 @@ final class RuleChain {
                 nothingAnswered);
     }
 
+    /**
+     * Policies of a node that are asked together.
+     *
+     * @param parts in the order of their places
+     * @param denies whether the end of a tier denies what the tier leaves
+     */
+    record Stage(List<Part> parts, boolean denies) {}
+
+    /**
+     * Makes the chain of a node.
+     *
+     * @param first rules that are asked before all stages
+     * @param stages in their order
+     * @param lastWord what holds for what all stages leave; empty for the default verdict
+     */
+    static RuleChain ofHost(
+            final PolicyDirection direction,
+            final Set<Pod.NamedPort> localPorts,
+            final List<IndexedRule> first,
+            final List<Stage> stages,
+            final Optional<PolicyEntry> lastWord,
+            final boolean audited,
+            final PolicyEntry nothingAnswered) {
+        final List<IndexedRule> rules = new ArrayList<>();
+        final List<Step> all = steps(first, stages, lastWord, rules);
+        final List<Stage> enforcedStages =
+                stages.stream()
+                        .map(
+                                stage ->
+                                        new Stage(
+                                                stage.parts.stream()
+                                                        .filter(part -> !audited)
+                                                        .filter(part -> !part.statement.isAudited())
+                                                        .toList(),
+                                                stage.denies))
+                        .toList();
+        if (!audited && enforcedStages.equals(stages)) {
+            return new RuleChain(
+                    direction,
+                    localPorts,
+                    List.copyOf(rules),
+                    all,
+                    Optional.empty(),
+                    nothingAnswered);
+        }
+        final List<Step> enforced =
+                steps(first, enforcedStages, audited ? Optional.empty() : lastWord, rules);
+        return new RuleChain(
+                direction,
+                localPorts,
+                List.copyOf(rules),
+                enforced,
+                Optional.of(all),
+                nothingAnswered);
+    }
+
+    private static List<Step> steps(
+            final List<IndexedRule> first,
+            final List<Stage> stages,
+            final Optional<PolicyEntry> lastWord,
+            final List<IndexedRule> rules) {
+        final List<Step> steps = new ArrayList<>();
+        first.forEach(rule -> steps.add(new Ask(add(rule, rules))));
+        for (final Stage stage : stages) {
+            for (final Step step : steps(stage.parts, Optional.empty(), rules)) {
+                steps.add(
+                        step instanceof TierEnd && !stage.denies
+                                ? new TierEnd(Optional.empty())
+                                : step);
+            }
+        }
+        lastWord.ifPresent(word -> steps.add(new TierEnd(Optional.of(word))));
+        return List.copyOf(steps);
+    }
+
     private static List<Step> steps(
             final List<Part> parts,
             final Optional<IndexedRule> ownNode,

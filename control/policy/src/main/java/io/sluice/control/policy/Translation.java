@@ -7,7 +7,8 @@ import java.util.Set;
 /**
  * A policy in the compiler's form.
  *
- * @param statements what it says
+ * @param statements what it says about pods
+ * @param hosts what it says about nodes
  * @param reads objects beside the policy itself that this was made from: when one of them changes,
  *     the policy is translated again
  * @param warnings what the policy does not do, or does to the surprise of its author
@@ -16,6 +17,7 @@ import java.util.Set;
  */
 record Translation(
         List<PolicyStatement> statements,
+        List<HostStatement> hosts,
         Set<Reads> reads,
         List<Problem> warnings,
         List<WorldPrefix> prefixes) {
@@ -31,7 +33,7 @@ record Translation(
             return switch (kind) {
                 case "CiliumCIDRGroup" -> EnumSet.of(CIDR_GROUPS);
                 case "Service", "EndpointSlice" -> EnumSet.of(SERVICES);
-                case "NetworkSet", "GlobalNetworkSet", "HostEndpoint", "Namespace" ->
+                case "NetworkSet", "GlobalNetworkSet", "HostEndpoint", "Profile", "Namespace" ->
                         EnumSet.of(NETWORK_SETS);
                 case "Tier" -> EnumSet.of(TIERS);
                 default -> EnumSet.noneOf(Reads.class);
@@ -42,7 +44,12 @@ record Translation(
     /** A prefix of a rule that goes by address, but not by the addresses of endpoints. */
     record WorldPrefix(ObjectRef policy, SourceLocation where, Cidr cidr, List<Cidr> except) {}
 
+    /** Whether it has more than statements about pods. */
+    boolean isRemarkable() {
+        return !warnings.isEmpty() || !prefixes.isEmpty() || !hosts.isEmpty();
+    }
+
     static Translation of(final List<PolicyStatement> statements) {
-        return new Translation(statements, Set.of(), List.of(), List.of());
+        return new Translation(statements, List.of(), Set.of(), List.of(), List.of());
     }
 }

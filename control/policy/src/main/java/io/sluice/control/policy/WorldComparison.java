@@ -30,9 +30,10 @@ import java.util.stream.Collectors;
  *
  * <p>An end that one world lacks connects to nothing there. A pair is compared over the families
  * that both ends have, in each world by its own; if those are others, that alone is no change. Ends
- * of which neither is an endpoint are not compared: no policy applies between them. An address that
- * is a pod's in either world is told as that pod only. A name that policies learn addresses from is
- * an address outside without a prefix of its own; a pattern is tried by one name that it matches.
+ * of which neither is an endpoint, or a node with policies, are not compared: no policy applies
+ * between them. An address that is a pod's in either world is told as that pod only. A name that
+ * policies learn addresses from is an address outside without a prefix of its own; a pattern is
+ * tried by one name that it matches.
  *
  * <p>Cost: the square of the number of classes in time and, four bytes each, in memory. A thousand
  * pods of which policy can tell each from the others take a few seconds.
@@ -57,7 +58,12 @@ final class WorldComparison {
     }
 
     /** Ends that both worlds cannot tell apart. */
-    private record EndClass(Kind kind, DiffWorld.End before, DiffWorld.End after) {}
+    private record EndClass(Kind kind, DiffWorld.End before, DiffWorld.End after) {
+        /** Whether any policy can apply to it. */
+        private boolean isJudged() {
+            return kind.isPod() || before.isJudgedNode() || after.isJudgedNode();
+        }
+    }
 
     /** The ends of a class or of several. */
     private static final class Members {
@@ -215,7 +221,7 @@ final class WorldComparison {
     }
 
     private int cellNumber(final EndClass from, final EndClass to) {
-        if (!from.kind.isPod() && !to.kind.isPod()) {
+        if (!from.isJudged() && !to.isJudged()) {
             return NO_CHANGE;
         }
         final Reach then = before.reach(from.before, to.before);

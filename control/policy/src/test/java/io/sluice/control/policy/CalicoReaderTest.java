@@ -368,19 +368,18 @@ final class CalicoReaderTest {
     }
 
     @Test
-    void whatMattersToHostEndpointsOnlyIsWarnedAbout() {
+    void whatAppliesToHostEndpointsOnlyIsWarnedAbout() {
         assertThat(
                         problems(
                                 manifest(
                                         "GlobalNetworkPolicy",
                                         "x",
                                         "applyOnForward: true, doNotTrack: true, preDNAT: false")))
-                .hasSize(2)
-                .allMatch(
-                        problem ->
-                                problem.endsWith(
-                                        "warning: no effect on pods: matters to host endpoints"
-                                                + " only"));
+                .singleElement()
+                .asString()
+                .endsWith(
+                        "spec.doNotTrack: warning: the policy applies to host endpoints only, not"
+                                + " to pods");
     }
 
     @Test

@@ -142,7 +142,7 @@ final class NodeChecks {
         return switch (by.origin()) {
             case RULE -> true;
             case END_OF_TIER -> !additive;
-            case DEFAULT, OWN_NODE, SELF, NOT_AN_ENDPOINT -> false;
+            case DEFAULT, OWN_NODE, SELF, FAILSAFE, END_OF_PROFILES, NOT_AN_ENDPOINT -> false;
         };
     }
 
