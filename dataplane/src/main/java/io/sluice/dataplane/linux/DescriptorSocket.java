@@ -16,7 +16,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -205,28 +204,19 @@ public final class DescriptorSocket implements AutoCloseable {
         }
     }
 
+    /** A signal, which a thread of the virtual machine seldom gets, begins the wait anew. */
     private void await(final Arena arena, final int timeoutMs) {
-        final long deadlineNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
         final MemorySegment polled = arena.allocate(POLL_BYTES, Long.BYTES);
         polled.set(JAVA_INT, 0, fd);
         polled.set(JAVA_SHORT, POLL_EVENTS, Libc.POLLIN);
-        while (true) {
-            final long leftNs = Math.max(0, deadlineNs - System.nanoTime());
-            final int ready =
-                    Libc.poll(
-                            polled.address(),
-                            1,
-                            (int) Math.ceilDiv(leftNs, TimeUnit.MILLISECONDS.toNanos(1)));
-            if (ready > 0) {
-                return;
-            }
-            if (ready == 0) {
-                throw new LinuxException(
-                        "receive on " + path + ": no message within " + timeoutMs + " ms");
-            }
-            if (!Errno.EINTR.is(ready)) {
-                require(ready, "wait");
-            }
+        int ready;
+        do {
+            ready = Libc.poll(polled.address(), 1, timeoutMs);
+        } while (Errno.EINTR.is(ready));
+        require(ready, "wait");
+        if (ready == 0) {
+            throw new LinuxException(
+                    "receive on " + path + ": no message within " + timeoutMs + " ms");
         }
     }
 

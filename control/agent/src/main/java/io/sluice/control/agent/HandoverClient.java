@@ -1,7 +1,6 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.HandoverSocket.HandoverException;
-import io.sluice.dataplane.linux.DescriptorSocket;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -34,11 +33,11 @@ final class HandoverClient implements AutoCloseable {
      * @return empty where no daemon runs
      */
     static Optional<HandoverClient> begin(final Path path) throws HandoverException {
-        final Optional<DescriptorSocket> connection = DescriptorSocket.connect(path);
+        final Optional<HandoverSocket> connection = HandoverSocket.connect(path);
         if (connection.isEmpty()) {
             return Optional.empty();
         }
-        final HandoverSocket socket = new HandoverSocket(connection.get());
+        final HandoverSocket socket = connection.get();
         try {
             socket.say(
                     "prepare",
@@ -46,12 +45,11 @@ final class HandoverClient implements AutoCloseable {
                             "version",
                             HandoverSocket.VERSION,
                             "pid",
-                            ProcessHandle.current().pid()));
-            final Object revision = socket.await("prepared", ANSWER_MS).get("revision");
-            if (!(revision instanceof final Integer number)) {
-                throw new HandoverException("prepared without a revision");
-            }
-            return Optional.of(new HandoverClient(socket, number));
+                            Long.toString(ProcessHandle.current().pid())));
+            final Map<String, String> prepared = socket.await("prepared", ANSWER_MS);
+            return Optional.of(
+                    new HandoverClient(
+                            socket, Integer.parseInt(prepared.getOrDefault("revision", "0"))));
         } catch (final HandoverException e) {
             socket.close();
             throw e;

@@ -1,8 +1,6 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.HandoverSocket.HandoverException;
-import io.sluice.dataplane.linux.DescriptorSocket;
-import io.sluice.dataplane.linux.LinuxException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,12 +67,12 @@ final class HandoverServer implements AutoCloseable {
     }
 
     private final Path path;
-    private final DescriptorSocket listener;
+    private final HandoverSocket listener;
     private final Thread thread;
 
     private HandoverServer(
             final Path path,
-            final DescriptorSocket listener,
+            final HandoverSocket listener,
             final ControlThread control,
             final Predecessor predecessor) {
         this.path = path;
@@ -96,17 +94,17 @@ final class HandoverServer implements AutoCloseable {
             throws IOException {
         Files.deleteIfExists(path);
         final HandoverServer server =
-                new HandoverServer(path, DescriptorSocket.listen(path), control, predecessor);
+                new HandoverServer(path, HandoverSocket.listen(path), control, predecessor);
         server.thread.start();
         return server;
     }
 
     private void serve(final ControlThread control, final Predecessor predecessor) {
         while (true) {
-            final Optional<DescriptorSocket> successor;
+            final Optional<HandoverSocket> successor;
             try {
                 successor = listener.accept();
-            } catch (final LinuxException e) {
+            } catch (final HandoverException e) {
                 LOG.error("no more hand-overs", e);
                 return;
             }
@@ -123,15 +121,13 @@ final class HandoverServer implements AutoCloseable {
     }
 
     /** Whether the successor has taken everything. */
-    private static boolean converse(
-            final DescriptorSocket connection, final Predecessor predecessor) {
-        final HandoverSocket socket = new HandoverSocket(connection);
+    private static boolean converse(final HandoverSocket socket, final Predecessor predecessor) {
         try {
-            final Map<String, Object> hello = socket.await("prepare", TAKE_MS);
-            final Object version = hello.get("version");
-            if (!Integer.valueOf(HandoverSocket.VERSION).equals(version)) {
+            final Map<String, String> hello = socket.await("prepare", TAKE_MS);
+            final String version = hello.getOrDefault("version", "none");
+            if (!version.equals(HandoverSocket.VERSION)) {
                 socket.refuse(
-                        "hand-over version %s, this daemon knows %d: stop it and start anew"
+                        "hand-over version %s, this daemon knows %s: stop it and start anew"
                                 .formatted(version, HandoverSocket.VERSION));
                 throw new HandoverException("successor of version " + version);
             }
@@ -152,7 +148,7 @@ final class HandoverServer implements AutoCloseable {
     private static boolean passOn(final HandoverSocket socket, final Predecessor predecessor) {
         boolean given = false;
         try {
-            socket.say("prepared", Map.of("revision", predecessor.revision()));
+            socket.say("prepared", Map.of("revision", Integer.toString(predecessor.revision())));
             socket.await("take", START_MS);
             given = true;
             socket.sayDevices(predecessor.giveDevices());

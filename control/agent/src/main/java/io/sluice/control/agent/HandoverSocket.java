@@ -1,9 +1,8 @@
 package io.sluice.control.agent;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.sluice.dataplane.linux.DescriptorSocket;
+import io.sluice.dataplane.linux.LinuxException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -11,33 +10,39 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The messages of a hand-over: a JSON object each, with descriptors beside.
+ * The messages of a hand-over.
  *
  * <pre>
- *   successor                            predecessor
- *   {"say":"prepare","version":1,...}  -&gt;  control waits, locks and state are released
- *                                     &lt;-  {"say":"prepared","revision":N,...}
+ *   successor                             predecessor
+ *   prepare (version, pid)            -&gt;  control waits, locks and state are released
+ *                                     &lt;-  prepared (revision)
  *   (reads objects, compiles, publishes to its own lane)
- *   {"say":"take"}                     -&gt;  the lane lets go of all ports
- *                                     &lt;-  {"say":"devices","devices":[...],"last":false}   + descriptors
- *                                     &lt;-  {"say":"devices","devices":[...],"last":true}    + descriptors
+ *   take                              -&gt;  the lane lets go of all ports
+ *                                     &lt;-  devices, some at a time, with descriptors beside
+ *                                     &lt;-  last devices
  *   (opens the ports)
- *   {"say":"taken"}                    -&gt;  ends; the connection closes last
+ *   taken                             -&gt;  ends; the connection closes last
  * </pre>
  *
  * <p>Whatever else comes, or nothing in time, ends the conversation: each side closes, and the
  * predecessor goes on.
  *
- * <p>Thread: one.
+ * <p>A message is text: its name in the first line, then a line {@code key=value} for each fact; an
+ * empty line begins the facts of the next device.
+ *
+ * <p>Thread: one, but {@link #close} any.
  */
 final class HandoverSocket implements AutoCloseable {
     /** Version of the messages; another is refused. */
-    static final int VERSION = 1;
+    static final String VERSION = "1";
+
+    private static final String DEVICES = "devices";
+    private static final String LAST_DEVICES = "last devices";
+    private static final String REFUSED = "refused";
+    private static final String REASON = "reason";
 
     /** Devices of a message: well below what a message can hold. */
     private static final int DEVICES_PER_MESSAGE = 64;
-
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     /** The conversation broke off, or the other side refuses; the message says why. */
     static final class HandoverException extends Exception {
@@ -54,21 +59,44 @@ final class HandoverSocket implements AutoCloseable {
 
     private final DescriptorSocket socket;
 
-    HandoverSocket(final DescriptorSocket socket) {
+    private HandoverSocket(final DescriptorSocket socket) {
         this.socket = socket;
+    }
+
+    /** A socket that successors connect to; nothing may be at the path. */
+    static HandoverSocket listen(final Path path) {
+        return new HandoverSocket(DescriptorSocket.listen(path));
+    }
+
+    /** Connects to a daemon; empty where none listens. */
+    static Optional<HandoverSocket> connect(final Path path) throws HandoverException {
+        try {
+            return DescriptorSocket.connect(path).map(HandoverSocket::new);
+        } catch (final LinuxException e) {
+            throw new HandoverException(String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /** Waits for a successor; empty once the socket is closed. */
+    Optional<HandoverSocket> accept() throws HandoverException {
+        try {
+            return socket.accept().map(HandoverSocket::new);
+        } catch (final LinuxException e) {
+            throw new HandoverException(String.valueOf(e.getMessage()), e);
+        }
     }
 
     void say(final String what) throws HandoverException {
         say(what, Map.of());
     }
 
-    void say(final String what, final Map<String, Object> more) throws HandoverException {
-        send(what, more, List.of());
+    void say(final String what, final Map<String, String> facts) throws HandoverException {
+        send(what, List.of(facts), List.of());
     }
 
     /** Why the hand-over cannot be. */
     void refuse(final String reason) throws HandoverException {
-        say("refused", Map.of("reason", reason));
+        say(REFUSED, Map.of(REASON, reason));
     }
 
     void sayDevices(final List<PassedDevice> devices) throws HandoverException {
@@ -77,26 +105,29 @@ final class HandoverSocket implements AutoCloseable {
             final int end = Math.min(first + DEVICES_PER_MESSAGE, devices.size());
             final List<PassedDevice> some = devices.subList(first, end);
             send(
-                    "devices",
-                    Map.of(
-                            "devices",
-                            some.stream().map(PassedDevice::facts).toList(),
-                            "last",
-                            end == devices.size()),
+                    end == devices.size() ? LAST_DEVICES : DEVICES,
+                    some.stream().map(PassedDevice::facts).toList(),
                     some.stream().map(PassedDevice::descriptor).toList());
             first = end;
         } while (first < devices.size());
     }
 
     private void send(
-            final String what, final Map<String, Object> more, final List<Integer> descriptors)
+            final String what,
+            final List<Map<String, String>> facts,
+            final List<Integer> descriptors)
             throws HandoverException {
-        final Map<String, Object> message = new LinkedHashMap<>();
-        message.put("say", what);
-        message.putAll(more);
+        final StringBuilder text = new StringBuilder(what).append('\n');
+        for (final Map<String, String> some : facts) {
+            some.forEach((key, value) -> text.append(key).append('=').append(value).append('\n'));
+            text.append('\n');
+            if (some.values().stream().anyMatch(value -> value.indexOf('\n') >= 0)) {
+                throw new HandoverException("a name with a line break: " + some);
+            }
+        }
         try {
-            socket.send(JSON.writeValueAsString(message), descriptors);
-        } catch (final JsonProcessingException | RuntimeException e) {
+            socket.send(text.toString(), descriptors);
+        } catch (final LinuxException e) {
             throw new HandoverException("cannot say " + what + ": " + e.getMessage(), e);
         }
     }
@@ -104,60 +135,77 @@ final class HandoverSocket implements AutoCloseable {
     /**
      * Waits for one message.
      *
-     * @return what it says beside its name
+     * @return its facts
      */
-    Map<String, Object> await(final String what, final int timeoutMs) throws HandoverException {
-        return receive(what, timeoutMs).facts;
+    Map<String, String> await(final String what, final int timeoutMs) throws HandoverException {
+        final Received received = receive(what, timeoutMs);
+        if (!received.name.equals(what)) {
+            throw new HandoverException("expected " + what + ", got " + received.name);
+        }
+        return received.facts.isEmpty() ? Map.of() : received.facts.getFirst();
     }
 
     List<PassedDevice> awaitDevices(final int timeoutMs) throws HandoverException {
         final List<PassedDevice> devices = new ArrayList<>();
         boolean last = false;
         while (!last) {
-            final Received received = receive("devices", timeoutMs);
-            final Object listed = received.facts.get("devices");
-            if (!(listed instanceof final List<?> facts)
-                    || facts.size() != received.descriptors.size()) {
-                throw new HandoverException(
-                        "a message of devices whose descriptors are not as many");
+            final Received received = receive(DEVICES, timeoutMs);
+            last = received.name.equals(LAST_DEVICES);
+            if (!last && !received.name.equals(DEVICES)) {
+                throw new HandoverException("expected devices, got " + received.name);
             }
-            for (int i = 0; i < facts.size(); i++) {
+            if (received.facts.size() != received.descriptors.size()) {
+                throw new HandoverException(
+                        received.facts.size()
+                                + " devices with "
+                                + received.descriptors.size()
+                                + " descriptors");
+            }
+            for (int i = 0; i < received.facts.size(); i++) {
                 try {
                     devices.add(
-                            PassedDevice.of(
-                                    JSON.convertValue(facts.get(i), new TypeReference<>() {}),
-                                    received.descriptors.get(i)));
+                            PassedDevice.of(received.facts.get(i), received.descriptors.get(i)));
                 } catch (final IllegalArgumentException e) {
                     throw new HandoverException(String.valueOf(e.getMessage()), e);
                 }
             }
-            last = Boolean.TRUE.equals(received.facts.get("last"));
         }
         return devices;
     }
 
-    private record Received(Map<String, Object> facts, List<Integer> descriptors) {}
+    private record Received(
+            String name, List<Map<String, String>> facts, List<Integer> descriptors) {}
 
     private Received receive(final String what, final int timeoutMs) throws HandoverException {
         final Optional<DescriptorSocket.Message> message;
-        final Map<String, Object> facts;
         try {
             message = socket.receive(timeoutMs);
-            if (message.isEmpty()) {
-                throw new HandoverException("the other side has closed before it said " + what);
-            }
-            facts = JSON.readValue(message.get().text(), new TypeReference<>() {});
-        } catch (final JsonProcessingException | RuntimeException e) {
+        } catch (final LinuxException e) {
             throw new HandoverException("waiting for " + what + ": " + e.getMessage(), e);
         }
-        final Object said = facts.get("say");
-        if (what.equals(said)) {
-            return new Received(facts, message.get().descriptors());
+        if (message.isEmpty()) {
+            throw new HandoverException("the other side has closed before it said " + what);
         }
-        throw new HandoverException(
-                "refused".equals(said)
-                        ? "refused: " + facts.get("reason")
-                        : "expected " + what + ", got " + said);
+        final List<String> lines = message.get().text().lines().toList();
+        final List<Map<String, String>> facts = new ArrayList<>();
+        Map<String, String> some = new LinkedHashMap<>();
+        for (final String line : lines.subList(1, lines.size())) {
+            final int equals = line.indexOf('=');
+            if (equals > 0) {
+                some.put(line.substring(0, equals), line.substring(equals + 1));
+            } else if (!some.isEmpty()) {
+                facts.add(some);
+                some = new LinkedHashMap<>();
+            }
+        }
+        final Received received =
+                new Received(lines.getFirst(), facts, message.get().descriptors());
+        if (received.name.equals(REFUSED)) {
+            throw new HandoverException(
+                    "refused: "
+                            + (facts.isEmpty() ? "" : facts.getFirst().getOrDefault(REASON, "")));
+        }
+        return received;
     }
 
     /** Waits until the other side has closed. */
@@ -166,7 +214,7 @@ final class HandoverSocket implements AutoCloseable {
             if (socket.receive(timeoutMs).isPresent()) {
                 throw new HandoverException("expected the end, got a message");
             }
-        } catch (final RuntimeException e) {
+        } catch (final LinuxException e) {
             throw new HandoverException("waiting for the end: " + e.getMessage(), e);
         }
     }

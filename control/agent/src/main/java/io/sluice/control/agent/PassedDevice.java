@@ -1,10 +1,12 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.policy.IpAddress;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * A device that one process passes on to another, with what it was made from.
@@ -47,11 +49,13 @@ record PassedDevice(
     }
 
     /** What the other process is told about it; the descriptor goes beside. */
-    Map<String, Object> facts() {
-        final Map<String, Object> facts = new LinkedHashMap<>();
+    Map<String, String> facts() {
+        final Map<String, String> facts = new LinkedHashMap<>();
         facts.put("device", device);
-        facts.put("mtu", mtuBytes);
-        facts.put("addresses", addresses.stream().map(IpAddress::toString).toList());
+        facts.put("mtu", Integer.toString(mtuBytes));
+        facts.put(
+                "addresses",
+                addresses.stream().map(IpAddress::toString).collect(Collectors.joining(" ")));
         spec.ifPresent(
                 endpoint -> {
                     facts.put("namespace", endpoint.namespace());
@@ -65,46 +69,35 @@ record PassedDevice(
     /**
      * What {@link #facts} told.
      *
-     * @throws IllegalArgumentException when something is missing or of another type
+     * @throws IllegalArgumentException when something is missing or is not what it should be
      */
-    static PassedDevice of(final Map<String, Object> facts, final int descriptor) {
-        final String device = text(facts, "device");
-        final int mtuBytes = (int) required(facts, "mtu", Integer.class);
-        final List<IpAddress> addresses =
-                ((List<?>) required(facts, "addresses", List.class))
-                        .stream()
-                                .map(
-                                        address ->
-                                                IpAddress.parse(String.valueOf(address))
-                                                        .orElseThrow(
-                                                                () ->
-                                                                        new IllegalArgumentException(
-                                                                                "address "
-                                                                                        + address)))
-                                .toList();
+    static PassedDevice of(final Map<String, String> facts, final int descriptor) {
+        final String device = required(facts, "device");
+        final int mtuBytes = Integer.parseInt(required(facts, "mtu"));
+        final List<IpAddress> addresses = new ArrayList<>();
+        for (final String address : required(facts, "addresses").split(" ", -1)) {
+            addresses.add(
+                    IpAddress.parse(address)
+                            .orElseThrow(() -> new IllegalArgumentException("address " + address)));
+        }
         if (!facts.containsKey("name")) {
             return new PassedDevice(Optional.empty(), device, mtuBytes, addresses, descriptor);
         }
         return ofEndpoint(
                 new EndpointSpec(
-                        text(facts, "namespace"),
-                        text(facts, "name"),
-                        text(facts, "networkNamespace"),
-                        text(facts, "processStart"),
+                        required(facts, "namespace"),
+                        required(facts, "name"),
+                        required(facts, "networkNamespace"),
+                        required(facts, "processStart"),
                         device,
                         mtuBytes,
                         addresses),
                 descriptor);
     }
 
-    private static String text(final Map<String, Object> facts, final String key) {
-        return (String) required(facts, key, String.class);
-    }
-
-    private static Object required(
-            final Map<String, Object> facts, final String key, final Class<?> type) {
-        final Object value = facts.get(key);
-        if (!type.isInstance(value)) {
+    private static String required(final Map<String, String> facts, final String key) {
+        final String value = facts.get(key);
+        if (value == null) {
             throw new IllegalArgumentException(
                     "a passed device without " + key + ": " + facts.keySet());
         }

@@ -45,6 +45,18 @@ final class RunFolder implements AutoCloseable {
      *     or cannot be written
      */
     static RunFolder open(final Path folder, final Path stateFolder) throws StartupException {
+        final RunFolder opened = takeOver(folder, stateFolder);
+        try {
+            // Left by a daemon that was killed.
+            Files.deleteIfExists(opened.socket());
+            return opened;
+        } catch (final IOException e) {
+            throw new StartupException("%s: %s".formatted(opened.socket(), e), e);
+        }
+    }
+
+    /** The same beside a daemon that has given up the locks, but still serves its socket. */
+    static RunFolder takeOver(final Path folder, final Path stateFolder) throws StartupException {
         try {
             Files.createDirectories(
                     folder,

@@ -12,8 +12,6 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
-import io.sluice.dataplane.linux.LinuxException;
-import io.sluice.dataplane.linux.ProcessPriority;
 import io.sluice.dataplane.port.Port;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -60,9 +58,6 @@ public final class SluiceMain implements AutoCloseable {
 
     /** How often a signal that waits for the orderly stop says so, in seconds. */
     private static final long STOP_REPORT_SECONDS = 30;
-
-    /** Nice value of a process that prepares to take over: an eighth of an ordinary share. */
-    private static final int STARTING_NICE = 10;
 
     /** The node's name where the host has none that can be a node's. */
     private static final String UNNAMED = "localhost";
@@ -244,7 +239,11 @@ public final class SluiceMain implements AutoCloseable {
         final Optional<InheritedPorts> inherited =
                 predecessor.map(handover -> new InheritedPorts(new TapPorts(), handover));
         final PortFactory ports = inherited.<PortFactory>map(own -> own).orElseGet(TapPorts::new);
-        final RunFolder runFolder = keep(RunFolder.open(config.runFolder(), config.stateFolder()));
+        final RunFolder runFolder =
+                keep(
+                        predecessor.isPresent()
+                                ? RunFolder.takeOver(config.runFolder(), config.stateFolder())
+                                : RunFolder.open(config.runFolder(), config.stateFolder()));
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
@@ -291,7 +290,7 @@ public final class SluiceMain implements AutoCloseable {
                                     case BUSY -> Lane.IdleMode.BUSY;
                                     case ADAPTIVE -> Lane.IdleMode.ADAPTIVE;
                                 },
-                                this::goFirst,
+                                () -> ProcessorShare.ofLane(config.laneNice()),
                                 (thread, error) -> laneFailed(error)));
         keep(controlThread);
 
@@ -321,7 +320,7 @@ public final class SluiceMain implements AutoCloseable {
                     reconciler.judge();
                     if (inherited.isPresent()) {
                         WarmUp.run();
-                        ProcessPriority.renice(STARTING_NICE, 0);
+                        ProcessorShare.comeForward();
                     }
                     createUplink(uplink);
                     reconciler.reconcile();
@@ -378,7 +377,7 @@ public final class SluiceMain implements AutoCloseable {
             if (predecessor.isPresent()) {
                 keep(predecessor.get());
                 // Whoever forwards now needs the processors more.
-                ProcessPriority.renice(0, STARTING_NICE);
+                ProcessorShare.standBack();
             }
             return predecessor;
         } catch (final HandoverException e) {
@@ -503,15 +502,6 @@ public final class SluiceMain implements AutoCloseable {
                     store.setFolderContent(objects, problems);
                     reconciler.reconcileUnasked();
                 });
-    }
-
-    /** Thread: the lane's. */
-    private void goFirst() {
-        try {
-            ProcessPriority.niceThread(config.laneNice());
-        } catch (final LinuxException e) {
-            LOG.warn("the lane has an ordinary share of the processors: {}", e.getMessage());
-        }
     }
 
     private void laneFailed(final Throwable error) {

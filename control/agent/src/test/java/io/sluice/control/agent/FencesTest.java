@@ -25,15 +25,14 @@ class FencesTest {
                 .check(AGENT);
     }
 
+    /** Devices, descriptors that pass between processes, and the share of the processors. */
     @Test
-    void onlyTapPortsKnowsTheKernel() {
+    void theKernelIsKnownInFourPlaces() {
         noClasses()
                 .that()
                 .resideInAPackage("io.sluice.control.agent")
                 .and()
-                .doNotHaveSimpleName("TapPorts")
-                .and()
-                .haveNameNotMatching(".*TapPorts\\$.*")
+                .haveNameNotMatching(".*\\.(TapPorts|HandoverSocket|WarmUp|ProcessorShare)(\\$.*)?")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("io.sluice.dataplane.linux..")

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.control.agent.HandoverSocket.HandoverException;
 import io.sluice.control.agent.Node.Daemon;
-import io.sluice.dataplane.linux.DescriptorSocket;
 import io.sluice.dataplane.linux.Tun;
 import java.nio.file.Path;
 import java.util.List;
@@ -84,14 +83,12 @@ class HandoverNetnsTest {
     }
 
     @Test
-    void anotherVersionIsRefusedWithTheReason() {
+    void anotherVersionIsRefusedWithTheReason() throws Exception {
         final HandoverSocket socket =
-                new HandoverSocket(
-                        DescriptorSocket.connect(RunFolder.handoverSocket(node.runFolder()))
-                                .orElseThrow());
+                HandoverSocket.connect(RunFolder.handoverSocket(node.runFolder())).orElseThrow();
         assertThatThrownBy(
                         () -> {
-                            socket.say("prepare", Map.of("version", 99, "pid", 1));
+                            socket.say("prepare", Map.of("version", "99", "pid", "1"));
                             socket.await("prepared", TIMEOUT_MS);
                         })
                 .isInstanceOf(HandoverException.class)

@@ -1,0 +1,44 @@
+package io.sluice.control.agent;
+
+import io.sluice.dataplane.linux.LinuxException;
+import io.sluice.dataplane.linux.ProcessPriority;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Who of this process and others gets the processors first. What the kernel refuses is logged and
+ * changes nothing else.
+ *
+ * <p>Thread: any.
+ */
+final class ProcessorShare {
+    private static final Logger LOG = LoggerFactory.getLogger(ProcessorShare.class);
+
+    /** Nice value of a process that prepares to take over: a tenth of an ordinary share. */
+    private static final int STANDING_BACK = 10;
+
+    private ProcessorShare() {}
+
+    /** The calling thread, a lane's, gets this nice value. */
+    static void ofLane(final int nice) {
+        attempt(() -> ProcessPriority.niceThread(nice));
+    }
+
+    /** This process lets others go first: somebody else forwards for now. */
+    static void standBack() {
+        attempt(() -> ProcessPriority.renice(0, STANDING_BACK));
+    }
+
+    /** This process no longer stands back. */
+    static void comeForward() {
+        attempt(() -> ProcessPriority.renice(STANDING_BACK, 0));
+    }
+
+    private static void attempt(final Runnable change) {
+        try {
+            change.run();
+        } catch (final LinuxException e) {
+            LOG.warn("the share of the processors stays as it is: {}", e.getMessage());
+        }
+    }
+}
