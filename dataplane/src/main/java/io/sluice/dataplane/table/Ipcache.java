@@ -159,6 +159,14 @@ public final class Ipcache {
             for (int i = 0; i < count; i++) {
                 answers[i] = get(ipv4Root + ((long) (addresses[i] >>> 16) << 3));
             }
+            // A branch on a word that is still on its way from memory would hold up all that come
+            // after it: fetch the lines of the first node without one, then walk.
+            for (int i = 0; i < count; i++) {
+                final long isNode = answers[i] >> 63;
+                final long isFlat = -(answers[i] & FLAT) & isNode;
+                final long node = (answers[i] & ADDRESS_MASK & isNode) | (ipv4Root & ~isNode);
+                get(node + ((addresses[i] >>> 5 & 0x7f8) & isFlat));
+            }
             for (int i = 0; i < count; i++) {
                 if (answers[i] < 0) {
                     answers[i] = walk(answers[i], 0, mapped(addresses[i]), IPV4_ROOT_END);
