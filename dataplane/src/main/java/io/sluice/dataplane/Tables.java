@@ -5,10 +5,22 @@ import io.sluice.dataplane.table.Ipcache;
 import java.util.List;
 
 /**
- * Everything the lane judges by: one consistent snapshot of endpoints, ipcache and policy.
+ * Everything the lane judges by: endpoints with their policy maps, and the ipcache.
  *
- * <p>Control builds a new one for every change and publishes it whole; a batch is judged by one
- * snapshot. Immutable; any thread.
+ * <p>Endpoints and maps are a snapshot: control publishes a new one whole, and a batch is judged by
+ * one. The ipcache is shared by all snapshots and changed in place, so two packets of one batch may
+ * see it before and after a change. What keeps the two consistent is the order of a change:
+ *
+ * <ol>
+ *   <li>tables under the old revision, whose maps know the identities that the ipcache answers now
+ *       and those it will answer;
+ *   <li>the ipcache;
+ *   <li>the same maps under the new revision.
+ * </ol>
+ *
+ * <p>So a map never misses an identity that the ipcache answers (if it did, the packet would be
+ * dropped), open flows go on by the verdict of the old revision until the whole change is there,
+ * and a flow that opens in between is judged again. Immutable but for the ipcache; any thread.
  */
 public final class Tables {
     /** Judges nothing and forwards nothing: what a lane starts with. */
@@ -27,6 +39,11 @@ public final class Tables {
         this.policyRevision = policyRevision;
         this.endpoints = endpoints.toArray(new Endpoint[0]);
         this.ipcache = ipcache;
+    }
+
+    /** The same tables under another number: open flows are judged again. */
+    public Tables withRevision(final int revision) {
+        return new Tables(revision, List.of(endpoints), ipcache);
     }
 
     /** Number of this snapshot. */

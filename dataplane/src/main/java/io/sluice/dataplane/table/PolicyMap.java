@@ -1,6 +1,5 @@
 package io.sluice.dataplane.table;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -35,8 +34,10 @@ import java.util.Map;
  * program is denied: control knows every identity that the ipcache can answer, and a gap must fail
  * closed.
  *
- * <p>Immutable once built; any thread. The memory lives as long as someone can reach the map, so a
- * lane that still judges by an old snapshot keeps it alive.
+ * <p>Immutable once built; any thread. The memory is control's to {@link #free}, once every lane
+ * has passed a batch boundary with tables that do not have the map. The publication of those tables
+ * is the boundary: a lane takes new tables between two batches and says so. There is no limit on
+ * entries but 2 GiB a map; {@link #bytes} says how large one is.
  */
 public final class PolicyMap {
     private static final int IDENTITY_SLOT_BYTES = 8;
@@ -131,6 +132,24 @@ public final class PolicyMap {
             low--;
         }
         return memory.get(ValueLayout.JAVA_LONG, intervals + (long) low * INTERVAL_BYTES);
+    }
+
+    /** Size of the map, in bytes. */
+    public long bytes() {
+        return memory.byteSize();
+    }
+
+    /** Bytes of all maps that are not freed. */
+    public static long bytesOfAll() {
+        return NativeMemory.bytes();
+    }
+
+    /**
+     * Ends the map: no lane may have it any more, and nobody may call anything on it again. Thread:
+     * control, once.
+     */
+    public void free() {
+        NativeMemory.free(memory);
     }
 
     /** Identities that have a program. */
@@ -242,7 +261,7 @@ public final class PolicyMap {
                 }
             }
 
-            final MemorySegment memory = Arena.ofAuto().allocate(next, 64);
+            final MemorySegment memory = NativeMemory.allocate(next);
             for (final Program program : order) {
                 write(memory, program, offsets.getOrDefault(program, 0));
             }

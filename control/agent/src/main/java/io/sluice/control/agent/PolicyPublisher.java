@@ -1,8 +1,11 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.LivePolicy.Route;
 import io.sluice.control.agent.PolicyTables.Built;
+import io.sluice.control.agent.PolicyTables.Maps;
 import io.sluice.control.agent.PolicyTables.NodeSide;
 import io.sluice.control.agent.PolicyTables.PlannedEndpoint;
+import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.PolicyCompiler;
@@ -10,9 +13,16 @@ import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.PolicyOptions;
 import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.World;
+import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.table.Ipcache;
+import io.sluice.dataplane.table.PolicyMap;
 import java.time.Instant;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Function;
@@ -20,6 +30,12 @@ import java.util.stream.Collectors;
 
 /**
  * Compiles the world's policies and publishes them to the lane, revision by revision.
+ *
+ * <p>The order is the one that {@link Tables} asks for: maps under the old number, then the ipcache
+ * in place, then the maps under the new number. A change of addresses only leaves the maps as they
+ * are and begins with the ipcache. A publication returns when the lane has taken the tables between
+ * two batches; so maps that are not in them, and nodes that the ipcache had replaced before, are
+ * free then. One that fails frees nothing: the next that succeeds does.
  *
  * <p>Recent revisions are kept for the events that still speak of them; an event waits in its ring
  * for milliseconds, and revisions are at least a compilation apart.
@@ -43,6 +59,12 @@ final class PolicyPublisher {
     // Control only. Counts on even when a publication fails, so that a number means one policy.
     private int lastRevision;
 
+    // Control only. What the lane has, or had when a publication failed in between.
+    private final Ipcache ipcache = new Ipcache();
+    private final Map<Cidr, Route> routes = new HashMap<>();
+    private final Set<PolicyMap> laidOut = Collections.newSetFromMap(new IdentityHashMap<>());
+    private Maps maps;
+
     /**
      * @param lastRevision revision after which to count on: a number means one policy for as long
      *     as anything may remember it
@@ -51,6 +73,7 @@ final class PolicyPublisher {
         this.lane = lane;
         this.lastRevision = lastRevision;
         final PolicySet nothing = compiler.update(World.EMPTY);
+        maps = Maps.none(nothing);
         live =
                 new LivePolicy(
                         lastRevision,
@@ -86,7 +109,7 @@ final class PolicyPublisher {
         final long beginNs = System.nanoTime();
         final int revision = ++lastRevision;
         final PolicySet policies = compile(world, options);
-        final Built built = PolicyTables.build(revision, policies, endpoints, node);
+        final Built built = PolicyTables.build(policies, endpoints, node, maps, live.policies());
         final LivePolicy next =
                 new LivePolicy(
                         revision,
@@ -95,7 +118,7 @@ final class PolicyPublisher {
                         world,
                         policies,
                         new PolicyEvaluator(world, policies),
-                        built.authors(),
+                        built.maps().authors(),
                         policies.identities().stream()
                                 .collect(
                                         Collectors.toMap(
@@ -106,12 +129,60 @@ final class PolicyPublisher {
                         built.routes(),
                         built.endpointIds());
         revisions.put(revision, next);
-        lane.publish(built.tables());
+        putInForce(built, revision);
         live = next;
         while (revisions.size() > REVISIONS_KEPT) {
             revisions.pollFirstEntry();
         }
         return next;
+    }
+
+    private void putInForce(final Built built, final int revision) {
+        final Maps next = built.maps();
+        final Tables tables = new Tables(revision, next.byPort(), ipcache);
+        laidOut.addAll(next.policyMaps());
+        if (!next.equals(maps)) {
+            lane.publish(tables.withRevision(live.revision()));
+            maps = next;
+        }
+        setRoutes(built.routes());
+        ipcache.seal();
+        lane.publish(tables);
+        ipcache.reclaim();
+        final Set<PolicyMap> inForce = next.policyMaps();
+        laidOut.removeIf(
+                map -> {
+                    final boolean isGone = !inForce.contains(map);
+                    if (isGone) {
+                        map.free();
+                    }
+                    return isGone;
+                });
+    }
+
+    private void setRoutes(final List<Route> next) {
+        final Map<Cidr, Route> gone = new HashMap<>(routes);
+        for (final Route route : next) {
+            final Cidr prefix = route.prefix();
+            gone.remove(prefix);
+            if (!route.equals(routes.put(prefix, route))) {
+                ipcache.put(
+                        prefix.network().high(),
+                        prefix.network().low(),
+                        lengthOf(prefix),
+                        route.identity(),
+                        route.port());
+            }
+        }
+        for (final Cidr prefix : gone.keySet()) {
+            routes.remove(prefix);
+            ipcache.remove(prefix.network().high(), prefix.network().low(), lengthOf(prefix));
+        }
+    }
+
+    /** Length in the 128-bit space of the ipcache. */
+    private static int lengthOf(final Cidr prefix) {
+        return prefix.lengthBits() + 128 - prefix.network().familyBits();
     }
 
     private PolicySet compile(final World world, final PolicyOptions options) {

@@ -12,7 +12,6 @@ import io.sluice.control.policy.PolicyEntry.Redirect;
 import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.VerdictProgram;
 import io.sluice.dataplane.DropReason;
-import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyEntry;
@@ -21,12 +20,14 @@ import io.sluice.dataplane.table.PolicyMap.Interval;
 import io.sluice.dataplane.table.PolicyMap.Program;
 import io.sluice.dataplane.table.PolicyMap.ProtocolPorts;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -34,7 +35,8 @@ import java.util.Set;
  * maps.
  *
  * <p>What the compiler shares stays shared: each policy map and each verdict program is laid out
- * once, however many endpoints use it. Pure; the caller's thread.
+ * once, however many endpoints use it; when nothing but addresses has changed, the maps in force
+ * stay. The caller's thread.
  */
 final class PolicyTables {
     /**
@@ -61,16 +63,58 @@ final class PolicyTables {
             Set<IpAddress> nodeAddresses) {}
 
     /**
-     * @param tables for the lane
-     * @param authors by the rule numbers in the tables
-     * @param routes what the ipcache holds
+     * Endpoints with their policy maps, and what they were made from.
+     *
+     * @param byPort endpoints by port index
+     * @param authors by the rule numbers in the maps
+     * @param knownIdentities identities that the maps have a program for
+     * @param policies what they were compiled to
+     * @param endpoints the endpoints
+     * @param node the node
+     */
+    record Maps(
+            List<Endpoint> byPort,
+            List<Author> authors,
+            Set<Integer> knownIdentities,
+            PolicySet policies,
+            List<PlannedEndpoint> endpoints,
+            NodeSide node) {
+        /** What a switch without policy has. */
+        static Maps none(final PolicySet policies) {
+            return new Maps(
+                    List.of(),
+                    List.of(),
+                    Set.of(),
+                    policies,
+                    List.of(),
+                    new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of()));
+        }
+
+        /** The distinct policy maps; their memory is to be freed when no lane has them. */
+        Set<PolicyMap> policyMaps() {
+            final Set<PolicyMap> distinct = Collections.newSetFromMap(new IdentityHashMap<>());
+            for (final Endpoint endpoint : byPort) {
+                if (endpoint.kind() != Endpoint.Kind.NONE) {
+                    distinct.add(endpoint.egress());
+                    distinct.add(endpoint.ingress());
+                }
+            }
+            distinct.remove(DENY_ALL);
+            return distinct;
+        }
+    }
+
+    /**
+     * @param maps for the lane; those before if they serve
+     * @param routes what the ipcache has to hold
      * @param endpointIds ids of the endpoints, by address
      */
-    record Built(
-            Tables tables,
-            List<Author> authors,
-            List<LivePolicy.Route> routes,
-            Map<IpAddress, Integer> endpointIds) {}
+    record Built(Maps maps, List<LivePolicy.Route> routes, Map<IpAddress, Integer> endpointIds) {}
+
+    /** A compiled map and the one before it, which says what identities that go may do. */
+    private record MapKey(
+            io.sluice.control.policy.PolicyMap now,
+            Optional<io.sluice.control.policy.PolicyMap> before) {}
 
     /** An identity that the compiler did not know of is denied: a gap must fail closed. */
     private static final long UNKNOWN_IDENTITY =
@@ -79,29 +123,105 @@ final class PolicyTables {
     private static final PolicyMap DENY_ALL =
             PolicyMap.always(PolicyEntry.deny(DropReason.EP_NOT_READY.code(), 0));
 
+    /**
+     * Rule numbers are kept from one publication to the next, so that an event of the moment in
+     * which maps are new and the revision is not names the right rule; when most are of rules gone
+     * by, numbering begins again.
+     */
+    private static final int AUTHORS_SPARE = 1024;
+
     private final PolicySet policies;
+    private final Maps before;
+    private final PolicySet current;
     private final Map<Author, Integer> authors = new LinkedHashMap<>();
-    private final IdentityHashMap<io.sluice.control.policy.PolicyMap, PolicyMap> maps =
-            new IdentityHashMap<>();
+    private final Set<Integer> used = new HashSet<>();
+    private final Set<Integer> leaving = new HashSet<>();
+    private final Map<MapKey, PolicyMap> maps = new HashMap<>();
     private final IdentityHashMap<VerdictProgram, Program> programs = new IdentityHashMap<>();
 
-    private PolicyTables(final PolicySet policies) {
+    private PolicyTables(final PolicySet policies, final Maps before, final PolicySet current) {
         this.policies = policies;
+        this.before = before;
+        this.current = current;
         // Rule 0 stands in entries that no policy gave; it must not name one.
         authors.put(Author.DEFAULT, 0);
     }
 
+    /**
+     * The tables for a policy.
+     *
+     * @param before maps in force: they stay if they say the same; identities that leave keep what
+     *     they were allowed until the ipcache has let go of them
+     * @param current policy whose identities the ipcache answers now
+     */
     static Built build(
-            final int revision,
             final PolicySet policies,
             final List<PlannedEndpoint> endpoints,
-            final NodeSide node) {
-        return new PolicyTables(policies).build(revision, endpoints, node);
+            final NodeSide node,
+            final Maps before,
+            final PolicySet current) {
+        return new PolicyTables(policies, before, current).build(endpoints, node);
     }
 
-    private Built build(
-            final int revision, final List<PlannedEndpoint> endpoints, final NodeSide node) {
+    private Built build(final List<PlannedEndpoint> endpoints, final NodeSide node) {
         final Map<IpAddress, Integer> ids = new HashMap<>();
+        for (final PlannedEndpoint planned : endpoints) {
+            planned.spec().addresses().forEach(address -> ids.put(address, planned.id()));
+        }
+        return new Built(
+                serves(endpoints, node) ? before : layOut(endpoints, node),
+                routes(ids, node),
+                Map.copyOf(ids));
+    }
+
+    /** Whether the maps before say what this policy says: only the ipcache changes. */
+    private boolean serves(final List<PlannedEndpoint> endpoints, final NodeSide node) {
+        if (!before.endpoints().equals(endpoints)
+                || before.node().uplinkPort() != node.uplinkPort()
+                || before.node().uplinkMtuBytes() != node.uplinkMtuBytes()) {
+            return false;
+        }
+        for (final Identity identity : policies.identities()) {
+            if (!before.knownIdentities().contains(identity.number())) {
+                return false;
+            }
+        }
+        for (final PlannedEndpoint planned : endpoints) {
+            final ObjectRef pod = pod(planned.spec());
+            for (final PolicyDirection direction : PolicyDirection.values()) {
+                if (!policies.policyMap(pod, direction)
+                        .equals(before.policies().policyMap(pod, direction))) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    private Maps layOut(final List<PlannedEndpoint> endpoints, final NodeSide node) {
+        final Set<Integer> known = new HashSet<>();
+        policies.identities().forEach(identity -> known.add(identity.number()));
+        for (final Identity identity : current.identities()) {
+            if (known.add(identity.number())) {
+                leaving.add(identity.number());
+            }
+        }
+        for (final Author author : before.authors()) {
+            authors.putIfAbsent(author, authors.size());
+        }
+        List<Endpoint> byPort = byPort(endpoints, node);
+        if (authors.size() > 2 * used.size() + AUTHORS_SPARE) {
+            maps.values().forEach(PolicyMap::free);
+            maps.clear();
+            programs.clear();
+            authors.clear();
+            authors.put(Author.DEFAULT, 0);
+            byPort = byPort(endpoints, node);
+        }
+        return new Maps(byPort, List.copyOf(authors.keySet()), known, policies, endpoints, node);
+    }
+
+    private List<Endpoint> byPort(final List<PlannedEndpoint> endpoints, final NodeSide node) {
         final List<Endpoint> byPort = new ArrayList<>();
         if (node.uplinkPort() != Ipcache.NO_PORT) {
             put(
@@ -111,24 +231,12 @@ final class PolicyTables {
         }
         for (final PlannedEndpoint planned : endpoints) {
             put(byPort, planned.id(), workload(planned.spec()));
-            planned.spec().addresses().forEach(address -> ids.put(address, planned.id()));
         }
-        final List<LivePolicy.Route> routes = routes(ids, node);
-        final Ipcache.Builder ipcache = new Ipcache.Builder();
-        for (final LivePolicy.Route route : routes) {
-            final Cidr prefix = route.prefix();
-            ipcache.add(
-                    prefix.network().high(),
-                    prefix.network().low(),
-                    prefix.lengthBits() + 128 - prefix.network().familyBits(),
-                    route.identity(),
-                    route.port());
-        }
-        return new Built(
-                new Tables(revision, byPort, ipcache.build()),
-                List.copyOf(authors.keySet()),
-                routes,
-                Map.copyOf(ids));
+        return byPort;
+    }
+
+    private static ObjectRef pod(final EndpointSpec spec) {
+        return ObjectRef.pod(spec.namespace(), spec.name());
     }
 
     private static void put(final List<Endpoint> byPort, final int index, final Endpoint endpoint) {
@@ -139,7 +247,7 @@ final class PolicyTables {
     }
 
     private Endpoint workload(final EndpointSpec spec) {
-        final ObjectRef pod = ObjectRef.pod(spec.namespace(), spec.name());
+        final ObjectRef pod = pod(spec);
         return Endpoint.workload(
                 spec.mac(),
                 spec.mtuBytes(),
@@ -155,16 +263,30 @@ final class PolicyTables {
 
     private PolicyMap map(final ObjectRef pod, final PolicyDirection direction) {
         return policies.policyMap(pod, direction)
-                .map(compiled -> maps.computeIfAbsent(compiled, this::layOut))
+                .map(
+                        now ->
+                                new MapKey(
+                                        now,
+                                        leaving.isEmpty()
+                                                ? Optional.empty()
+                                                : current.policyMap(pod, direction)))
+                .map(key -> maps.computeIfAbsent(key, this::layOut))
                 .orElse(DENY_ALL);
     }
 
-    private PolicyMap layOut(final io.sluice.control.policy.PolicyMap compiled) {
+    private PolicyMap layOut(final MapKey key) {
         final PolicyMap.Builder builder = new PolicyMap.Builder(UNKNOWN_IDENTITY);
         for (final Identity identity : policies.identities()) {
             builder.program(
                     identity.number(),
-                    programs.computeIfAbsent(compiled.program(identity.number()), this::translate));
+                    programs.computeIfAbsent(
+                            key.now().program(identity.number()), this::translate));
+        }
+        for (final int identity : leaving) {
+            builder.program(
+                    identity,
+                    programs.computeIfAbsent(
+                            key.before().orElse(key.now()).program(identity), this::translate));
         }
         return builder.build();
     }
@@ -194,6 +316,7 @@ final class PolicyTables {
     private long entry(final io.sluice.control.policy.PolicyEntry entry) {
         final int known = authors.size();
         final int rule = authors.computeIfAbsent(entry.by(), author -> known);
+        used.add(rule);
         return switch (entry.verdict()) {
             case ALLOW -> PolicyEntry.allow(rule);
             // No proxy is there yet that could tell requests apart: what passes only in part is

@@ -57,6 +57,7 @@ class ReconcilerTest {
         assertThat(sluice.journal)
                 .containsExactly(
                         "make uplink",
+                        "publish 0",
                         "publish 1",
                         "make a",
                         "route 10.244.0.2",
@@ -169,6 +170,7 @@ class ReconcilerTest {
                         "remove a",
                         "unroute 10.244.0.2",
                         "unroute fd00:10:244::2",
+                        "publish 1",
                         "publish 2");
         assertThat(sluice.ports.hasDevice("a")).isFalse();
     }

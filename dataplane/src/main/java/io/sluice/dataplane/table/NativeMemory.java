@@ -1,0 +1,66 @@
+package io.sluice.dataplane.table;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * malloc(3) and free(3), for tables whose end is known: a shared arena would stop every thread for
+ * a handshake when it is closed, and one left to the garbage collector is freed only when the heap
+ * fills, which a switch that allocates nothing may never see. Any thread.
+ */
+final class NativeMemory {
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final MethodHandle ALIGNED_ALLOC =
+            LINKER.downcallHandle(
+                    LINKER.defaultLookup().findOrThrow("aligned_alloc"),
+                    FunctionDescriptor.of(
+                            ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+    private static final MethodHandle FREE =
+            LINKER.downcallHandle(
+                    LINKER.defaultLookup().findOrThrow("free"),
+                    FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
+
+    private static final AtomicLong BYTES = new AtomicLong();
+
+    private NativeMemory() {}
+
+    /**
+     * Cleared memory, aligned to a cache line.
+     *
+     * @param size in bytes
+     * @throws OutOfMemoryError when the system has none
+     */
+    static MemorySegment allocate(final long size) {
+        final long whole = (size + NodeHeap.LINE_BYTES - 1) & -NodeHeap.LINE_BYTES;
+        final MemorySegment block;
+        try {
+            block = (MemorySegment) ALIGNED_ALLOC.invokeExact((long) NodeHeap.LINE_BYTES, whole);
+        } catch (final Throwable e) {
+            throw new AssertionError("aligned_alloc throws nothing", e);
+        }
+        if (block.address() == 0) {
+            throw new OutOfMemoryError("no native memory for " + whole + " bytes");
+        }
+        BYTES.addAndGet(whole);
+        return block.reinterpret(whole).fill((byte) 0);
+    }
+
+    /** Gives a block of {@link #allocate} back; nobody may read it any more. */
+    static void free(final MemorySegment block) {
+        BYTES.addAndGet(-block.byteSize());
+        try {
+            FREE.invokeExact(block);
+        } catch (final Throwable e) {
+            throw new AssertionError("free throws nothing", e);
+        }
+    }
+
+    /** Bytes allocated and not freed. */
+    static long bytes() {
+        return BYTES.get();
+    }
+}

@@ -1,0 +1,74 @@
+package io.sluice.perf;
+
+import io.sluice.dataplane.table.Ipcache;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OperationsPerInvocation;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * Nanoseconds per IPv4 lookup in batches of 32 over a million addresses, and per changed prefix.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+@Fork(1)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 3, time = 1)
+public class IpcacheBenchmark {
+    private static final int BATCH = 32;
+
+    @Param({"10000", "500000"})
+    private int prefixes;
+
+    private final int[] batch = new int[BATCH];
+    private final long[] answers = new long[BATCH];
+    private TableSets.Prefix[] set = {};
+    private int[] addresses = {};
+    private Ipcache ipcache = new Ipcache();
+    private int next;
+
+    /** The table. */
+    @Setup
+    public void setUp() {
+        set = TableSets.prefixes(prefixes);
+        addresses = TableSets.addresses(set);
+        ipcache = TableSets.ipcache(set);
+    }
+
+    /** Batches through all addresses. */
+    @Benchmark
+    @OperationsPerInvocation(TableSets.ADDRESSES)
+    public long bulk() {
+        long sum = 0;
+        for (int from = 0; from < TableSets.ADDRESSES; from += BATCH) {
+            System.arraycopy(addresses, from, batch, 0, BATCH);
+            ipcache.lookupIpv4(batch, answers, BATCH);
+            for (int i = 0; i < BATCH; i++) {
+                sum += answers[i];
+            }
+        }
+        return sum;
+    }
+
+    /** One prefix taken out and put back in: two changes. */
+    @Benchmark
+    @OperationsPerInvocation(2)
+    public int change() {
+        next = (next + 7919) % set.length;
+        TableSets.remove(ipcache, set[next]);
+        TableSets.put(ipcache, set[next], next + 1);
+        ipcache.seal();
+        ipcache.reclaim();
+        return next;
+    }
+}
