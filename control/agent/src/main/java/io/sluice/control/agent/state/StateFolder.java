@@ -13,9 +13,11 @@ import java.time.Clock;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * The folder {@code tables} of a state folder: the files of the tables, and what is known about
@@ -25,6 +27,7 @@ import java.util.Map;
  *   version   number of the format of all rows, written before the first table is made
  *   clean     name and length of every table, there only while none is open: the dirty flag, inverted
  *   identities, ipcache, fqdn              the tables
+ *   NAME.opening                           there while the table is being opened, a byte for each attempt
  *   NAME.aside-20261127T020000.000Z        a table that could not be used
  * </pre>
  *
@@ -32,11 +35,19 @@ import java.util.Map;
  * the first table is opened, and comes back after the last one is closed and on the disk. A table
  * whose length is not the one that is noted was changed by something else and counts as dirty.
  *
+ * <p>Chronicle trusts the numbers in a file: one full of random bytes can end the JVM by SIGSEGV
+ * while it is recovered, which no handler sees. So attempts are counted in a file, and a table that
+ * was not open after {@link #ATTEMPTS_MAX} of them is set aside untried. Not after the first, which
+ * a kill at a bad moment looks like, too.
+ *
  * <p>Thread: one.
  */
 final class StateFolder {
     /** Format of the rows ({@link RowFormat}) and of the tables that this program writes. */
     static final int FORMAT = 1;
+
+    /** Processes that may die of a table. */
+    static final int ATTEMPTS_MAX = 2;
 
     private static final String VERSION_FILE = "version";
     private static final String CLEAN_FILE = "clean";
@@ -47,6 +58,7 @@ final class StateFolder {
     private final Path folder;
     private final Clock clock;
     private final Map<String, Long> cleanLengths;
+    private final Set<TableKind> opened = EnumSet.noneOf(TableKind.class);
     private final List<String> notes = new ArrayList<>();
 
     private StateFolder(
@@ -139,11 +151,24 @@ final class StateFolder {
     TableFile table(final TableKind kind, final Reader reader) throws IOException {
         final Path file = folder.resolve(kind.fileName());
         if (Files.exists(file)) {
-            try {
-                return openAndRead(kind, reader, condition(kind, file));
-            } catch (final IOException e) {
-                setAside(kind, String.valueOf(e.getMessage()));
+            final Path attempts = folder.resolve(kind.fileName() + ".opening");
+            if (Files.exists(attempts) && Files.size(attempts) >= ATTEMPTS_MAX) {
+                setAside(kind, "the last processes that opened it died of it");
+            } else {
+                try {
+                    Files.write(
+                            attempts,
+                            new byte[1],
+                            StandardOpenOption.CREATE,
+                            StandardOpenOption.APPEND);
+                    return openAndRead(kind, reader, condition(kind, file));
+                } catch (final IOException e) {
+                    setAside(kind, String.valueOf(e.getMessage()));
+                } finally {
+                    Files.deleteIfExists(attempts);
+                }
             }
+            Files.deleteIfExists(attempts);
         }
         return openAndRead(kind, reader, Condition.CLEAN);
     }
@@ -154,6 +179,7 @@ final class StateFolder {
         final TableFile table = TableFile.open(folder, kind, condition);
         try {
             reader.read(table);
+            opened.add(kind);
             return table;
         } catch (final IOException e) {
             table.close();
@@ -181,12 +207,16 @@ final class StateFolder {
         return List.copyOf(notes);
     }
 
-    /** All tables are closed and on the disk: from here on the folder is clean. */
+    /**
+     * All tables that were opened are closed and on the disk: from here on they are clean, and
+     * those that were not opened are what they were.
+     */
     void markClean() throws IOException {
         final StringBuilder lines = new StringBuilder();
         for (final TableKind kind : TableKind.values()) {
             final Path file = folder.resolve(kind.fileName());
-            if (Files.exists(file)) {
+            if (Files.exists(file)
+                    && (opened.contains(kind) || condition(kind, file) == Condition.CLEAN)) {
                 lines.append(kind.fileName()).append(' ').append(Files.size(file)).append('\n');
             }
         }

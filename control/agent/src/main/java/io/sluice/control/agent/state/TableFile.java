@@ -2,6 +2,7 @@ package io.sluice.control.agent.state;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileStore;
@@ -55,6 +56,10 @@ final class TableFile implements AutoCloseable {
             "!net.openhft.chronicle.map.VanillaChronicleMap {".getBytes(StandardCharsets.US_ASCII);
 
     private static final int HEADER_OFFSET = 12;
+    private static final int LENGTH_OFFSET = 8;
+
+    /** A header that is not written to its end has its upper bits set. Ours are some 2 KB. */
+    private static final int HEADER_BYTES_MAX = 1 << 16;
 
     private final Path file;
     private final TableKind kind;
@@ -133,12 +138,20 @@ final class TableFile implements AutoCloseable {
 
     private static void requireHeader(final Path file) throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            final ByteBuffer begin = ByteBuffer.allocate(HEADER_BEGIN.length);
+            final ByteBuffer begin =
+                    ByteBuffer.allocate(HEADER_OFFSET + HEADER_BEGIN.length)
+                            .order(ByteOrder.LITTLE_ENDIAN);
             int count = 0;
             while (count >= 0 && begin.hasRemaining()) {
-                count = channel.read(begin, HEADER_OFFSET + begin.position());
+                count = channel.read(begin, begin.position());
             }
-            if (!ByteBuffer.wrap(HEADER_BEGIN).equals(begin.flip())) {
+            final boolean whole = !begin.hasRemaining();
+            final int length = begin.getInt(LENGTH_OFFSET);
+            if (!whole
+                    || length <= 0
+                    || length > HEADER_BYTES_MAX
+                    || !ByteBuffer.wrap(HEADER_BEGIN)
+                            .equals(begin.flip().position(HEADER_OFFSET))) {
                 throw new IOException("not a table: its header is damaged");
             }
         }

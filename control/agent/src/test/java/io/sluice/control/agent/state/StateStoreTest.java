@@ -308,12 +308,6 @@ final class StateStoreTest {
                 garbage(file, random, 0, 1 << 20);
             }
         },
-        GARBAGE_BEHIND_THE_HEADER {
-            @Override
-            void inflict(final FileChannel file, final Random random) throws IOException {
-                garbage(file, random, 4096, 1 << 20);
-            }
-        },
         HEADER_TEXT {
             @Override
             void inflict(final FileChannel file, final Random random) throws IOException {
@@ -368,6 +362,42 @@ final class StateStoreTest {
             assertThat(store.identities().recall()).containsEntry("new", 1000);
             assertThat(store.problems()).isEmpty();
         }
+    }
+
+    @Test
+    void aTableThatWasNotOpenedIsNotTakenForCleanAfterACrash() throws Exception {
+        try (StateStore store = open()) {
+            publish(store, List.of(), List.of(row(1, 9)));
+        }
+        final Path clean = StateFolder.tables(folder).resolve("clean");
+        assertThat(Files.readString(clean)).contains("ipcache ");
+        Files.delete(clean);
+        try (StateStore store = open()) {
+            store.identities().remember("x", 300);
+        }
+        assertThat(Files.readString(clean)).contains("identities ").doesNotContain("ipcache ");
+        assertThat(prefixes()).containsExactly(row(1, 9));
+    }
+
+    @Test
+    void aTableOfWhichTwoProcessesDiedIsNotTriedAgain() throws Exception {
+        try (StateStore store = open()) {
+            store.identities().remember("x", 300);
+        }
+        final Path attempts = StateFolder.tables(folder).resolve("identities.opening");
+        Files.write(attempts, new byte[1]);
+        try (StateStore store = open()) {
+            assertThat(store.identities().recall()).containsEntry("x", 300);
+        }
+        assertThat(attempts).doesNotExist();
+        Files.write(attempts, new byte[StateFolder.ATTEMPTS_MAX]);
+        try (StateStore store = open()) {
+            assertThat(store.identities().recall()).isEmpty();
+            assertThat(store.problems())
+                    .anySatisfy(problem -> assertThat(problem).contains("died of it"));
+        }
+        assertThat(attempts).doesNotExist();
+        assertThat(setAside()).hasSize(1);
     }
 
     @Test
