@@ -155,7 +155,13 @@ public final class StateStore implements AutoCloseable {
                                 opened.table(
                                         TableKind.IDENTITIES,
                                         table -> readIdentities(table, found)));
-                found.forEach(identityRows::putIfAbsent);
+                // What was forgotten while suspended is still there.
+                found.forEach(
+                        (number, row) -> {
+                            if (!identitiesUnwritten.contains(number)) {
+                                identityRows.putIfAbsent(number, row);
+                            }
+                        });
                 for (final Map.Entry<Integer, IdentityRow> row : identityRows.entrySet()) {
                     if (!row.getValue().equals(found.get(row.getKey()))) {
                         identitiesUnwritten.add(row.getKey());
