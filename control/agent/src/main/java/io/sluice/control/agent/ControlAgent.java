@@ -354,23 +354,8 @@ final class ControlAgent implements ControlPlane {
     @Override
     public List<IdentityReport> identities() {
         final LivePolicy live = parts.publisher().live();
-        final Map<Integer, Integer> counts = new TreeMap<>();
-        parts.reconciler()
-                .snapshot()
-                .endpoints()
-                .forEach(
-                        view ->
-                                live.policies()
-                                        .identityOf(
-                                                ObjectRef.pod(
-                                                        view.spec().namespace(),
-                                                        view.spec().name()))
-                                        .ifPresent(
-                                                identity ->
-                                                        counts.merge(
-                                                                identity.number(),
-                                                                1,
-                                                                Integer::sum)));
+        final Map<Integer, Integer> counts =
+                StateRecorder.endpointCounts(live, parts.reconciler().snapshot().endpoints());
         return live.policies().identities().stream()
                 .map(
                         identity ->

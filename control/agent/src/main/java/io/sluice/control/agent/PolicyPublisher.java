@@ -46,7 +46,7 @@ final class PolicyPublisher {
     /** Revisions kept. */
     private static final int REVISIONS_KEPT = 8;
 
-    private final IdentityAllocator identities = new IdentityAllocator();
+    private final IdentityAllocator identities;
     private final LaneControl lane;
     // Revision to policy. Written by control before the lane can know the revision.
     private final ConcurrentSkipListMap<Integer, LivePolicy> revisions =
@@ -54,7 +54,7 @@ final class PolicyPublisher {
     private volatile LivePolicy live;
     // Control only: knows the last world, so that the next costs what is new in it. Another when
     // the options are others.
-    private PolicyCompiler compiler = new PolicyCompiler(identities, PolicyOptions.DEFAULTS);
+    private PolicyCompiler compiler;
     private PolicyOptions compiledWith = PolicyOptions.DEFAULTS;
     // Control only. Counts on even when a publication fails, so that a number means one policy.
     private int lastRevision;
@@ -68,9 +68,13 @@ final class PolicyPublisher {
     /**
      * @param lastRevision revision after which to count on: a number means one policy for as long
      *     as anything may remember it
+     * @param identities numbers of identities, for the life of the publisher
      */
-    PolicyPublisher(final LaneControl lane, final int lastRevision) {
+    PolicyPublisher(
+            final LaneControl lane, final int lastRevision, final IdentityAllocator identities) {
         this.lane = lane;
+        this.identities = identities;
+        this.compiler = new PolicyCompiler(identities, PolicyOptions.DEFAULTS);
         this.lastRevision = lastRevision;
         final PolicySet nothing = compiler.update(World.EMPTY);
         maps = Maps.none(nothing);

@@ -77,6 +77,7 @@ final class Reconciler {
     private final Endpoints endpoints;
     private final Uplink uplink;
     private final PolicyPublisher publisher;
+    private final StateRecorder state;
     // From the lane to control: ports whose device is gone.
     private final ConcurrentLinkedQueue<Gone> gone = new ConcurrentLinkedQueue<>();
     private Set<IpAddress> nodeAddresses = Set.of();
@@ -94,13 +95,15 @@ final class Reconciler {
             final AddressBook book,
             final Endpoints endpoints,
             final Uplink uplink,
-            final PolicyPublisher publisher) {
+            final PolicyPublisher publisher,
+            final StateRecorder state) {
         this.config = config;
         this.store = store;
         this.book = book;
         this.endpoints = endpoints;
         this.uplink = uplink;
         this.publisher = publisher;
+        this.state = state;
     }
 
     Snapshot snapshot() {
@@ -124,6 +127,7 @@ final class Reconciler {
             open();
         }
         takeSnapshot();
+        state.record(publisher.live(), snapshot.endpoints());
         if (!publishProblem.isEmpty()) {
             throw new RequestException(RequestException.Reason.UNAVAILABLE, publishProblem);
         }
@@ -359,6 +363,7 @@ final class Reconciler {
         if (!uplink.problem().isEmpty()) {
             problems.add("uplink: " + uplink.problem());
         }
+        problems.addAll(state.problems());
         store.problems().forEach(problem -> problems.add(problem.toString()));
         final LivePolicy live = publisher.live();
         live.world().problems().stream().map(Problem::toString).forEach(problems::add);

@@ -7,6 +7,9 @@ import io.sluice.conntrack.FragmentTable;
 import io.sluice.control.agent.HandoverSocket.HandoverException;
 import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.RunOptions.TakeOver;
+import io.sluice.control.agent.state.StateException;
+import io.sluice.control.agent.state.StateStore;
+import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.Problem;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
@@ -18,6 +21,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Clock;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -34,7 +38,7 @@ import org.slf4j.LoggerFactory;
  * Read this file first to see what the switch consists of.
  *
  * <pre>
- *   configuration, run folder
+ *   configuration, run folder, state folder
  *   conntrack, counters, flow ring  -&gt;  forwarding loop, lane
  *   objects, address book, folders  -&gt;  endpoints, uplink, publisher, reconciler on the control thread
  *   folder watcher, API
@@ -102,6 +106,7 @@ public final class SluiceMain implements AutoCloseable {
             final SluiceConfig config = configuration(options, NodeAddresses.hostName());
             setLogLevel(config.logLevel());
             requirePrivileges();
+            Thread.ofPlatform().name("sluice-prepare").daemon().start(StateStore::prepare);
             try (SluiceMain daemon =
                     start(config, options.manifests(), options.takeOver(), server, stop)) {
                 return daemon.awaitStop();
@@ -247,6 +252,7 @@ public final class SluiceMain implements AutoCloseable {
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
+        final StateStore state = keep(openState());
 
         // The lane and what it owns.
         final SecureRandom dice = new SecureRandom();
@@ -298,7 +304,10 @@ public final class SluiceMain implements AutoCloseable {
         final LaneMailbox mailbox =
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
         final PolicyPublisher publisher =
-                new PolicyPublisher(mailbox, predecessor.map(HandoverClient::revision).orElse(0));
+                new PolicyPublisher(
+                        mailbox,
+                        predecessor.map(HandoverClient::revision).orElse(0),
+                        new IdentityAllocator(state.identities()));
         publisherOfEvents.set(publisher);
         final Endpoints endpoints =
                 new Endpoints(
@@ -309,7 +318,14 @@ public final class SluiceMain implements AutoCloseable {
                                 : Optional.empty());
         final Uplink uplink = new Uplink(config, ports, mailbox);
         final Reconciler reconciler =
-                new Reconciler(config, store, book, endpoints, uplink, publisher);
+                new Reconciler(
+                        config,
+                        store,
+                        book,
+                        endpoints,
+                        uplink,
+                        publisher,
+                        new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);
 
         lane.start();
@@ -359,7 +375,7 @@ public final class SluiceMain implements AutoCloseable {
                 HandoverServer.start(
                         runFolder.handoverSocket(),
                         controlThread,
-                        new Handover(runFolder, publisher, reconciler, mailbox)));
+                        new Handover(runFolder, state, publisher, reconciler, mailbox)));
         LOG.info(
                 "sluice runs on node {}, socket {}, policy revision {}",
                 config.nodeName(),
@@ -397,16 +413,19 @@ public final class SluiceMain implements AutoCloseable {
     /** This daemon, when its place is asked for. Thread: control. */
     private final class Handover implements HandoverServer.Predecessor {
         private final RunFolder runFolder;
+        private final StateStore state;
         private final PolicyPublisher publisher;
         private final Reconciler reconciler;
         private final LaneControl lane;
 
         Handover(
                 final RunFolder runFolder,
+                final StateStore state,
                 final PolicyPublisher publisher,
                 final Reconciler reconciler,
                 final LaneControl lane) {
             this.runFolder = runFolder;
+            this.state = state;
             this.publisher = publisher;
             this.reconciler = reconciler;
             this.lane = lane;
@@ -419,12 +438,18 @@ public final class SluiceMain implements AutoCloseable {
 
         @Override
         public void release() throws IOException {
+            state.suspend();
             runFolder.release();
         }
 
         @Override
         public void regain() throws IOException, StartupException {
             runFolder.regain();
+            try {
+                state.resume();
+            } catch (final StateException e) {
+                throw new StartupException(String.valueOf(e.getMessage()), e);
+            }
         }
 
         @Override
@@ -442,6 +467,14 @@ public final class SluiceMain implements AutoCloseable {
             reconciler.handedOver();
             toCloseLast.set(Optional.of(connection));
             stop.request();
+        }
+    }
+
+    private StateStore openState() throws StartupException {
+        try {
+            return StateStore.open(config.stateFolder(), Clock.systemUTC());
+        } catch (final StateException e) {
+            throw new StartupException(String.valueOf(e.getMessage()), e);
         }
     }
 

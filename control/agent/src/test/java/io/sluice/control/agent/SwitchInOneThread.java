@@ -2,6 +2,8 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FragmentTable;
+import io.sluice.control.agent.state.StateStore;
+import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.KubeObject;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
@@ -11,6 +13,7 @@ import io.sluice.dataplane.port.Port;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 final class SwitchInOneThread implements AutoCloseable {
     private static final long SEED = 4711;
 
+    final StateStore state;
     final List<String> journal = new ArrayList<>();
     final MemoryPorts ports = new MemoryPorts(journal);
     final SluiceConfig config = SluiceConfig.defaults("node-1");
@@ -66,7 +70,8 @@ final class SwitchInOneThread implements AutoCloseable {
                         recorder,
                         (port, id) -> reconcilerOfPorts.get().portGone(port, id));
         final LaneControl lane = new TurnedLane();
-        publisher = new PolicyPublisher(lane, 0);
+        state = StateStore.open(folder, Clock.systemUTC());
+        publisher = new PolicyPublisher(lane, 0, new IdentityAllocator(state.identities()));
         publisherOfEvents.set(publisher);
         final Uplink uplink = new Uplink(config, ports, lane);
         uplink.create();
@@ -77,7 +82,8 @@ final class SwitchInOneThread implements AutoCloseable {
                         AddressBook.load(folder.resolve("addresses")),
                         new Endpoints(ports, lane, Optional.of(config.uplink().device())),
                         uplink,
-                        publisher);
+                        publisher,
+                        new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);
     }
 
@@ -202,5 +208,6 @@ final class SwitchInOneThread implements AutoCloseable {
         conntrack.close();
         fragments.close();
         counterFile.close();
+        state.close();
     }
 }

@@ -3,7 +3,9 @@ package io.sluice.control.policy;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /**
  * Numbers of identities, the same for the same facts as long as the allocator lives.
@@ -13,6 +15,9 @@ import java.util.Set;
  * #COMPILES_REMEMBERED} compiles are forgotten: pods come and go with labels of their own, and
  * without that the table would grow for ever. A forgotten number is given out again only after all
  * others of its range.
+ *
+ * <p>An {@link IdentityMemory} carries the numbers over restarts. Those recalled from it are taken,
+ * whether or not their peers come back, until they are forgotten as all others are.
  *
  * <p>Thread: that of the compiler.
  */
@@ -33,6 +38,20 @@ public final class IdentityAllocator {
             this.first = first;
             this.end = end;
         }
+
+        static Optional<Range> of(final int number) {
+            for (final Range range : values()) {
+                if (number >= range.first && number < range.end) {
+                    return Optional.of(range);
+                }
+            }
+            return Optional.empty();
+        }
+
+        /** The next number, the first after the last. */
+        private int after(final int number) {
+            return number + 1 < end ? number + 1 : first;
+        }
     }
 
     private record Allocation(int number, long lastCompile) {}
@@ -47,8 +66,36 @@ public final class IdentityAllocator {
         }
     }
 
+    private final IdentityMemory memory;
     private final Map<Range, Numbers> ranges = new HashMap<>();
+    // Numbers of an earlier process whose peers have not been seen yet, by the text of their facts.
+    private final Map<String, Integer> recalled = new HashMap<>();
     private long compile;
+
+    /** Numbers that end with the allocator. */
+    public IdentityAllocator() {
+        this(IdentityMemory.NONE);
+    }
+
+    /** Numbers that go on from where an earlier allocator with this memory ended. */
+    public IdentityAllocator(final IdentityMemory memory) {
+        this.memory = memory;
+        memory.recall().forEach(this::recall);
+    }
+
+    private void recall(final String facts, final int number) {
+        final Optional<Range> range = Range.of(number);
+        if (range.isEmpty()) {
+            memory.forget(number);
+            return;
+        }
+        final Numbers numbers = numbers(range.get());
+        recalled.put(facts, number);
+        numbers.used.add(number);
+        if (number >= numbers.next) {
+            numbers.next = range.get().after(number);
+        }
+    }
 
     /** Starts a compile; forgets what earlier ones no longer used. */
     void beginCompile() {
@@ -61,24 +108,49 @@ public final class IdentityAllocator {
                                 final boolean old =
                                         compile - allocation.lastCompile > COMPILES_REMEMBERED;
                                 if (old) {
-                                    numbers.used.remove(allocation.number);
+                                    forget(numbers, allocation.number);
                                 }
                                 return old;
                             });
         }
+        if (compile > COMPILES_REMEMBERED && !recalled.isEmpty()) {
+            recalled.values()
+                    .forEach(number -> forget(numbers(Range.of(number).orElseThrow()), number));
+            recalled.clear();
+        }
+    }
+
+    private void forget(final Numbers numbers, final int number) {
+        numbers.used.remove(number);
+        memory.forget(number);
+    }
+
+    private Numbers numbers(final Range range) {
+        return ranges.computeIfAbsent(range, r -> new Numbers(r.first));
     }
 
     /**
      * The number of a peer.
      *
      * @param key what makes the peer what it is; equal keys have one number
+     * @param text of the key, equal for equal keys only; asked for when the key is new
      * @throws IllegalStateException if the range is used up, which takes 16 million peers
      */
-    int number(final Range range, final Object key) {
-        final Numbers numbers = ranges.computeIfAbsent(range, r -> new Numbers(r.first));
+    int number(final Range range, final Object key, final Supplier<String> text) {
+        final Numbers numbers = numbers(range);
         final Allocation known = numbers.allocations.get(key);
-        final int number = known == null ? unused(range, numbers) : known.number;
+        final int number = known == null ? recallOrGive(range, numbers, text.get()) : known.number;
         numbers.allocations.put(key, new Allocation(number, compile));
+        return number;
+    }
+
+    private int recallOrGive(final Range range, final Numbers numbers, final String text) {
+        final Integer before = recalled.remove(text);
+        if (before != null) {
+            return before;
+        }
+        final int number = unused(range, numbers);
+        memory.remember(text, number);
         return number;
     }
 
@@ -87,11 +159,11 @@ public final class IdentityAllocator {
             throw new IllegalStateException("no identity number left for " + range);
         }
         while (numbers.used.contains(numbers.next)) {
-            numbers.next = numbers.next + 1 < range.end ? numbers.next + 1 : range.first;
+            numbers.next = range.after(numbers.next);
         }
         final int number = numbers.next;
         numbers.used.add(number);
-        numbers.next = number + 1 < range.end ? number + 1 : range.first;
+        numbers.next = range.after(number);
         return number;
     }
 }

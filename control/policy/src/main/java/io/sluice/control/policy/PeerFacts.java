@@ -137,6 +137,54 @@ final class PeerFacts {
         return new PeerFacts(kind, labels, nodeName, ports, prefixes, matched);
     }
 
+    /**
+     * The facts as text: equal for equal facts and for no others, in every version of Sluice. The
+     * numbers of identities are kept under it across restarts.
+     *
+     * <p>A line per fact, which begins with its sort ({@code label}, {@code node}, {@code port},
+     * {@code in} for a prefix, {@code fqdn}), fields separated by tabs, sorted. The first line is
+     * the kind. Line ends, tabs and backslashes within a field are escaped as in Java.
+     */
+    String canonicalText() {
+        final TreeSet<String> lines = new TreeSet<>();
+        labels.forEach((key, value) -> lines.add(line("label", key, value)));
+        if (!nodeName.isEmpty()) {
+            lines.add(line("node", nodeName));
+        }
+        ports.forEach(
+                port ->
+                        lines.add(
+                                line(
+                                        "port",
+                                        port.name(),
+                                        Integer.toString(port.protocol()),
+                                        Integer.toString(port.port()))));
+        prefixes.forEach(prefix -> lines.add("in\t" + prefix));
+        names.forEach(name -> lines.add(line("fqdn", name.toString())));
+        return kindText() + "\n" + String.join("\n", lines);
+    }
+
+    /** A word of its own, as the names of constants may change. */
+    private String kindText() {
+        return switch (kind) {
+            case POD -> "pod";
+            case NODE -> "node";
+            case WORLD -> "world";
+        };
+    }
+
+    private static String line(final String sort, final String... fields) {
+        final StringBuilder line = new StringBuilder(sort);
+        for (final String field : fields) {
+            line.append('\t').append(escaped(field));
+        }
+        return line.toString();
+    }
+
+    private static String escaped(final String field) {
+        return field.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t");
+    }
+
     /** Labels as {@code source:key=value}, sorted; the value is left out if empty. */
     List<String> labelTexts() {
         final TreeSet<String> texts = new TreeSet<>();

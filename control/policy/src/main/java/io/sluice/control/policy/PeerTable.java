@@ -493,17 +493,20 @@ final class PeerTable {
 
     private int number(final PeerFacts facts) {
         return switch (facts.kind()) {
-            case POD -> allocator.number(IdentityAllocator.Range.CLUSTER, facts);
+            case POD ->
+                    allocator.number(IdentityAllocator.Range.CLUSTER, facts, facts::canonicalText);
             case NODE ->
                     host.filter(facts::equals).isPresent()
                             ? Identity.HOST
-                            : allocator.number(IdentityAllocator.Range.NODE, facts);
+                            : allocator.number(
+                                    IdentityAllocator.Range.NODE, facts, facts::canonicalText);
             case WORLD -> {
                 final boolean ipv4 = facts.labels().containsKey(RESERVED_WORLD + "-ipv4");
                 final boolean plain = facts.labels().size() == 2 && facts.names().isEmpty();
                 yield plain
                         ? ipv4 ? Identity.WORLD_IPV4 : Identity.WORLD_IPV6
-                        : allocator.number(IdentityAllocator.Range.CIDR, facts);
+                        : allocator.number(
+                                IdentityAllocator.Range.CIDR, facts, facts::canonicalText);
             }
         };
     }

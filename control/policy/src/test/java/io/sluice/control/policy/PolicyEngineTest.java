@@ -68,11 +68,12 @@ final class PolicyEngineTest {
     void numbersOfVanishedPeersAreForgottenInTheEnd() {
         final IdentityAllocator allocator = new IdentityAllocator();
         allocator.beginCompile();
-        final int first = allocator.number(IdentityAllocator.Range.CLUSTER, "gone");
+        final int first = allocator.number(IdentityAllocator.Range.CLUSTER, "gone", () -> "gone");
         for (int i = 0; i <= IdentityAllocator.COMPILES_REMEMBERED; i++) {
             allocator.beginCompile();
         }
-        assertThat(allocator.number(IdentityAllocator.Range.CLUSTER, "gone")).isNotEqualTo(first);
+        assertThat(allocator.number(IdentityAllocator.Range.CLUSTER, "gone", () -> "gone"))
+                .isNotEqualTo(first);
     }
 
     @Test

@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.control.agent.state;
+
+import org.jspecify.annotations.NullMarked;
