@@ -1,211 +1,196 @@
 package io.sluice.conntrack;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import static io.sluice.conntrack.FlowSlot.INT;
+import static io.sluice.conntrack.FlowSlot.INT_HANDLE;
+import static io.sluice.conntrack.FlowSlot.LONG;
+import static io.sluice.conntrack.TableMemory.ALL;
+
 import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
 
 /**
- * One flow of the table: a cursor over its slot.
+ * One flow of the table: a cursor that holds the flow as it was at one moment, and changes it.
  *
  * <p>There is one per {@link Conntrack}, moved by {@code lookup}, {@code lookupRelated} and {@code
- * create}. It is valid until the next of these calls, {@code close} or {@code expire}; without a
- * flow under it every accessor throws {@link IndexOutOfBoundsException}.
+ * create}. It is valid until the next of these calls or {@code close}; without a flow under it
+ * every accessor throws {@link IndexOutOfBoundsException}.
+ *
+ * <p>What is read is the copy, so that a verdict is never that of another flow which took the slot
+ * meanwhile. What is written goes to the slot if the flow is still there, and to the copy in any
+ * case: the packet at hand follows what its own lane decided.
  *
  * <p>Sides are named by role, which does not swap on replies: the initiator opened the flow. Ports
  * called {@code initiatorPort} and {@code responderPort} are ports of the switch; the transport's
  * ports are in {@link #initiatorTuple}.
  *
- * <p>Thread: the lane that owns the table.
+ * <p>Thread: the lane that owns the {@link Conntrack}.
  */
 public final class FlowEntry {
     /** No switch port: that side is not known, or has been removed. */
     public static final int NO_PORT = -1;
 
-    /** {@link #policyRevision} of a flow that was never judged. */
-    public static final long NO_REVISION = -1;
+    /** {@link #policyRevision} of a flow that was never judged, or by a former process. */
+    public static final int NO_REVISION = -1;
 
-    // Slot layout, offsets in bytes. The first cache line is all that a lookup reads, the second
-    // holds what a passing packet counts; the two are an aligned pair of lines. Everything is
-    // written inside a bracket of SEQUENCE (beginWrite, endWrite) except HOME_MAP, which belongs to
-    // the slot as a place and not to the flow in it (see Conntrack).
-    static final long HOME_MAP = 0;
-    static final long A_HIGH = 8;
-    static final long A_LOW = 16;
-    static final long B_HIGH = 24;
-    static final long B_LOW = 32;
-    static final long KEY = 40;
-    static final long DEADLINE = 48;
-    static final long STATE = 56;
-    static final long VERDICT = 57;
-    static final long DISTANCE = 58;
-    static final long PROXY_PORT = 60;
-    static final long DROP_REASON = 62;
-    static final long SEQUENCE = 64;
-    static final long INITIATOR_PORT = 68;
-    static final long RESPONDER_PORT = 70;
-    static final long INITIATOR_PACKETS = 72;
-    static final long INITIATOR_BYTES = 80;
-    static final long RESPONDER_PACKETS = 88;
-    static final long RESPONDER_BYTES = 96;
-    static final long CREATED = 104;
-    static final long REVISION = 112;
-    static final long INITIATOR_IDENTITY = 120;
-    static final long RESPONDER_IDENTITY = 124;
-
-    /** Two cache lines. */
-    static final long SLOT_BYTES = 128;
-
-    // The word at KEY: transport port of side A (16 bits), of side B (16), protocol (8), then:
-    static final int KEY_B_PORT_SHIFT = 16;
-    static final int KEY_PROTOCOL_SHIFT = 32;
-
-    /** A flow is here. Part of every key looked for, so a free slot matches none. */
-    static final long KEY_OCCUPIED = 1L << 40;
-
-    /** Echo only: side A sends the requests. Part of the key. */
-    static final long KEY_A_REQUESTS = 1L << 41;
-
-    /** Side A is the initiator. Not part of the key. */
-    static final long KEY_A_INITIATES = 1L << 42;
-
-    /** Offset of no slot; any access through it is out of bounds. */
-    static final long NOWHERE = Long.MIN_VALUE;
-
-    private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
-    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
-
-    /** Ordered access to SEQUENCE: coordinates are segment and offset. */
-    static final VarHandle SEQUENCE_HANDLE = INT.varHandle();
+    static final long NO_SIDES = FlowSlot.sides(NO_PORT, NO_PORT, 0);
 
     private static final int SWITCH_PORT_MAX = Short.MAX_VALUE;
     private static final int NUMBER_MAX = 0xffff;
 
-    private final MemorySegment memory;
-    private long base = NOWHERE;
-    private boolean reply;
+    /** What must be the same for a slot to hold the flow of the copy. */
+    private static final long SAME_FLOW = FlowSlot.KEY_COMPARED | FlowSlot.KEY_A_INITIATES;
 
-    FlowEntry(final MemorySegment memory) {
-        this.memory = memory;
+    private boolean present;
+    private boolean reply;
+    private boolean isIpv4;
+    private int slot;
+    private long hot;
+    private long cold;
+
+    // The copy.
+    private long addresses;
+    private long aHigh;
+    private long aLow;
+    private long bHigh;
+    private long bLow;
+    private long key;
+    private long deadlineNs;
+    private long identities;
+    private long sides;
+    private int revision;
+
+    FlowEntry() {}
+
+    /** Copies the flow in a slot if it is that of the key. */
+    boolean load(final FlowRegion region, final int slotIndex, final FlowKey wanted) {
+        final long at = region.hotOf(slotIndex);
+        while (true) {
+            final int sequence = (int) INT_HANDLE.getAcquire(ALL, at + FlowSlot.SEQUENCE);
+            if ((sequence & 1) == 0) {
+                if (!region.matches(at, wanted)) {
+                    return false;
+                }
+                key = ALL.get(LONG, at + FlowSlot.KEY);
+                deadlineNs = ALL.get(LONG, at + FlowSlot.DEADLINE);
+                identities = ALL.get(LONG, at + FlowSlot.IDENTITIES);
+                sides = ALL.get(LONG, at + FlowSlot.SIDES);
+                revision = ALL.get(INT, at + FlowSlot.REVISION);
+                // All of the above is read before the number is read again.
+                VarHandle.loadLoadFence();
+                if ((int) INT_HANDLE.getOpaque(ALL, at + FlowSlot.SEQUENCE) == sequence) {
+                    break;
+                }
+            }
+            Thread.onSpinWait();
+        }
+        place(region, slotIndex, at, wanted);
+        return true;
     }
 
-    void moveTo(final long slotBase, final boolean isReply) {
-        base = slotBase;
-        reply = isReply;
+    private void place(
+            final FlowRegion region, final int slotIndex, final long at, final FlowKey wanted) {
+        present = true;
+        isIpv4 = region.isIpv4;
+        slot = slotIndex;
+        hot = at;
+        cold = region.coldOf(slotIndex);
+        addresses = wanted.addresses;
+        aHigh = wanted.aHigh;
+        aLow = wanted.aLow;
+        bHigh = wanted.bHigh;
+        bLow = wanted.bLow;
+        final boolean aInitiates = (key & FlowSlot.KEY_A_INITIATES) != 0;
+        reply = wanted.sourceIsA != aInitiates;
     }
 
     void leave() {
-        base = NOWHERE;
+        present = false;
     }
 
-    long base() {
-        return base;
+    int slot() {
+        check();
+        return slot;
+    }
+
+    long key() {
+        check();
+        return key;
+    }
+
+    boolean isIpv4() {
+        return isIpv4;
     }
 
     /** IP protocol number. */
     public int protocol() {
-        return (int) (key() >>> KEY_PROTOCOL_SHIFT) & 0xff;
+        return FlowSlot.protocol(key());
     }
 
     /** Where the flow is in its life. */
     public FlowState state() {
-        return FlowState.of(memory.get(BYTE, base + STATE));
+        return FlowSlot.state(key());
     }
 
     /** What policy said last; {@link FlowVerdict#DENY} until {@link #recordVerdict}. */
     public FlowVerdict verdict() {
-        return FlowVerdict.of(memory.get(BYTE, base + VERDICT));
+        return FlowSlot.verdict(key());
     }
 
     /** Transport port of the proxy's listener of a {@link FlowVerdict#REDIRECT} flow, else 0. */
     public int proxyPort() {
-        return Short.toUnsignedInt(memory.get(SHORT, base + PROXY_PORT));
+        return verdict() == FlowVerdict.REDIRECT ? FlowSlot.number(sides) : 0;
     }
 
     /** Drop reason's number of a {@link FlowVerdict#DENY} flow, else 0. */
     public int dropReason() {
-        return Short.toUnsignedInt(memory.get(SHORT, base + DROP_REASON));
+        return verdict() == FlowVerdict.DENY ? FlowSlot.number(sides) : 0;
     }
 
     /** Revision of the policy that judged the flow, or {@link #NO_REVISION}. */
-    public long policyRevision() {
-        return memory.get(LONG, base + REVISION);
+    public int policyRevision() {
+        check();
+        return revision;
     }
 
     /** Index of the switch port on the initiator's side, or {@link #NO_PORT}. */
     public int initiatorPort() {
-        return memory.get(SHORT, base + INITIATOR_PORT);
+        check();
+        return FlowSlot.initiatorPort(sides);
     }
 
     /** Index of the switch port on the responder's side, or {@link #NO_PORT}. */
     public int responderPort() {
-        return memory.get(SHORT, base + RESPONDER_PORT);
+        check();
+        return FlowSlot.responderPort(sides);
     }
 
     /** Identity of the initiator when the sides were recorded. */
     public int initiatorIdentity() {
-        return memory.get(INT, base + INITIATOR_IDENTITY);
+        check();
+        return (int) identities;
     }
 
     /** Identity of the responder when the sides were recorded. */
     public int responderIdentity() {
-        return memory.get(INT, base + RESPONDER_IDENTITY);
-    }
-
-    /** Packets the initiator sent, as {@link Conntrack#advance} was told. */
-    public long initiatorPackets() {
-        return memory.get(LONG, base + INITIATOR_PACKETS);
-    }
-
-    /** Bytes the initiator sent. */
-    public long initiatorBytes() {
-        return memory.get(LONG, base + INITIATOR_BYTES);
-    }
-
-    /** Packets the responder sent. */
-    public long responderPackets() {
-        return memory.get(LONG, base + RESPONDER_PACKETS);
-    }
-
-    /** Bytes the responder sent. */
-    public long responderBytes() {
-        return memory.get(LONG, base + RESPONDER_BYTES);
-    }
-
-    /** When the flow was opened, on the clock handed to {@code create}, in ns. */
-    public long createdNs() {
-        return memory.get(LONG, base + CREATED);
+        check();
+        return (int) (identities >>> 32);
     }
 
     /** When the flow is forgotten; compare by difference. */
     public long deadlineNs() {
-        return memory.get(LONG, base + DEADLINE);
+        check();
+        return deadlineNs;
     }
 
     /** Whether the packet last looked up (for an ICMP error: the quoted one) is the responder's. */
     public boolean isReply() {
+        check();
         return reply;
     }
 
     /** Writes the tuple of the initiator's packets. */
     public void initiatorTuple(final Tuple into) {
-        final long key = key();
-        final int aPort = (int) key & NUMBER_MAX;
-        final int bPort = (int) (key >>> KEY_B_PORT_SHIFT) & NUMBER_MAX;
-        final long aHigh = memory.get(LONG, base + A_HIGH);
-        final long aLow = memory.get(LONG, base + A_LOW);
-        final long bHigh = memory.get(LONG, base + B_HIGH);
-        final long bLow = memory.get(LONG, base + B_LOW);
-        final boolean aInitiates = (key & KEY_A_INITIATES) != 0;
-        into.protocol = protocol();
-        into.echoReply = false;
-        into.sourceHigh = aInitiates ? aHigh : bHigh;
-        into.sourceLow = aInitiates ? aLow : bLow;
-        into.sourcePort = aInitiates ? aPort : bPort;
-        into.destinationHigh = aInitiates ? bHigh : aHigh;
-        into.destinationLow = aInitiates ? bLow : aLow;
-        into.destinationPort = aInitiates ? bPort : aPort;
+        FlowSlot.initiatorTuple(into, key(), aHigh, aLow, bHigh, bLow);
     }
 
     /**
@@ -220,15 +205,23 @@ public final class FlowEntry {
             final FlowVerdict verdict,
             final int proxyPort,
             final int dropReason,
-            final long policyRevision) {
+            final int policyRevision) {
         checkNumber("proxyPort", proxyPort, verdict == FlowVerdict.REDIRECT);
         checkNumber("dropReason", dropReason, verdict == FlowVerdict.DENY);
-        final int sequence = beginWrite();
-        memory.set(BYTE, base + VERDICT, verdict.code);
-        memory.set(SHORT, base + PROXY_PORT, (short) proxyPort);
-        memory.set(SHORT, base + DROP_REASON, (short) dropReason);
-        memory.set(LONG, base + REVISION, policyRevision);
-        endWrite(sequence);
+        final boolean here = beginWrite();
+        key = FlowSlot.withVerdict(key, verdict);
+        sides =
+                FlowSlot.sides(
+                        FlowSlot.initiatorPort(sides),
+                        FlowSlot.responderPort(sides),
+                        proxyPort | dropReason);
+        revision = policyRevision;
+        if (here) {
+            ALL.set(LONG, hot + FlowSlot.KEY, key);
+            ALL.set(LONG, hot + FlowSlot.SIDES, sides);
+            ALL.set(INT, hot + FlowSlot.REVISION, revision);
+            endWrite();
+        }
     }
 
     /**
@@ -245,32 +238,126 @@ public final class FlowEntry {
             final int responderIdentity) {
         checkSwitchPort("initiatorPort", initiatorPort);
         checkSwitchPort("responderPort", responderPort);
-        final int sequence = beginWrite();
-        memory.set(SHORT, base + INITIATOR_PORT, (short) initiatorPort);
-        memory.set(INT, base + INITIATOR_IDENTITY, initiatorIdentity);
-        memory.set(SHORT, base + RESPONDER_PORT, (short) responderPort);
-        memory.set(INT, base + RESPONDER_IDENTITY, responderIdentity);
-        endWrite(sequence);
+        final boolean here = beginWrite();
+        sides = FlowSlot.sides(initiatorPort, responderPort, FlowSlot.number(sides));
+        identities = FlowSlot.identities(initiatorIdentity, responderIdentity);
+        if (here) {
+            ALL.set(LONG, hot + FlowSlot.SIDES, sides);
+            ALL.set(LONG, hot + FlowSlot.IDENTITIES, identities);
+            endWrite();
+        }
     }
 
-    /** Opens a write that readers of other threads see whole or not at all. */
-    int beginWrite() {
-        final int sequence = memory.get(INT, base + SEQUENCE);
-        SEQUENCE_HANDLE.setOpaque(memory, base + SEQUENCE, sequence + 1);
-        // The odd number becomes visible before any of the fields.
-        VarHandle.storeStoreFence();
-        return sequence;
+    /** Moves the deadline alone. */
+    void touch(final long newDeadlineNs) {
+        final boolean here = beginWrite();
+        deadlineNs = newDeadlineNs;
+        if (here) {
+            ALL.set(LONG, hot + FlowSlot.DEADLINE, deadlineNs);
+            endWrite();
+        }
     }
 
     /**
-     * @param sequence what {@link #beginWrite} returned
+     * Counts a packet and moves state and deadline.
+     *
+     * @param tcp what the window check needs, or null to believe the packet as it is
      */
-    void endWrite(final int sequence) {
-        SEQUENCE_HANDLE.setRelease(memory, base + SEQUENCE, sequence + 2);
+    void advance(
+            final ConntrackConfig config,
+            final boolean fromInitiator,
+            final boolean fresh,
+            final int tcpFlags,
+            final @Nullable TcpSegment tcp,
+            final int lengthBytes,
+            final int packets,
+            final long nowNs) {
+        if (!beginWrite()) {
+            return;
+        }
+        count(fromInitiator, lengthBytes, packets);
+        final int protocol = FlowSlot.protocol(key);
+        if (tcp == null
+                || protocol != FlowTracker.PROTOCOL_TCP
+                || TcpWindow.accepts(cold, fromInitiator, fresh, tcpFlags, tcp)) {
+            final FlowState before = FlowSlot.state(key);
+            FlowState state = FlowTracker.next(before, fromInitiator, tcpFlags);
+            if (state == FlowState.REPLIED
+                    && protocol == FlowTracker.PROTOCOL_UDP
+                    && nowNs - ALL.get(LONG, cold + FlowSlot.CREATED)
+                            > ConntrackConfig.UDP_STREAM_AFTER_NS) {
+                state = FlowState.STREAM;
+            }
+            if (state != before) {
+                key = FlowSlot.withState(key, state);
+                ALL.set(LONG, hot + FlowSlot.KEY, key);
+            }
+            deadlineNs = nowNs + config.timeoutNs(protocol, state);
+            ALL.set(LONG, hot + FlowSlot.DEADLINE, deadlineNs);
+        }
+        endWrite();
     }
 
-    private long key() {
-        return memory.get(LONG, base + KEY);
+    private void count(final boolean fromInitiator, final int lengthBytes, final int packets) {
+        final long recent = ALL.get(LONG, hot + FlowSlot.RECENT);
+        final int shift = fromInitiator ? 0 : FlowSlot.RECENT_RESPONDER_SHIFT;
+        final int allPackets = FlowSlot.recentPackets(recent, fromInitiator) + packets;
+        final int allBytes = FlowSlot.recentBytes(recent, fromInitiator) + lengthBytes;
+        long fresh = 0;
+        if (allPackets > FlowSlot.RECENT_PACKETS_MAX || allBytes > FlowSlot.RECENT_BYTES_MAX) {
+            final long packetsAt =
+                    cold
+                            + (fromInitiator
+                                    ? FlowSlot.INITIATOR_PACKETS
+                                    : FlowSlot.RESPONDER_PACKETS);
+            final long bytesAt = packetsAt + Long.BYTES;
+            ALL.set(LONG, packetsAt, ALL.get(LONG, packetsAt) + allPackets);
+            ALL.set(LONG, bytesAt, ALL.get(LONG, bytesAt) + allBytes);
+        } else {
+            fresh = ((long) allPackets << FlowSlot.RECENT_PACKETS_SHIFT) | allBytes;
+        }
+        final long others = recent & ~(0xffff_ffffL << shift);
+        ALL.set(LONG, hot + FlowSlot.RECENT, others | (fresh << shift));
+    }
+
+    /**
+     * Takes the slot and refreshes what other lanes may have changed.
+     *
+     * @return false if the flow is no longer there; then nothing is taken
+     */
+    private boolean beginWrite() {
+        check();
+        final int sequence = FlowRegion.lockSlot(hot);
+        final long word = ALL.get(LONG, hot + FlowSlot.KEY);
+        final boolean here =
+                ((word ^ key) & SAME_FLOW) == 0
+                        && ALL.get(LONG, hot + FlowSlot.ADDRESSES) == addresses
+                        && (isIpv4 || isSameIpv6());
+        if (!here) {
+            FlowRegion.unlockSlot(hot, sequence);
+            return false;
+        }
+        key = word;
+        return true;
+    }
+
+    private void endWrite() {
+        final int odd = ALL.get(INT, hot + FlowSlot.SEQUENCE);
+        FlowRegion.unlockSlot(hot, odd - 1);
+    }
+
+    private boolean isSameIpv6() {
+        final long at = hot + FlowSlot.IPV6_ADDRESSES;
+        return ALL.get(LONG, at) == aHigh
+                && ALL.get(LONG, at + 8) == aLow
+                && ALL.get(LONG, at + 16) == bHigh
+                && ALL.get(LONG, at + 24) == bLow;
+    }
+
+    private void check() {
+        if (!present) {
+            throw new IndexOutOfBoundsException("no flow under the cursor");
+        }
     }
 
     private static void checkNumber(final String name, final int value, final boolean wanted) {

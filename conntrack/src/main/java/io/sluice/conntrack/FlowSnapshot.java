@@ -28,7 +28,7 @@ public record FlowSnapshot(
         FlowVerdict verdict,
         int dropReason,
         int proxyPort,
-        long policyRevision,
+        int policyRevision,
         int initiatorPort,
         int responderPort,
         int initiatorIdentity,

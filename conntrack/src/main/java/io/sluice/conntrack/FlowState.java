@@ -72,10 +72,17 @@ public enum FlowState {
     UNREPLIED(8),
 
     /**
-     * Not TCP: both sides have sent. Never left. Deadline: by protocol, {@code
-     * udpRepliedTimeoutNs}, {@code icmpTimeoutNs} or {@code otherTimeoutNs}.
+     * Not TCP: both sides have sent. UDP leaves it for {@link #STREAM} by a packet more than 2 s
+     * after the flow was opened. Deadline: by protocol, {@code udpRepliedTimeoutNs}, {@code
+     * icmpTimeoutNs} or {@code otherTimeoutNs}.
      */
-    REPLIED(9);
+    REPLIED(9),
+
+    /**
+     * UDP: both sides have sent, and more than a question and its answer. Never left. Deadline:
+     * {@code udpStreamTimeoutNs}.
+     */
+    STREAM(10);
 
     /** The constants by {@link #code}. */
     private static final FlowState[] BY_CODE = values();

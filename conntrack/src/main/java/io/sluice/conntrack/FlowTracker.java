@@ -5,10 +5,7 @@ package io.sluice.conntrack;
  *
  * <p>Theory of operation. The tracker follows flags and directions, as the Linux kernel's does
  * (net/netfilter/nf_conntrack_proto_tcp.c, {@code tcp_conntracks} and {@code tcp_valid_flags}), and
- * as Cilium's does, not sequence numbers: there is no window tracking. So it can be misled by a
- * forged RST or FIN from outside (spoofed sources on the inside are dropped before); the harm is
- * limited by {@link FlowState#CLOSED} matching on, its deadline moving with each packet. What
- * window tracking would buy beyond that, the two ends check themselves (RFC 5961).
+ * as Cilium's does. Which segments it is shown at all is for {@link TcpWindow} to say.
  *
  * <p>A packet that fits no transition passes and changes nothing: the tracker decides how long a
  * flow is remembered, never whether it is allowed. What it does decide is which packets can open a
@@ -45,6 +42,10 @@ final class FlowTracker {
 
     private FlowTracker() {}
 
+    static boolean isIcmp(final int protocol) {
+        return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6;
+    }
+
     /** Whether no TCP sends this combination: SYN+FIN, SYN+RST, none at all, FIN without ACK... */
     static boolean isImpossible(final int tcpFlags) {
         return tcpFlags != Conntrack.TCP_FLAGS_ABSENT
@@ -68,6 +69,18 @@ final class FlowTracker {
         return state == FlowState.CLOSING || state == FlowState.CLOSED;
     }
 
+    /**
+     * Whether a flow makes way for a new one when the table is nearly full: nobody has answered,
+     * the handshake is not complete, or the connection is over. The kernel calls all others
+     * assured.
+     */
+    static boolean isExpendable(final FlowState state) {
+        return switch (state) {
+            case SYN_SENT, SYN_RECEIVED, PICKED_UP, CLOSING, CLOSED, UNREPLIED -> true;
+            case ESTABLISHED, FIN_WAIT, CLOSE_WAIT, REPLIED, STREAM -> false;
+        };
+    }
+
     /** The state of a flow that a packet opens. */
     static FlowState first(final int protocol, final int tcpFlags) {
         if (protocol != PROTOCOL_TCP) {
@@ -86,7 +99,7 @@ final class FlowTracker {
     static FlowState next(final FlowState state, final boolean fromInitiator, final int tcpFlags) {
         return switch (state) {
             case UNREPLIED -> fromInitiator ? state : FlowState.REPLIED;
-            case REPLIED -> state;
+            case REPLIED, STREAM -> state;
             case SYN_SENT -> {
                 if (has(tcpFlags, RST)) {
                     yield FlowState.CLOSED;

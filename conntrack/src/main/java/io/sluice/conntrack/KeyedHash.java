@@ -41,6 +41,11 @@ final class KeyedHash {
         return folded(sum, GOLDEN_GAMMA);
     }
 
+    /** The same for two words. */
+    long of(final long first, final long second) {
+        return folded(folded(first + key0, second + key1), GOLDEN_GAMMA);
+    }
+
     private static long folded(final long x, final long y) {
         return x * y ^ Math.unsignedMultiplyHigh(x, y);
     }

@@ -22,14 +22,14 @@ final class ConntrackConfigTest {
         assertThat(ConntrackConfig.defaults())
                 .isEqualTo(
                         new ConntrackConfig(
-                                262_144, 60 * s, 8000 * s, 240 * s, 10 * s, 30 * s, 180 * s, 30 * s,
-                                60 * s, true));
+                                1_048_576, 262_144, 60 * s, 8000 * s, 240 * s, 10 * s, 30 * s,
+                                120 * s, 180 * s, 30 * s, 60 * s, true, true));
     }
 
     @Test
     void eachTimeoutGovernsItsStates() {
         final ConntrackConfig config =
-                config(64, MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS, 8 * MS);
+                config(64, MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 6 * MS, 7 * MS, 8 * MS, 9 * MS);
         assertThat(config.timeoutNs(TCP, FlowState.SYN_SENT)).isEqualTo(MS);
         assertThat(config.timeoutNs(TCP, FlowState.SYN_RECEIVED)).isEqualTo(MS);
         assertThat(config.timeoutNs(TCP, FlowState.PICKED_UP)).isEqualTo(MS);
@@ -40,10 +40,11 @@ final class ConntrackConfigTest {
         assertThat(config.timeoutNs(TCP, FlowState.CLOSED)).isEqualTo(4 * MS);
         assertThat(config.timeoutNs(UDP, FlowState.UNREPLIED)).isEqualTo(5 * MS);
         assertThat(config.timeoutNs(UDP, FlowState.REPLIED)).isEqualTo(6 * MS);
-        assertThat(config.timeoutNs(ICMP, FlowState.UNREPLIED)).isEqualTo(7 * MS);
-        assertThat(config.timeoutNs(ICMPV6, FlowState.REPLIED)).isEqualTo(7 * MS);
-        assertThat(config.timeoutNs(SCTP, FlowState.UNREPLIED)).isEqualTo(8 * MS);
-        assertThat(config.timeoutNs(SCTP, FlowState.REPLIED)).isEqualTo(8 * MS);
+        assertThat(config.timeoutNs(UDP, FlowState.STREAM)).isEqualTo(7 * MS);
+        assertThat(config.timeoutNs(ICMP, FlowState.UNREPLIED)).isEqualTo(8 * MS);
+        assertThat(config.timeoutNs(ICMPV6, FlowState.REPLIED)).isEqualTo(8 * MS);
+        assertThat(config.timeoutNs(SCTP, FlowState.UNREPLIED)).isEqualTo(9 * MS);
+        assertThat(config.timeoutNs(SCTP, FlowState.REPLIED)).isEqualTo(9 * MS);
     }
 
     @Test
@@ -55,6 +56,7 @@ final class ConntrackConfigTest {
             "tcpClosingTimeoutNs",
             "udpUnrepliedTimeoutNs",
             "udpRepliedTimeoutNs",
+            "udpStreamTimeoutNs",
             "icmpTimeoutNs",
             "otherTimeoutNs"
         };
@@ -88,6 +90,7 @@ final class ConntrackConfigTest {
     static ConntrackConfig config(final int capacityFlows, final long... timeouts) {
         return new ConntrackConfig(
                 capacityFlows,
+                capacityFlows,
                 timeouts[0],
                 timeouts[1],
                 timeouts[2],
@@ -96,6 +99,8 @@ final class ConntrackConfigTest {
                 timeouts[5],
                 timeouts[6],
                 timeouts[7],
+                timeouts[8],
+                true,
                 true);
     }
 }

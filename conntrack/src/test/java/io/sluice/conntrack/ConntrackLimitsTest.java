@@ -56,9 +56,7 @@ final class ConntrackLimitsTest {
     @Test
     void aFullTableRefusesNewFlowsAndKeepsTheOld() {
         try (Conntrack table = Conntrack.open(capacity(64), 3)) {
-            for (int i = 0; i < 64; i++) {
-                assertThat(table.create(flow(i), 0, START_NS)).isNotNull();
-            }
+            fillWithReplied(table);
             for (int i = 64; i < 1000; i++) {
                 assertThat(table.lookup(flow(i), 0, START_NS)).isEqualTo(ConntrackState.NEW);
                 assertThat(table.create(flow(i), 0, START_NS)).isNull();
@@ -71,6 +69,50 @@ final class ConntrackLimitsTest {
                         .isEqualTo(ConntrackState.ESTABLISHED);
             }
         }
+    }
+
+    @Test
+    void aNearlyFullTablePushesOutFlowsThatNobodyAnsweredAndNoOthers() {
+        try (Conntrack table = Conntrack.open(capacity(1024), 3)) {
+            for (int i = 0; i < 900; i++) {
+                reply(table, flow(i));
+            }
+            for (int i = 10_000; i < 110_000; i++) {
+                table.create(ipv4(UDP, 0x0b000000 + i, 1, 0x0a000002, 53), 0, START_NS);
+                assertThat(table.size()).isLessThanOrEqualTo(1024);
+            }
+            assertThat(table.createdCount()).isEqualTo(table.evictedCount() + table.size());
+            assertThat(table.createdCount() + table.refusedCount()).isEqualTo(100_900);
+            for (int i = 0; i < 900; i++) {
+                assertThat(table.lookup(flow(i), 0, START_NS))
+                        .isEqualTo(ConntrackState.ESTABLISHED);
+            }
+        }
+    }
+
+    @Test
+    void aCutFlowIsNotPushedOut() {
+        try (Conntrack table = Conntrack.open(capacity(64), 3)) {
+            for (int i = 0; i < 64; i++) {
+                table.create(flow(i), 0, START_NS);
+                table.entry().recordVerdict(FlowVerdict.DENY, 0, 133, 1);
+            }
+            assertThat(table.size()).isEqualTo(64);
+            assertThat(table.create(flow(64), 0, START_NS)).isNull();
+            assertThat(table.evictedCount()).isZero();
+        }
+    }
+
+    private static void fillWithReplied(final Conntrack table) {
+        for (int i = 0; i < 64; i++) {
+            reply(table, flow(i));
+        }
+    }
+
+    private static void reply(final Conntrack table, final Tuple tuple) {
+        assertThat(table.create(tuple, 0, START_NS)).isNotNull();
+        table.entry().recordVerdict(FlowVerdict.ALLOW, 0, 0, 1);
+        table.advance(ConntrackState.REPLY, 0, 100, 1, START_NS);
     }
 
     @Test
@@ -238,19 +280,10 @@ final class ConntrackLimitsTest {
         return meeting;
     }
 
-    /** As the table hashes it; the source is the smaller side. */
     private static long hash(final KeyedHash hash, final Tuple tuple) {
-        final long key =
-                tuple.sourcePort
-                        | (long) tuple.destinationPort << FlowEntry.KEY_B_PORT_SHIFT
-                        | (long) tuple.protocol << FlowEntry.KEY_PROTOCOL_SHIFT
-                        | FlowEntry.KEY_OCCUPIED;
-        return hash.of(
-                tuple.sourceHigh,
-                tuple.sourceLow,
-                tuple.destinationHigh,
-                tuple.destinationLow,
-                key);
+        final FlowKey key = new FlowKey();
+        key.set(tuple, hash);
+        return key.hash;
     }
 
     private static Tuple flow(final int i) {
@@ -267,6 +300,7 @@ final class ConntrackLimitsTest {
                 d.tcpClosingTimeoutNs(),
                 d.udpUnrepliedTimeoutNs(),
                 d.udpRepliedTimeoutNs(),
+                d.udpStreamTimeoutNs(),
                 d.icmpTimeoutNs(),
                 d.otherTimeoutNs());
     }

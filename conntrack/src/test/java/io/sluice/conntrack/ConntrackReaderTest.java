@@ -83,7 +83,7 @@ final class ConntrackReaderTest {
     private static void record(final FlowEntry entry, final long round) {
         final int number = (int) (round & 0x7fff);
         entry.recordSides(number, number, number, number);
-        entry.recordVerdict(FlowVerdict.REDIRECT, number + 1, 0, number + 1L);
+        entry.recordVerdict(FlowVerdict.REDIRECT, number + 1, 0, number + 1);
     }
 
     /** The number of flows seen. */

@@ -43,9 +43,43 @@ final class FlowTest {
         assertThat(dns.secondsLeft()).isEqualTo(30);
         assertThat(dns.responderSends(0)).isEqualTo(REPLY);
         assertThat(dns.state()).isEqualTo(FlowState.REPLIED);
-        assertThat(dns.secondsLeft()).isEqualTo(180);
+        assertThat(dns.secondsLeft()).isEqualTo(120);
+        dns.passes(2);
         assertThat(dns.initiatorSends(0)).isEqualTo(ESTABLISHED);
         assertThat(dns.state()).isEqualTo(FlowState.REPLIED);
+        assertThat(dns.secondsLeft()).isEqualTo(120);
+    }
+
+    @Test
+    void aUdpFlowThatGoesOnForMoreThanTwoSecondsIsAStream() {
+        dns.initiatorSends(0);
+        dns.passes(3);
+        assertThat(dns.initiatorSends(0)).isEqualTo(ESTABLISHED);
+        assertThat(dns.state()).isEqualTo(FlowState.UNREPLIED);
+        assertThat(dns.responderSends(0)).isEqualTo(REPLY);
+        assertThat(dns.state()).isEqualTo(FlowState.STREAM);
+        assertThat(dns.secondsLeft()).isEqualTo(180);
+    }
+
+    @Test
+    void countersAreWholeHoweverOftenTheyLeaveTheHotSlot() {
+        long initiatorBytes = 0;
+        long responderBytes = 0;
+        for (int i = 0; i < 2000; i++) {
+            final int length = 1 + i * 33;
+            final ConntrackState toServer = table.lookup(DNS, 0, dns.nowNs);
+            if (toServer == NEW) {
+                table.create(DNS, 0, dns.nowNs);
+            }
+            table.advance(toServer, 0, length, 1, dns.nowNs);
+            initiatorBytes += length;
+            table.advance(table.lookup(reversed(DNS), 0, dns.nowNs), 0, 65_535, 45, dns.nowNs);
+            responderBytes += 65_535;
+        }
+        assertThat(dns.flow().initiatorPackets()).isEqualTo(2000);
+        assertThat(dns.flow().initiatorBytes()).isEqualTo(initiatorBytes);
+        assertThat(dns.flow().responderPackets()).isEqualTo(90_000);
+        assertThat(dns.flow().responderBytes()).isEqualTo(responderBytes);
     }
 
     @Test
@@ -55,7 +89,7 @@ final class FlowTest {
         dns.initiatorSends(0);
         dns.passes(29);
         assertThat(dns.responderSends(0)).isEqualTo(REPLY);
-        dns.passes(179);
+        dns.passes(119);
         assertThat(dns.responderSends(0)).isEqualTo(REPLY);
     }
 
@@ -197,7 +231,7 @@ final class FlowTest {
         assertThat(table.entry().initiatorPort()).isEqualTo(FlowEntry.NO_PORT);
         assertThat(table.entry().responderPort()).isEqualTo(FlowEntry.NO_PORT);
 
-        table.entry().recordVerdict(FlowVerdict.REDIRECT, 65_535, 0, Long.MAX_VALUE);
+        table.entry().recordVerdict(FlowVerdict.REDIRECT, 65_535, 0, Integer.MAX_VALUE);
         table.entry().recordSides(32_767, -5, 0, 1 << 24);
         table.advance(NEW, 0, 1000, 1, dns.nowNs);
         table.advance(REPLY, 0, 65_000, 45, dns.nowNs);
@@ -217,7 +251,7 @@ final class FlowTest {
                                 FlowVerdict.REDIRECT,
                                 0,
                                 65_535,
-                                Long.MAX_VALUE,
+                                Integer.MAX_VALUE,
                                 32_767,
                                 0,
                                 -5,
@@ -227,9 +261,8 @@ final class FlowTest {
                                 45,
                                 65_000,
                                 3_000_000_000L,
-                                177_000_000_000L));
-        assertThat(table.entry().createdNs()).isEqualTo(Conversation.START_NS);
-        assertThat(table.entry().deadlineNs() - dns.nowNs).isEqualTo(177_000_000_000L);
+                                117_000_000_000L));
+        assertThat(table.entry().deadlineNs() - dns.nowNs).isEqualTo(117_000_000_000L);
     }
 
     @Test

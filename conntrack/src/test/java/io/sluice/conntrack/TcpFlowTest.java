@@ -301,7 +301,7 @@ final class TcpFlowTest {
         table.touchDenied(tcp.nowNs);
         tcp.passes(7999);
         assertThat(table.lookup(CLIENT_TO_SERVER, ACK, tcp.nowNs)).isEqualTo(ESTABLISHED);
-        assertThat(table.entry().initiatorPackets()).isEqualTo(2);
+        assertThat(tcp.flow().initiatorPackets()).isEqualTo(2);
         assertThat(table.entry().state()).isEqualTo(FlowState.ESTABLISHED);
         tcp.passes(1);
         assertThat(table.lookup(CLIENT_TO_SERVER, FIN | ACK, tcp.nowNs)).isEqualTo(INVALID);
@@ -330,14 +330,17 @@ final class TcpFlowTest {
         final ConntrackConfig loose = ConntrackConfig.defaults();
         return new ConntrackConfig(
                 loose.capacityFlows(),
+                loose.capacityFlowsIpv6(),
                 loose.tcpSynTimeoutNs(),
                 loose.tcpEstablishedTimeoutNs(),
                 loose.tcpFinWaitTimeoutNs(),
                 loose.tcpClosingTimeoutNs(),
                 loose.udpUnrepliedTimeoutNs(),
                 loose.udpRepliedTimeoutNs(),
+                loose.udpStreamTimeoutNs(),
                 loose.icmpTimeoutNs(),
                 loose.otherTimeoutNs(),
-                false);
+                false,
+                true);
     }
 }

@@ -9,6 +9,7 @@ import static io.sluice.dataplane.DropReason.UNKNOWN_CONNECTION_TRACKING_STATE;
 import static io.sluice.dataplane.DropReason.UNSUPPORTED_L2_PROTOCOL;
 import static io.sluice.dataplane.DropReason.UNSUPPORTED_L3_PROTOCOL;
 
+import io.sluice.conntrack.TcpSegment;
 import io.sluice.conntrack.Tuple;
 import io.sluice.dataplane.wire.Ethernet;
 import io.sluice.dataplane.wire.Icmp;
@@ -193,6 +194,7 @@ final class HeaderParser {
                     tuple.sourcePort = Tcp.sourcePort(frame, l4);
                     tuple.destinationPort = Tcp.destinationPort(frame, l4);
                     packet.tcpFlags = Tcp.flags(frame, l4);
+                    parseSegment(packet, frame, l4);
                 }
             }
             case IpProtocol.UDP -> {
@@ -237,6 +239,17 @@ final class HeaderParser {
             return CT_TRUNCATED_OR_INVALID_HEADER;
         }
         return NONE;
+    }
+
+    /** The options of a SYN are read, and of no other segment: only there the scale counts. */
+    private static void parseSegment(final Packet packet, final MemorySegment frame, final int l4) {
+        final TcpSegment segment = packet.segment;
+        segment.sequence = Tcp.sequence(frame, l4);
+        segment.acknowledgment = Tcp.acknowledgment(frame, l4);
+        segment.window = Tcp.window(frame, l4);
+        segment.payloadBytes = packet.end - l4 - Tcp.headerLength(frame, l4);
+        segment.windowScale =
+                (packet.tcpFlags & Tcp.SYN) == 0 ? TcpSegment.NO_SCALE : Tcp.windowScale(frame, l4);
     }
 
     /** ICMP and ICMPv6 have type, code and echo identifier in the same places. */

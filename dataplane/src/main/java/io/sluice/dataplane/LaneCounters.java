@@ -75,8 +75,8 @@ public final class LaneCounters {
         return reason.code() * 2 + (direction == TrafficDirection.EGRESS ? 0 : 1);
     }
 
-    void received(final int bytes) {
-        packetsIn.incrementRelease();
+    void received(final int packets, final long bytes) {
+        packetsIn.getAndAddRelease(packets);
         bytesIn.getAndAddRelease(bytes);
     }
 

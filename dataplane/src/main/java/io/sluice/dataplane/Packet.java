@@ -1,6 +1,8 @@
 package io.sluice.dataplane;
 
 import io.sluice.conntrack.ConntrackState;
+import io.sluice.conntrack.FlowKey;
+import io.sluice.conntrack.TcpSegment;
 import io.sluice.conntrack.Tuple;
 import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.wire.Ethernet;
@@ -90,6 +92,9 @@ public final class Packet {
     /** TCP flags; 0 for other protocols. */
     public int tcpFlags;
 
+    /** Numbers of the TCP header; only where {@link #tcpFlags} are those of a header. */
+    public final TcpSegment segment = new TcpSegment();
+
     /** ICMP type * 256 + code; 0 for other protocols. */
     public int icmpTypeCode;
 
@@ -106,6 +111,15 @@ public final class Packet {
 
     /** Tuple of the packet that an ICMP error quotes, as that packet's sender sent it. */
     public final Tuple quoted = new Tuple();
+
+    /** The tuple as the conntrack table looks it up. */
+    final FlowKey flowKey = new FlowKey();
+
+    /** Why the packet was not admitted, or NONE. */
+    DropReason admission = DropReason.NONE;
+
+    /** Whether the switch has answered the packet, so that it goes no further. */
+    boolean isAnswered;
 
     /** What the packet is to the conntrack table. */
     public ConntrackState conntrackState = ConntrackState.NEW;
@@ -141,6 +155,7 @@ public final class Packet {
         isEchoRequest = false;
         tuple.echoReply = false;
         quotesPacket = false;
+        isAnswered = false;
         conntrackState = ConntrackState.NEW;
         sourceIdentity = 0;
         destinationIdentity = 0;

@@ -81,15 +81,18 @@ final class TestSwitch implements AutoCloseable {
         final ConntrackConfig defaults = ConntrackConfig.defaults();
         return new ConntrackConfig(
                 flowsMax,
+                flowsMax,
                 defaults.tcpSynTimeoutNs(),
                 defaults.tcpEstablishedTimeoutNs(),
                 defaults.tcpFinWaitTimeoutNs(),
                 defaults.tcpClosingTimeoutNs(),
                 defaults.udpUnrepliedTimeoutNs(),
                 defaults.udpRepliedTimeoutNs(),
+                defaults.udpStreamTimeoutNs(),
                 defaults.icmpTimeoutNs(),
                 defaults.otherTimeoutNs(),
-                defaults.tcpLoose());
+                defaults.tcpLoose(),
+                defaults.tcpWindowCheck());
     }
 
     private final class Recorder implements FlowEvents {

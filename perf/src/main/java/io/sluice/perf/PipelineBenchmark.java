@@ -64,7 +64,7 @@ public class PipelineBenchmark {
     private static final IpAddress RECEIVER = IpAddress.parse("10.244.0.20");
 
     /** Flows that are open, and visited in turn. */
-    @Param({"1", "1000", "100000"})
+    @Param({"1", "1000", "100000", "1000000"})
     private int flows = 1;
 
     private final Arena arena = Arena.ofShared();
@@ -124,15 +124,18 @@ public class PipelineBenchmark {
         final ConntrackConfig config =
                 new ConntrackConfig(
                         Math.max(1024, flows),
+                        1024,
                         defaults.tcpSynTimeoutNs(),
                         defaults.tcpEstablishedTimeoutNs(),
                         defaults.tcpFinWaitTimeoutNs(),
                         defaults.tcpClosingTimeoutNs(),
                         TimeUnit.DAYS.toNanos(1),
                         TimeUnit.DAYS.toNanos(1),
+                        TimeUnit.DAYS.toNanos(1),
                         defaults.icmpTimeoutNs(),
                         defaults.otherTimeoutNs(),
-                        defaults.tcpLoose());
+                        defaults.tcpLoose(),
+                        defaults.tcpWindowCheck());
         final LaneCounters counters =
                 new LaneCounters(
                         new CountersManager(

@@ -29,6 +29,13 @@ public final class Tcp {
     private static final int ACKNOWLEDGMENT = 8;
     private static final int DATA_OFFSET = 12;
     private static final int FLAGS = 13;
+    private static final int WINDOW = 14;
+
+    // Kinds of options (RFC 9293 section 3.1, RFC 7323 section 2.2).
+    private static final int OPTION_END = 0;
+    private static final int OPTION_NOP = 1;
+    private static final int OPTION_WINDOW_SCALE = 3;
+    private static final int OPTION_WINDOW_SCALE_BYTES = 3;
 
     private Tcp() {}
 
@@ -71,6 +78,39 @@ public final class Tcp {
     /** Header with options, in bytes, 20 to 60. */
     public static int headerLength(final MemorySegment frame, final long l4) {
         return BigEndian.u8(frame, l4 + DATA_OFFSET) >>> 4 << 2;
+    }
+
+    /** Window as it stands in the header, 0 to 65535. */
+    public static int window(final MemorySegment frame, final long l4) {
+        return BigEndian.u16(frame, l4 + WINDOW);
+    }
+
+    /**
+     * Shift of the window scale option, 0 to 255, or -1 without one. Options that are not well
+     * formed end the search: receivers read no further either.
+     */
+    public static int windowScale(final MemorySegment frame, final long l4) {
+        final long end = l4 + headerLength(frame, l4);
+        long at = l4 + BYTES_MIN;
+        while (at < end) {
+            final int kind = BigEndian.u8(frame, at);
+            if (kind == OPTION_NOP) {
+                at++;
+                continue;
+            }
+            if (kind == OPTION_END || at + 1 >= end) {
+                return -1;
+            }
+            final int length = BigEndian.u8(frame, at + 1);
+            if (length < 2 || at + length > end) {
+                return -1;
+            }
+            if (kind == OPTION_WINDOW_SCALE) {
+                return length == OPTION_WINDOW_SCALE_BYTES ? BigEndian.u8(frame, at + 2) : -1;
+            }
+            at += length;
+        }
+        return -1;
     }
 
     /** The eight flags, {@link #FIN} to {@link #CWR}. */

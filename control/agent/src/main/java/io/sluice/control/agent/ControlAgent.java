@@ -87,7 +87,8 @@ final class ControlAgent implements ControlPlane {
                 live.identities().size(),
                 live.ipcache().size(),
                 parts.conntrack().size(),
-                parts.config().conntrack().capacityFlows(),
+                parts.config().conntrack().capacityFlows()
+                        + parts.config().conntrack().capacityFlowsIpv6(),
                 parts.flows().size(),
                 parts.flows().capacity(),
                 parts.recorder().lost(),
@@ -473,6 +474,16 @@ final class ControlAgent implements ControlPlane {
                         "sluice_conntrack_capacity_flows",
                         "Tracked flows at most.",
                         status.conntrackCapacity()));
+        counters.add(
+                counter(
+                        "sluice_conntrack_refused_total",
+                        "Flows that found no place in the table.",
+                        (double) parts.conntrack().refusedCount()));
+        counters.add(
+                counter(
+                        "sluice_conntrack_evicted_total",
+                        "Unanswered or closing flows pushed out of a nearly full table.",
+                        (double) parts.conntrack().evictedCount()));
         counters.add(
                 gauge(
                         "sluice_policy_revision",

@@ -242,15 +242,18 @@ public record SluiceConfig(
             final Settings settings, final ConntrackConfig defaults) {
         return new ConntrackConfig(
                 settings.number("conntrack.flows", defaults.capacityFlows()),
+                settings.number("conntrack.flowsIpv6", defaults.capacityFlowsIpv6()),
                 seconds(settings, "tcpSyn", defaults.tcpSynTimeoutNs()),
                 seconds(settings, "tcpEstablished", defaults.tcpEstablishedTimeoutNs()),
                 seconds(settings, "tcpFinWait", defaults.tcpFinWaitTimeoutNs()),
                 seconds(settings, "tcpClosing", defaults.tcpClosingTimeoutNs()),
                 seconds(settings, "udpUnreplied", defaults.udpUnrepliedTimeoutNs()),
                 seconds(settings, "udpReplied", defaults.udpRepliedTimeoutNs()),
+                seconds(settings, "udpStream", defaults.udpStreamTimeoutNs()),
                 seconds(settings, "icmp", defaults.icmpTimeoutNs()),
                 seconds(settings, "other", defaults.otherTimeoutNs()),
-                settings.flag("conntrack.tcpLoose", defaults.tcpLoose()));
+                settings.flag("conntrack.tcpLoose", defaults.tcpLoose()),
+                settings.flag("conntrack.tcpWindowCheck", defaults.tcpWindowCheck()));
     }
 
     private static long seconds(final Settings settings, final String name, final long defaultNs) {

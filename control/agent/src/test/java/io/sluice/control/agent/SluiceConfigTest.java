@@ -62,15 +62,18 @@ class SluiceConfigTest {
         values.put("policy.default", "deny");
         values.put("policy.cidrMatch", "[pods, nodes]");
         values.put("conntrack.flows", "4096");
+        values.put("conntrack.flowsIpv6", "2048");
         values.put("conntrack.timeoutSeconds.tcpSyn", "61");
         values.put("conntrack.timeoutSeconds.tcpEstablished", "62");
         values.put("conntrack.timeoutSeconds.tcpFinWait", "63");
         values.put("conntrack.timeoutSeconds.tcpClosing", "64");
         values.put("conntrack.timeoutSeconds.udpUnreplied", "65");
         values.put("conntrack.timeoutSeconds.udpReplied", "66");
+        values.put("conntrack.timeoutSeconds.udpStream", "69");
         values.put("conntrack.timeoutSeconds.icmp", "67");
         values.put("conntrack.timeoutSeconds.other", "68");
         values.put("conntrack.tcpLoose", "false");
+        values.put("conntrack.tcpWindowCheck", "false");
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");

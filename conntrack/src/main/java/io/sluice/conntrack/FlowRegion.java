@@ -1,0 +1,451 @@
+package io.sluice.conntrack;
+
+import static io.sluice.conntrack.FlowSlot.INT;
+import static io.sluice.conntrack.FlowSlot.INT_HANDLE;
+import static io.sluice.conntrack.FlowSlot.LONG;
+import static io.sluice.conntrack.FlowSlot.LONG_HANDLE;
+import static io.sluice.conntrack.TableMemory.ALL;
+
+import java.lang.invoke.VarHandle;
+
+/**
+ * The slots of one address family: finding, placing, removing. See {@link Conntrack} for how slots
+ * are organised, and for who may write what.
+ *
+ * <p>Thread: any number of lanes.
+ */
+final class FlowRegion {
+    /** Slots a flow's place is searched in: the bits of one word. */
+    static final int NEIGHBOURHOOD_SLOTS = Long.SIZE;
+
+    static final int NO_SLOT = -1;
+
+    /** Homes share this many locks: two lanes rarely meet, and all fit the second cache. */
+    private static final int LOCKS = 1 << 12;
+
+    static final long LOCKS_BYTES = (long) LOCKS * Integer.BYTES;
+
+    final boolean isIpv4;
+    final int capacityFlows;
+    final int slotCount;
+    private final int slotMask;
+    private final int slotShift;
+    private final long hot;
+    private final long cold;
+    private final long occupancy;
+    private final long locks;
+    private final long size;
+
+    /**
+     * @param hot address of the hot slots
+     * @param cold address of the cold slots
+     * @param occupancy address of one zeroed bit for each slot
+     * @param locks address of {@link #LOCKS_BYTES} zeroed bytes
+     * @param size address of the zeroed count of flows
+     */
+    FlowRegion(
+            final boolean isIpv4,
+            final int capacityFlows,
+            final long hot,
+            final long cold,
+            final long occupancy,
+            final long locks,
+            final long size) {
+        this.isIpv4 = isIpv4;
+        this.capacityFlows = capacityFlows;
+        this.slotCount = slotCount(capacityFlows);
+        this.slotMask = slotCount - 1;
+        this.slotShift = isIpv4 ? FlowSlot.IPV4_SLOT_SHIFT : FlowSlot.IPV6_SLOT_SHIFT;
+        this.hot = hot;
+        this.cold = cold;
+        this.occupancy = occupancy;
+        this.locks = locks;
+        this.size = size;
+    }
+
+    /** A power of two, at least twice the capacity. */
+    static int slotCount(final int capacityFlows) {
+        return Integer.highestOneBit(2 * capacityFlows - 1) << 1;
+    }
+
+    int homeOf(final long hash) {
+        return (int) hash & slotMask;
+    }
+
+    long hotOf(final int slot) {
+        return hot + ((long) slot << slotShift);
+    }
+
+    long coldOf(final int slot) {
+        return cold + ((long) slot << FlowSlot.COLD_SHIFT);
+    }
+
+    /** Address of the map of occupied slots, a bit each. */
+    long occupancy() {
+        return occupancy;
+    }
+
+    int size() {
+        return (int) (long) LONG_HANDLE.getOpaque(ALL, size);
+    }
+
+    /** Loads the line that a lookup will most likely need. */
+    long touch(final long hash) {
+        return ALL.get(LONG, hotOf(homeOf(hash)) + FlowSlot.HOME_MAP);
+    }
+
+    /** The same of the line that a TCP packet will most likely need besides. */
+    long touchCold(final long hash) {
+        return ALL.get(LONG, coldOf(homeOf(hash)) + FlowSlot.WINDOWS);
+    }
+
+    /** Copies the flow of a key into the entry as it is at one moment. */
+    boolean find(final FlowKey key, final FlowEntry entry) {
+        final int home = homeOf(key.hash);
+        final long mapAt = hotOf(home) + FlowSlot.HOME_MAP;
+        // Acquire: whoever sees the bit sees the slot that was written before it.
+        long map = (long) LONG_HANDLE.getAcquire(ALL, mapAt);
+        for (; map != 0; map &= map - 1) {
+            final int slot = (home + Long.numberOfTrailingZeros(map)) & slotMask;
+            if (entry.load(this, slot, key)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    boolean matches(final long hotSlot, final FlowKey key) {
+        return (ALL.get(LONG, hotSlot + FlowSlot.KEY) & FlowSlot.KEY_COMPARED) == key.word
+                && ALL.get(LONG, hotSlot + FlowSlot.ADDRESSES) == key.addresses
+                && (isIpv4 || matchesIpv6(hotSlot + FlowSlot.IPV6_ADDRESSES, key));
+    }
+
+    private static boolean matchesIpv6(final long at, final FlowKey key) {
+        return ALL.get(LONG, at) == key.aHigh
+                && ALL.get(LONG, at + 8) == key.aLow
+                && ALL.get(LONG, at + 16) == key.bHigh
+                && ALL.get(LONG, at + 24) == key.bLow;
+    }
+
+    /**
+     * Places a flow, in the stead of one of the same key.
+     *
+     * @param word for {@link FlowSlot#KEY}, without the distance
+     * @return the slot, or {@link #NO_SLOT} if there is no room
+     */
+    int insert(final FlowKey key, final long word, final long deadlineNs, final long nowNs) {
+        final int home = homeOf(key.hash);
+        lock(home);
+        try {
+            removeKey(home, key);
+            if ((long) LONG_HANDLE.getAndAdd(ALL, size, 1L) >= capacityFlows) {
+                LONG_HANDLE.getAndAdd(ALL, size, -1L);
+                return NO_SLOT;
+            }
+            final int distance = claim(home);
+            if (distance == NEIGHBOURHOOD_SLOTS) {
+                LONG_HANDLE.getAndAdd(ALL, size, -1L);
+                return NO_SLOT;
+            }
+            final int slot = (home + distance) & slotMask;
+            write(
+                    slot,
+                    key,
+                    word | ((long) distance << FlowSlot.KEY_DISTANCE_SHIFT),
+                    deadlineNs,
+                    nowNs);
+            setHomeBit(home, distance, true);
+            return slot;
+        } finally {
+            unlock(home);
+        }
+    }
+
+    private void write(
+            final int slot,
+            final FlowKey key,
+            final long word,
+            final long deadlineNs,
+            final long nowNs) {
+        final long at = hotOf(slot);
+        final long coldAt = coldOf(slot);
+        final int sequence = lockSlot(at);
+        ALL.set(LONG, at + FlowSlot.ADDRESSES, key.addresses);
+        ALL.set(LONG, at + FlowSlot.KEY, word);
+        ALL.set(LONG, at + FlowSlot.DEADLINE, deadlineNs);
+        ALL.set(INT, at + FlowSlot.REVISION, FlowEntry.NO_REVISION);
+        ALL.set(LONG, at + FlowSlot.IDENTITIES, 0);
+        ALL.set(LONG, at + FlowSlot.SIDES, FlowEntry.NO_SIDES);
+        ALL.set(LONG, at + FlowSlot.RECENT, 0);
+        if (!isIpv4) {
+            ALL.set(LONG, at + FlowSlot.IPV6_ADDRESSES, key.aHigh);
+            ALL.set(LONG, at + FlowSlot.IPV6_ADDRESSES + 8, key.aLow);
+            ALL.set(LONG, at + FlowSlot.IPV6_ADDRESSES + 16, key.bHigh);
+            ALL.set(LONG, at + FlowSlot.IPV6_ADDRESSES + 24, key.bLow);
+        }
+        ALL.set(LONG, coldAt + FlowSlot.CREATED, nowNs);
+        for (int i = 1; i < FlowSlot.COLD_WORDS; i++) {
+            ALL.set(LONG, coldAt + (long) i * Long.BYTES, 0);
+        }
+        unlockSlot(at, sequence);
+    }
+
+    private void removeKey(final int home, final FlowKey key) {
+        long map = ALL.get(LONG, hotOf(home) + FlowSlot.HOME_MAP);
+        for (; map != 0; map &= map - 1) {
+            final int distance = Long.numberOfTrailingZeros(map);
+            final int slot = (home + distance) & slotMask;
+            if (matches(hotOf(slot), key)) {
+                vacate(home, distance, slot);
+                return;
+            }
+        }
+    }
+
+    /**
+     * Removes the flow of a slot if it is still the one that the caller means.
+     *
+     * @param word its {@link FlowSlot#KEY}: key and place are compared
+     * @param deadlineNs the flow's deadline, compared as well
+     */
+    boolean remove(final int slot, final long word, final long deadlineNs) {
+        final int distance = FlowSlot.distance(word);
+        final int home = (slot - distance) & slotMask;
+        final long at = hotOf(slot);
+        lock(home);
+        try {
+            final long now = ALL.get(LONG, at + FlowSlot.KEY);
+            final boolean same =
+                    (now & FlowSlot.KEY_COMPARED) == (word & FlowSlot.KEY_COMPARED)
+                            && FlowSlot.distance(now) == distance
+                            && ALL.get(LONG, at + FlowSlot.DEADLINE) == deadlineNs;
+            if (same) {
+                vacate(home, distance, slot);
+            }
+            return same;
+        } finally {
+            unlock(home);
+        }
+    }
+
+    private void vacate(final int home, final int distance, final int slot) {
+        final long at = hotOf(slot);
+        final int sequence = lockSlot(at);
+        ALL.set(LONG, at + FlowSlot.KEY, 0);
+        unlockSlot(at, sequence);
+        setHomeBit(home, distance, false);
+        setOccupied(slot, false);
+        LONG_HANDLE.getAndAdd(ALL, size, -1L);
+    }
+
+    /** The first occupied slot from here on, or {@code end}. */
+    int nextOccupied(final int from, final int end) {
+        int slot = from;
+        while (slot < end) {
+            final long ahead = occupancyWord(slot) >>> slot;
+            if (ahead != 0) {
+                return Math.min(end, slot + Long.numberOfTrailingZeros(ahead));
+            }
+            slot = (slot | (Long.SIZE - 1)) + 1;
+        }
+        return end;
+    }
+
+    private long occupancyWord(final int slot) {
+        return (long) LONG_HANDLE.getAcquire(ALL, wordAt(slot));
+    }
+
+    /** Takes a free slot; distance from home to it, or {@link #NEIGHBOURHOOD_SLOTS}. */
+    private int claim(final int home) {
+        while (true) {
+            final int distance = freeDistance(home);
+            if (distance == NEIGHBOURHOOD_SLOTS
+                    || setOccupied((home + distance) & slotMask, true)) {
+                return distance;
+            }
+        }
+    }
+
+    private int freeDistance(final int home) {
+        final int bit = home & (Long.SIZE - 1);
+        long taken = occupancyWord(home) >>> bit;
+        if (bit != 0) {
+            taken |= occupancyWord((home + Long.SIZE) & slotMask) << (Long.SIZE - bit);
+        }
+        return Long.numberOfTrailingZeros(~taken);
+    }
+
+    /** False if the bit was already so: another lane was first. */
+    private boolean setOccupied(final int slot, final boolean on) {
+        final long at = wordAt(slot);
+        final long bit = 1L << slot;
+        while (true) {
+            final long word = (long) LONG_HANDLE.getOpaque(ALL, at);
+            if (((word & bit) != 0) == on) {
+                return false;
+            }
+            if (LONG_HANDLE.compareAndSet(ALL, at, word, word ^ bit)) {
+                return true;
+            }
+        }
+    }
+
+    private void setHomeBit(final int home, final int distance, final boolean on) {
+        final long at = hotOf(home) + FlowSlot.HOME_MAP;
+        final long bit = 1L << distance;
+        final long map = ALL.get(LONG, at);
+        LONG_HANDLE.setRelease(ALL, at, on ? map | bit : map & ~bit);
+    }
+
+    /** Offset of the occupancy word that a slot's bit is in. */
+    private long wordAt(final int slot) {
+        return occupancy + (long) (slot / Long.SIZE) * Long.BYTES;
+    }
+
+    private void lock(final int home) {
+        final long at = lockAt(home);
+        while (!INT_HANDLE.compareAndSet(ALL, at, 0, 1)) {
+            Thread.onSpinWait();
+        }
+    }
+
+    private void unlock(final int home) {
+        INT_HANDLE.setRelease(ALL, lockAt(home), 0);
+    }
+
+    private long lockAt(final int home) {
+        return locks + (long) (home & (LOCKS - 1)) * Integer.BYTES;
+    }
+
+    /** Opens a write that readers see whole or not at all; other writers wait. */
+    static int lockSlot(final long hotSlot) {
+        final long at = hotSlot + FlowSlot.SEQUENCE;
+        while (true) {
+            final int sequence = (int) INT_HANDLE.getOpaque(ALL, at);
+            if ((sequence & 1) == 0 && INT_HANDLE.compareAndSet(ALL, at, sequence, sequence + 1)) {
+                // The odd number becomes visible before any of the fields.
+                VarHandle.storeStoreFence();
+                return sequence;
+            }
+            // A write is a dozen stores; only a lane that lost its core inside one lasts longer.
+            Thread.onSpinWait();
+        }
+    }
+
+    /**
+     * @param sequence what {@link #lockSlot} returned
+     */
+    static void unlockSlot(final long hotSlot, final int sequence) {
+        INT_HANDLE.setRelease(ALL, hotSlot + FlowSlot.SEQUENCE, sequence + 2);
+    }
+
+    /**
+     * Makes occupancy, home maps and size from the slots that a former process left, while nobody
+     * else looks. A flow is kept if it is whole: its slot is not in the middle of a write, its
+     * state and verdict exist, its place is one that its hash allows, its deadline lies within what
+     * a timeout can be, and no other flow has its key. Kept flows forget their switch ports and the
+     * revision that judged them.
+     *
+     * @param longestNs no deadline is farther away
+     */
+    Recovery recover(final KeyedHash hash, final long nowNs, final long longestNs) {
+        for (int slot = 0; slot < slotCount; slot++) {
+            ALL.set(LONG, hotOf(slot) + FlowSlot.HOME_MAP, 0);
+        }
+        final FlowKey key = new FlowKey();
+        final Tuple tuple = new Tuple();
+        final FlowEntry twin = new FlowEntry();
+        int kept = 0;
+        int expired = 0;
+        int torn = 0;
+        for (int slot = 0; slot < slotCount; slot++) {
+            final long at = hotOf(slot);
+            final int sequence = ALL.get(INT, at + FlowSlot.SEQUENCE);
+            final long word = ALL.get(LONG, at + FlowSlot.KEY);
+            final boolean isTorn = (sequence & 1) != 0;
+            if (word == 0 && !isTorn) {
+                continue;
+            }
+            final long leftNs = ALL.get(LONG, at + FlowSlot.DEADLINE) - nowNs;
+            final boolean whole =
+                    !isTorn
+                            && leftNs <= longestNs
+                            && isPlausible(at, slot, word, key, tuple, hash)
+                            && !find(key, twin);
+            if (whole && leftNs > 0) {
+                ALL.set(INT, at + FlowSlot.REVISION, FlowEntry.NO_REVISION);
+                final long sides = ALL.get(LONG, at + FlowSlot.SIDES);
+                ALL.set(
+                        LONG,
+                        at + FlowSlot.SIDES,
+                        FlowSlot.sides(
+                                FlowEntry.NO_PORT, FlowEntry.NO_PORT, FlowSlot.number(sides)));
+                final int distance = FlowSlot.distance(word);
+                setHomeBit((slot - distance) & slotMask, distance, true);
+                setOccupied(slot, true);
+                kept++;
+            } else {
+                ALL.set(LONG, at + FlowSlot.KEY, 0);
+                ALL.set(INT, at + FlowSlot.SEQUENCE, (sequence | 1) + 1);
+                if (whole) {
+                    expired++;
+                } else {
+                    torn++;
+                }
+            }
+        }
+        LONG_HANDLE.setRelease(ALL, size, (long) kept);
+        return new Recovery(kept, expired, torn);
+    }
+
+    private boolean isPlausible(
+            final long at,
+            final int slot,
+            final long word,
+            final FlowKey key,
+            final Tuple tuple,
+            final KeyedHash hash) {
+        if ((word & FlowSlot.KEY_OCCUPIED) == 0
+                || word >>> FlowSlot.KEY_END_SHIFT != 0
+                || FlowSlot.stateCode(word) >= FlowState.values().length
+                || FlowSlot.verdictCode(word) >= FlowVerdict.values().length) {
+            return false;
+        }
+        if (isIpv4) {
+            final long addresses = ALL.get(LONG, at + FlowSlot.ADDRESSES);
+            FlowSlot.initiatorTuple(
+                    tuple,
+                    word,
+                    0,
+                    Tuple.mapped((int) (addresses >>> 32)),
+                    0,
+                    Tuple.mapped((int) addresses));
+        } else {
+            final long from = at + FlowSlot.IPV6_ADDRESSES;
+            FlowSlot.initiatorTuple(
+                    tuple,
+                    word,
+                    ALL.get(LONG, from),
+                    ALL.get(LONG, from + 8),
+                    ALL.get(LONG, from + 16),
+                    ALL.get(LONG, from + 24));
+        }
+        key.set(tuple, hash);
+        return matches(at, key)
+                && key.isIpv4 == isIpv4
+                && homeOf(key.hash) == ((slot - FlowSlot.distance(word)) & slotMask);
+    }
+
+    /**
+     * What was found in slots of a former process.
+     *
+     * @param kept flows that go on
+     * @param expired flows whose deadline has passed meanwhile
+     * @param torn slots that were not whole, and are free now
+     */
+    record Recovery(int kept, int expired, int torn) {
+        Recovery plus(final Recovery other) {
+            return new Recovery(kept + other.kept, expired + other.expired, torn + other.torn);
+        }
+    }
+}
