@@ -417,6 +417,8 @@ class DatapathTest {
         open();
         for (int port = 1000; port < 1500; port++) {
             sluice.fromA(Frames.udp(A, port, B, 53, 10));
+            // Unanswered flows would make way.
+            sluice.fromB(Frames.udp(B, 53, A, port, 10));
         }
         assertThat(sluice.drops(DropReason.CT_MAP_INSERTION_FAILED)).isPositive();
         sluice.sentTo(sluice.b);
