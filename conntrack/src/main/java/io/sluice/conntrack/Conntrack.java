@@ -173,6 +173,13 @@ public final class Conntrack implements AutoCloseable {
     /** Makes the key of a tuple, for {@link #touch} and {@link #lookup}. Touches no flow. */
     public void prepare(final Tuple tuple, final FlowKey into) {
         into.set(tuple, table.hash);
+        final FlowRegion region = table.regionOf(into);
+        final int home = region.homeOf(into.hash);
+        into.hotHome = region.hotOf(home);
+        into.coldHome =
+                into.protocol == FlowTracker.PROTOCOL_TCP && config.tcpWindowCheck()
+                        ? region.coldOf(home)
+                        : into.hotHome;
     }
 
     /**
@@ -181,11 +188,8 @@ public final class Conntrack implements AutoCloseable {
      * @return something that depends on the loads: to be added up and kept, so that they are done
      */
     public long touch(final FlowKey key) {
-        final FlowRegion region = table.regionOf(key);
-        final long loaded = region.touch(key.hash);
-        return config.tcpWindowCheck() && key.protocol == FlowTracker.PROTOCOL_TCP
-                ? loaded + region.touchCold(key.hash)
-                : loaded;
+        return ALL.get(LONG, key.hotHome + FlowSlot.HOME_MAP)
+                + ALL.get(LONG, key.coldHome + FlowSlot.WINDOWS);
     }
 
     /** {@link #lookup(FlowKey, int, long)} of one packet. */

@@ -20,6 +20,13 @@ public final class FlowKey {
     long word;
 
     long hash;
+
+    /** Address of the hot slot where a lookup begins. */
+    long hotHome;
+
+    /** Address of the cold slot beside it where the window check needs it, else {@link #hotHome}. */
+    long coldHome;
+
     boolean isIpv4;
     boolean sourceIsA;
     boolean echoReply;

@@ -89,16 +89,6 @@ final class FlowRegion {
         return (int) (long) LONG_HANDLE.getOpaque(ALL, size);
     }
 
-    /** Loads the line that a lookup will most likely need. */
-    long touch(final long hash) {
-        return ALL.get(LONG, hotOf(homeOf(hash)) + FlowSlot.HOME_MAP);
-    }
-
-    /** The same of the line that a TCP packet will most likely need besides. */
-    long touchCold(final long hash) {
-        return ALL.get(LONG, coldOf(homeOf(hash)) + FlowSlot.WINDOWS);
-    }
-
     /** Copies the flow of a key into the entry as it is at one moment. */
     boolean find(final FlowKey key, final FlowEntry entry) {
         final int home = homeOf(key.hash);

@@ -9,6 +9,7 @@ import static io.sluice.dataplane.DropReason.UNKNOWN_CONNECTION_TRACKING_STATE;
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackState;
 import io.sluice.conntrack.FlowEntry;
+import io.sluice.conntrack.FlowKey;
 import io.sluice.conntrack.FlowVerdict;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.conntrack.Tuple;
@@ -57,6 +58,9 @@ final class Datapath {
     /** The tuple of a flow as its initiator sees it, while the flow is judged again. */
     private final Tuple initiatorTuple = new Tuple();
 
+    /** The keys of this batch that were made. */
+    private final FlowKey[] touched = new FlowKey[PacketBatch.FRAMES_MAX];
+
     /** Keeps the loads of {@link #touch} from being left out as useless. */
     @SuppressWarnings("UnusedVariable")
     private long touchedLines;
@@ -81,6 +85,7 @@ final class Datapath {
         this.counters = counters;
         this.events = events;
         Arrays.setAll(packets, i -> new Packet());
+        Arrays.setAll(touched, i -> packets[i].flowKey);
     }
 
     /**
@@ -154,15 +159,22 @@ final class Datapath {
         return fragments.resolve(packet, nowNs);
     }
 
-    /** Loads that do not depend on each other wait for memory together. */
+    /**
+     * Fetches the flows of all packets. Hashes first and loads then: loads that do not depend on each
+     * other wait for memory together, if little else stands between them.
+     */
     private void touch(final int count) {
-        long lines = 0;
+        int keys = 0;
         for (int i = 0; i < count; i++) {
             final Packet packet = packets[i];
             if (packet.admission == NONE && !packet.isAnswered) {
                 conntrack.prepare(packet.tuple, packet.flowKey);
-                lines += conntrack.touch(packet.flowKey);
+                touched[keys++] = packet.flowKey;
             }
+        }
+        long lines = 0;
+        for (int i = 0; i < keys; i++) {
+            lines += conntrack.touch(touched[i]);
         }
         touchedLines = lines;
     }
