@@ -279,7 +279,12 @@ public final class FlowEntry {
         final int protocol = FlowSlot.protocol(key);
         if (tcp == null
                 || protocol != FlowTracker.PROTOCOL_TCP
-                || TcpWindow.accepts(cold, fromInitiator, fresh, tcpFlags, tcp)) {
+                || TcpWindow.accepts(
+                        cold,
+                        fromInitiator,
+                        begins(fresh, fromInitiator, tcpFlags),
+                        tcpFlags,
+                        tcp)) {
             final FlowState before = FlowSlot.state(key);
             FlowState state = FlowTracker.next(before, fromInitiator, tcpFlags);
             if (state == FlowState.REPLIED
@@ -296,6 +301,14 @@ public final class FlowEntry {
             ALL.set(LONG, hot + FlowSlot.DEADLINE, deadlineNs);
         }
         endWrite();
+    }
+
+    /** A SYN may come with other numbers as long as nobody has answered the first. */
+    private boolean begins(final boolean fresh, final boolean fromInitiator, final int tcpFlags) {
+        return fresh
+                || (fromInitiator
+                        && FlowSlot.state(key) == FlowState.SYN_SENT
+                        && FlowTracker.opensTcp(tcpFlags));
     }
 
     private void count(final boolean fromInitiator, final int lengthBytes, final int packets) {

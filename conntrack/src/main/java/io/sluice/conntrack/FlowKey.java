@@ -24,7 +24,9 @@ public final class FlowKey {
     /** Address of the hot slot where a lookup begins. */
     long hotHome;
 
-    /** Address of the cold slot beside it where the window check needs it, else {@link #hotHome}. */
+    /**
+     * Address of the cold slot beside it where the window check needs it, else {@link #hotHome}.
+     */
     long coldHome;
 
     boolean isIpv4;

@@ -77,7 +77,8 @@ final class TcpWindow {
      * Judges a segment, and if it is believed learns from it.
      *
      * @param cold address of the flow's cold slot
-     * @param fresh whether this is the packet that opened the flow
+     * @param fresh whether this packet opens the flow, or is another SYN of a side that had no
+     *     answer: then its numbers hold, whatever was before
      * @return whether it is believed
      */
     static boolean accepts(
@@ -92,7 +93,7 @@ final class TcpWindow {
         long common = ALL.get(LONG, cold + COMMON);
         final int ownSide = fromInitiator ? 0 : 1;
         final int otherSide = 1 - ownSide;
-        final boolean ownSeen = (common & (SEEN << ownSide)) != 0;
+        final boolean ownSeen = !fresh && (common & (SEEN << ownSide)) != 0;
         final boolean otherSeen = (common & (SEEN << otherSide)) != 0;
         final int begin = segment.sequence;
         final int end = begin + segment.payloadBytes + phantoms(tcpFlags);
@@ -116,7 +117,7 @@ final class TcpWindow {
         final int sent = ownSeen && before(end, end(own)) ? end(own) : end;
         int acked = acked(own);
         if (hasAck) {
-            final boolean first = (common & (HAS_ACKED << ownSide)) == 0;
+            final boolean first = fresh || (common & (HAS_ACKED << ownSide)) == 0;
             acked = first || before(acked, segment.acknowledgment) ? segment.acknowledgment : acked;
             common |= HAS_ACKED << ownSide;
         }

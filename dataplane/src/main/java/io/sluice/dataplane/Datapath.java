@@ -160,8 +160,8 @@ final class Datapath {
     }
 
     /**
-     * Fetches the flows of all packets. Hashes first and loads then: loads that do not depend on each
-     * other wait for memory together, if little else stands between them.
+     * Fetches the flows of all packets. Hashes first and loads then: loads that do not depend on
+     * each other wait for memory together, if little else stands between them.
      */
     private void touch(final int count) {
         int keys = 0;

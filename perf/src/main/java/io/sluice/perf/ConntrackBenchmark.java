@@ -23,8 +23,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Nanoseconds per operation of the flow table, with so many flows open as {@code flows} says, in an
- * order without a pattern of cache lines. Keys are IPv4: 13 bytes that differ, and DPDK's hash_perf is
- * set beside with keys of 16.
+ * order without a pattern of cache lines. Keys are IPv4: 13 bytes that differ, and DPDK's hash_perf
+ * is set beside with keys of 16.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

@@ -6,6 +6,7 @@ import io.sluice.conntrack.ConntrackState;
 import io.sluice.conntrack.FlowEntry;
 import io.sluice.conntrack.FlowVerdict;
 import io.sluice.conntrack.Tuple;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.openjdk.jcstress.annotations.Actor;
 import org.openjdk.jcstress.annotations.Arbiter;
 import org.openjdk.jcstress.annotations.Expect;
@@ -18,16 +19,18 @@ import org.openjdk.jcstress.infra.results.I_Result;
 /**
  * What two lanes may see of each other's flows; {@code scripts/stress} runs it.
  *
- * <p>Every test shares one small table, and takes tuples of its own from it, so that no table has to
- * be made for each of millions of runs.
+ * <p>Every test shares one small table, and takes tuples of its own from it, so that no table has
+ * to be made for each of millions of runs.
  */
 public final class ConntrackStress {
     private static final long NOW_NS = 1;
     private static final Conntrack TABLE = Conntrack.open(config(), 42);
 
     /** One view for each thread that acts. */
-    private static final ThreadLocal<Conntrack> LANE =
-            ThreadLocal.withInitial(TABLE::anotherLane);
+    private static final ThreadLocal<Conntrack> LANE = ThreadLocal.withInitial(TABLE::anotherLane);
+
+    /** Tuples of each test differ from all others. */
+    private static final AtomicInteger CLIENTS = new AtomicInteger();
 
     private ConntrackStress() {}
 
@@ -103,7 +106,7 @@ public final class ConntrackStress {
     @Outcome(expect = Expect.FORBIDDEN, desc = "none or several")
     @State
     public static class ConcurrentInsert {
-        private final Tuple tuple = tuple(System.identityHashCode(this), 1);
+        private final Tuple tuple = tuple(CLIENTS.incrementAndGet(), 1);
 
         /** One lane. */
         @Actor
@@ -130,11 +133,14 @@ public final class ConntrackStress {
 
     /** A lane looks up what another is opening. */
     @JCStressTest
-    @Outcome(id = {"0, 1", "1, 1"}, expect = Expect.ACCEPTABLE, desc = "none, or a whole one")
+    @Outcome(
+            id = {"0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "none, or a whole one")
     @Outcome(expect = Expect.FORBIDDEN, desc = "half of one, or lost")
     @State
     public static class LookupBesideInsert {
-        private final Tuple tuple = tuple(System.identityHashCode(this), 1);
+        private final Tuple tuple = tuple(CLIENTS.incrementAndGet(), 1);
 
         /** Opens. */
         @Actor
@@ -158,12 +164,15 @@ public final class ConntrackStress {
 
     /** A flow goes and another takes its slot while a lane looks the first up. */
     @JCStressTest
-    @Outcome(id = {"0, 2", "1, 2"}, expect = Expect.ACCEPTABLE, desc = "the own flow, or none")
+    @Outcome(
+            id = {"0, 2", "1, 2"},
+            expect = Expect.ACCEPTABLE,
+            desc = "the own flow, or none")
     @Outcome(expect = Expect.FORBIDDEN, desc = "another flow's verdict")
     @State
     public static class LookupBesideReplacement {
-        private final Tuple former = tuple(System.identityHashCode(this), 1);
-        private final Tuple latter = tuple(System.identityHashCode(this), 2);
+        private final Tuple former = tuple(CLIENTS.incrementAndGet(), 1);
+        private final Tuple latter = tuple(CLIENTS.incrementAndGet(), 2);
 
         public LookupBesideReplacement() {
             open(former, 1);
