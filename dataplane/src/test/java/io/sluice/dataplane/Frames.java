@@ -44,7 +44,8 @@ final class Frames {
             final int payloadBytes) {
         final ByteBuffer tcp = ByteBuffer.allocate(20 + payloadBytes);
         tcp.putShort((short) sourcePort).putShort((short) destinationPort);
-        tcp.putInt(1000).putInt(2000).put((byte) 0x50).put((byte) flags).putShort((short) 65535);
+        // All segments begin at 1000 and acknowledge a SYN at 1000: credible in any order.
+        tcp.putInt(1000).putInt(1001).put((byte) 0x50).put((byte) flags).putShort((short) 65535);
         return ip(from, to, TCP, 64, true, transport(from, to, TCP, 16, tcp.array()));
     }
 
