@@ -7,6 +7,7 @@ import io.sluice.dnsproxy.rule.NamePattern;
 import io.sluice.dnsproxy.rule.NamePatternIndex;
 import io.sluice.dnsproxy.wire.Address;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -249,6 +250,10 @@ final class FqdnCacheTest {
     private static final class Naive {
         private final List<FqdnRecord> records = new ArrayList<>();
         private final Map<FqdnRecord, Long> checks = new HashMap<>();
+
+        /** Endpoint and name of each answer, the latest last. */
+        private final List<String> answers = new ArrayList<>();
+
         private final Set<Address> used;
 
         private Naive(final Set<Address> used) {
@@ -261,6 +266,8 @@ final class FqdnCacheTest {
                 final List<Address> addresses,
                 final int ttl,
                 final long now) {
+            answers.remove(endpoint + name);
+            answers.add(endpoint + name);
             for (final Address address : addresses) {
                 long expires = now + Math.max(LIMITS.ttlMinMs(), ttl * 1000L);
                 for (final FqdnRecord record : List.copyOf(records)) {
@@ -295,12 +302,12 @@ final class FqdnCacheTest {
 
         /** In the order of their last answers. */
         private List<String> names(final String endpoint) {
-            return records.reversed().stream()
+            return records.stream()
                     .filter(record -> record.endpoint().equals(endpoint) && !record.isZombie())
                     .map(FqdnRecord::name)
                     .distinct()
-                    .toList()
-                    .reversed();
+                    .sorted(Comparator.comparingInt(name -> answers.indexOf(endpoint + name)))
+                    .toList();
         }
 
         private void retire(final FqdnRecord record, final long now) {
