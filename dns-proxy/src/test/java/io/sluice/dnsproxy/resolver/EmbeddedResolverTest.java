@@ -302,9 +302,12 @@ final class EmbeddedResolverTest {
                     dnsmasq.waitFor();
                 });
         final InetSocketAddress upstream = new InetSocketAddress(LOOPBACK, port);
-        // dnsmasq is up when it answers; dig itself waits and tries again.
-        assertThat(run("dig", "@127.0.0.1", "-p", "" + port, "+tries=20", "+time=1", "x.test"))
-                .contains("NXDOMAIN");
+        // dnsmasq is up when it answers.
+        String first = "";
+        for (int i = 0; i < 200 && dnsmasq.isAlive() && !first.contains("NXDOMAIN"); i++) {
+            first = dig(upstream, "+time=1", "x.test");
+        }
+        assertThat(first).contains("NXDOMAIN");
         final InetSocketAddress server = serve(resolver(5_000, upstream));
 
         assertThat(dig(server, "www.shop.test", "A", "+short")).isEqualTo("192.0.2.80\n");
@@ -313,7 +316,7 @@ final class EmbeddedResolverTest {
         assertThat(dig(server, "none.test")).contains("status: NXDOMAIN");
         // More than fits: truncated here, dig comes back over TCP, and so did we upstream.
         assertThat(dig(server, "big.test", "TXT", "+bufsize=4096", "+ignore"))
-                .contains("flags: qr tc");
+                .containsPattern("flags: [a-z ]*\\btc\\b");
         final String big = dig(server, "big.test", "TXT", "+short");
         assertThat(big.lines().filter(line -> line.contains("xxxx")).count()).isEqualTo(20);
 
