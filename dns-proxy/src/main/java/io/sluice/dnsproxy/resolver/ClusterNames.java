@@ -279,7 +279,7 @@ final class ClusterNames {
                 domain,
                 DClass.IN,
                 TTL_SECONDS,
-                below(domain, List.of("ns", "dns")),
+                below(domain, List.of("dns", "ns")),
                 below(domain, List.of("hostmaster")),
                 1,
                 7200,
