@@ -56,8 +56,10 @@ import org.jspecify.annotations.Nullable;
  * news any more, waits as well. If the batch is not live within {@link DnsLimits#holdTimeoutMs},
  * the client gets SERVFAIL and asks again (glibc, musl and Go do so at once; a drop would cost them
  * 5 s). An answer is never released before its batch is live, so the count of connections dropped
- * wrongly after an answer stays zero. A batch that never becomes live keeps its place; of those
- * there are no more than answers held, {@link DnsLimits#heldMax}, plus one for each that timed out.
+ * wrongly after an answer stays zero. A batch
+ * that never becomes live keeps its place. At {@link DnsLimits#heldMax} held answers, or open
+ * batches, an answer with news becomes SERVFAIL and teaches nothing: new names fail closed, known
+ * ones go on.
  *
  * <p>Not here: framing over TCP, frames, the way back of an answer. Zone transfers and opcodes
  * other than QUERY are refused.
@@ -317,7 +319,7 @@ public final class DnsExchange {
         final String name = message.questionName();
         facts.read(message);
         ends.merge(DnsEnd.RECORDS_UNASKED, (long) facts.unasked, Long::sum);
-        if (!facts.addresses.isEmpty() && held.size() >= limits.heldMax() && isNews(flow, name)) {
+        if (!facts.addresses.isEmpty() && isHoldFull() && isNews(flow, name)) {
             reply = servfail();
             return finish(DnsEnd.ANSWER_HOLD_FULL, Step.ANSWER);
         }
@@ -333,6 +335,11 @@ public final class DnsExchange {
             return finish(DnsEnd.ANSWER_RELEASED, Step.RELEASE);
         }
         return publish(flow, name);
+    }
+
+    /** Batches count too: an observer that confirms none must not cost memory without end. */
+    private boolean isHoldFull() {
+        return held.size() >= limits.heldMax() || batches.size() >= limits.heldMax();
     }
 
     private boolean isNews(final DnsFlow flow, final String name) {

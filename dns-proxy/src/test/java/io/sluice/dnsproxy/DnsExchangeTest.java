@@ -419,6 +419,23 @@ final class DnsExchangeTest {
     }
 
     @Test
+    void batchesThatNeverBecomeLiveAreBoundedToo() {
+        exchange = exchange(new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 10_000, 1_000, 10, 2));
+        isLiveAtOnce = false;
+        for (int i = 1; i <= 5; i++) {
+            final Message query = query(i, "n" + i + ".example.com.", Type.A);
+            ask(UDP, query);
+            assertThat(reply(UDP, answer(query, "@ 60 A 192.0.2." + i)))
+                    .isEqualTo(i <= 2 ? Step.HOLD : Step.ANSWER);
+            nowMs += 1_000;
+            exchange.expire(releases);
+            assertThat(exchange.held()).isZero();
+        }
+        assertThat(open(UDP)).hasSize(2);
+        assertThat(exchange.counted(DnsEnd.ANSWER_HOLD_FULL)).isEqualTo(3);
+    }
+
+    @Test
     void aRetransmitHasOneAnswerAndANewDeadline() {
         final Message query = query(7, "www.example.com.", Type.A);
         ask(UDP, query);
