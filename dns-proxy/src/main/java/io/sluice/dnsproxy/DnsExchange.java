@@ -56,10 +56,9 @@ import org.jspecify.annotations.Nullable;
  * news any more, waits as well. If the batch is not live within {@link DnsLimits#holdTimeoutMs},
  * the client gets SERVFAIL and asks again (glibc, musl and Go do so at once; a drop would cost them
  * 5 s). An answer is never released before its batch is live, so the count of connections dropped
- * wrongly after an answer stays zero. A batch
- * that never becomes live keeps its place. At {@link DnsLimits#heldMax} held answers, or open
- * batches, an answer with news becomes SERVFAIL and teaches nothing: new names fail closed, known
- * ones go on.
+ * wrongly after an answer stays zero. A batch that never becomes live keeps its place. At {@link
+ * DnsLimits#heldMax} held answers, or open batches, an answer with news becomes SERVFAIL and
+ * teaches nothing: new names fail closed, known ones go on.
  *
  * <p>Not here: framing over TCP, frames, the way back of an answer. Zone transfers and opcodes
  * other than QUERY are refused.

@@ -10,8 +10,8 @@ package io.sluice.dnsproxy;
  *     milliseconds, and the client must be told before its own 5 s are over
  * @param pendingPerEndpoint queries in flight, 1 to 65,536; 4,096 by default: 400 a second, none of
  *     which is answered; some 300 bytes each
- * @param heldMax answers held in all, and batches on their way, 1 to 1,000,000; 16,384 by default, the rate of a busy node
- *     for the time of one hold
+ * @param heldMax answers held in all, and batches on their way, 1 to 1,000,000; 16,384 by default,
+ *     the rate of a busy node for the time of one hold
  */
 public record DnsLimits(
         DeniedRcode deniedRcode,
