@@ -5,6 +5,7 @@ import static io.sluice.conntrack.TableMemory.ALL;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -158,6 +159,23 @@ public final class Conntrack implements AutoCloseable {
             final long nowNs)
             throws IOException {
         return new Conntrack(FlowTable.open(config, seed, file, bootId, nowNs), true);
+    }
+
+    /**
+     * The table in the file of a process that runs and is about to hand it over. Until that process
+     * has stopped its lanes, this one's must not touch the table. The flows keep the switch ports
+     * and policy revisions of that process: its successor counts its revisions on, so that every
+     * flow is judged again before its ports are used.
+     *
+     * @param bootId as above
+     * @return empty where the file is not there, or for other numbers of flows, of another format
+     *     or boot: then the file stays the other process's
+     * @throws IOException if the file cannot be mapped
+     */
+    public static Optional<Conntrack> share(
+            final ConntrackConfig config, final Path file, final String bootId) throws IOException {
+        final FlowTable table = FlowTable.share(config, file, bootId);
+        return table == null ? Optional.empty() : Optional.of(new Conntrack(table, true));
     }
 
     /** A view of the same table for another lane. Closing it does nothing. Thread: any. */

@@ -24,7 +24,9 @@ public record ConntrackOrigin(Start start, int flows, int expiredFlows, int torn
         /** A former process closed it. */
         AFTER_CLOSE,
         /** A former process ended without closing it. */
-        AFTER_CRASH
+        AFTER_CRASH,
+        /** A process that runs hands it over. */
+        HANDED_OVER
     }
 
     static ConntrackOrigin empty(final Start start) {

@@ -35,7 +35,7 @@ final class FlowListing {
     }
 
     private void forEach(final FlowRegion region, final Consumer<FlowSnapshot> sink) {
-        final MemorySegment occupancy = table.checkedOccupancy();
+        final MemorySegment occupancy = table.checkedMemory();
         final long base = region.occupancy() - occupancy.address();
         final long hotWords = (region.hotOf(1) - region.hotOf(0)) / Long.BYTES;
         final long[] hot = new long[(int) hotWords];

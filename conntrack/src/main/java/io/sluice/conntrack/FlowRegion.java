@@ -39,9 +39,9 @@ final class FlowRegion {
     /**
      * @param hot address of the hot slots
      * @param cold address of the cold slots
-     * @param occupancy address of one zeroed bit for each slot
+     * @param occupancy address of one bit for each slot
      * @param locks address of {@link #LOCKS_BYTES} zeroed bytes
-     * @param size address of the zeroed count of flows
+     * @param size address of the count of flows
      */
     FlowRegion(
             final boolean isIpv4,
@@ -341,6 +341,9 @@ final class FlowRegion {
     Recovery recover(final KeyedHash hash, final long nowNs, final long longestNs) {
         for (int slot = 0; slot < slotCount; slot++) {
             ALL.set(LONG, hotOf(slot) + FlowSlot.HOME_MAP, 0);
+        }
+        for (int slot = 0; slot < slotCount; slot += Long.SIZE) {
+            ALL.set(LONG, occupancy + slot / Byte.SIZE, 0);
         }
         final FlowKey key = new FlowKey();
         final Tuple tuple = new Tuple();

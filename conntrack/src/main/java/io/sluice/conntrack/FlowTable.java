@@ -11,8 +11,12 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What all lanes of a table share: its memory, both regions, counters.
@@ -20,10 +24,12 @@ import java.nio.file.StandardOpenOption;
  * <p>The file, all numbers in the byte order of the machine: a header, then the hot and the cold
  * slots of IPv4, then those of IPv6, each from a multiple of 4 KiB, or of 2 MiB if it is as large.
  * The header: magic (8 bytes, written last), version (4), flows of IPv4 (4) and of IPv6 (4),
- * whether it was closed (4), seed (8), boot id (64 bytes of ASCII, padded with 0).
+ * whether it was closed (4), seed (8), boot id (64 bytes of ASCII, padded with 0). Behind the slots
+ * the occupancy and the numbers of flows of both regions.
  *
- * <p>Occupancy, locks and counters are this process's own: they are made from the slots, so nothing
- * in the file can contradict them.
+ * <p>After a crash occupancy and numbers are made anew from the slots, so nothing in the file can
+ * contradict them; where a running process hands the table over ({@link #share}) they hold. Locks
+ * and counters are each process's own.
  *
  * <p>Thread: any, after {@link #open}.
  */
@@ -70,16 +76,10 @@ final class FlowTable implements AutoCloseable {
         this.isFile = start != Start.ANONYMOUS;
         this.hash = new KeyedHash(seed);
         final long occupancyBytes = layout.slots / Byte.SIZE;
-        final long occupancyBytesIpv6 = layout.slotsIpv6 / Byte.SIZE;
-        own =
-                TableMemory.anonymous(
-                        (COUNTERS + 2) * COUNTER_BYTES
-                                + 2 * FlowRegion.LOCKS_BYTES
-                                + occupancyBytes
-                                + occupancyBytesIpv6);
-        final long sizes = own.address() + COUNTERS * COUNTER_BYTES;
-        final long locks = sizes + 2 * COUNTER_BYTES;
-        final long occupancy = locks + 2 * FlowRegion.LOCKS_BYTES;
+        own = TableMemory.anonymous(COUNTERS * COUNTER_BYTES + 2 * FlowRegion.LOCKS_BYTES);
+        final long locks = own.address() + COUNTERS * COUNTER_BYTES;
+        final long sizes = memory.address() + layout.sizes;
+        final long occupancy = memory.address() + layout.occupancy;
         ipv4 =
                 new FlowRegion(
                         true,
@@ -105,6 +105,7 @@ final class FlowTable implements AutoCloseable {
         return switch (start) {
             case ANONYMOUS, NEW_FILE, OTHER_FORMAT, OTHER_CAPACITY, OTHER_BOOT ->
                     ConntrackOrigin.empty(start);
+            case HANDED_OVER -> new ConntrackOrigin(start, size(), 0, 0);
             case AFTER_CLOSE, AFTER_CRASH -> {
                 final FlowRegion.Recovery found =
                         ipv4.recover(hash, nowNs, ConntrackConfig.TIMEOUT_NS_MAX)
@@ -152,6 +153,33 @@ final class FlowTable implements AutoCloseable {
     }
 
     /**
+     * The table of a process that runs and will hand it over: as it is, and with all that becomes
+     * of it until then. Whoever shares it must neither look anything up nor write before.
+     *
+     * @return null where the file is no use for this configuration; it stays the other process's
+     */
+    static @Nullable FlowTable share(
+            final ConntrackConfig config, final Path file, final String bootId) throws IOException {
+        final Layout layout = new Layout(config);
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            if (read(channel, layout, config, bootId.getBytes(StandardCharsets.US_ASCII))
+                    != Start.AFTER_CRASH) {
+                return null;
+            }
+        } catch (final NoSuchFileException e) {
+            return null;
+        }
+        final TableMemory memory = TableMemory.mapped(file, layout.bytes);
+        return new FlowTable(
+                config,
+                layout,
+                memory,
+                Start.HANDED_OVER,
+                ALL.get(LONG, memory.address() + SEED_AT),
+                0);
+    }
+
+    /**
      * Looks at the header, and makes the file empty and as long as it has to be if it is no use.
      */
     private static Start prepare(
@@ -160,9 +188,12 @@ final class FlowTable implements AutoCloseable {
         try (FileChannel channel =
                 FileChannel.open(
                         file,
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.READ,
-                        StandardOpenOption.WRITE)) {
+                        Set.of(
+                                StandardOpenOption.CREATE,
+                                StandardOpenOption.READ,
+                                StandardOpenOption.WRITE),
+                        PosixFilePermissions.asFileAttribute(
+                                PosixFilePermissions.fromString("rw-------")))) {
             final Start start = read(channel, layout, config, boot);
             if (start != Start.AFTER_CLOSE && start != Start.AFTER_CRASH) {
                 channel.truncate(0);
@@ -225,11 +256,6 @@ final class FlowTable implements AutoCloseable {
         return memory.segment();
     }
 
-    /** Occupancy with checks. */
-    MemorySegment checkedOccupancy() {
-        return own.segment();
-    }
-
     @Override
     public void close() {
         if (isFile) {
@@ -247,6 +273,8 @@ final class FlowTable implements AutoCloseable {
         final long cold;
         final long hotIpv6;
         final long coldIpv6;
+        final long occupancy;
+        final long sizes;
         final long bytes;
 
         Layout(final ConntrackConfig config) {
@@ -260,7 +288,9 @@ final class FlowTable implements AutoCloseable {
             cold = aligned(hot + hotBytes, coldBytes);
             hotIpv6 = aligned(cold + coldBytes, hotBytesIpv6);
             coldIpv6 = aligned(hotIpv6 + hotBytesIpv6, coldBytesIpv6);
-            bytes = aligned(coldIpv6 + coldBytesIpv6, 0);
+            occupancy = aligned(coldIpv6 + coldBytesIpv6, 0);
+            sizes = occupancy + (slots + slotsIpv6) / Byte.SIZE;
+            bytes = aligned(sizes + 2 * COUNTER_BYTES, 0);
         }
 
         private static long aligned(final long offset, final long partBytes) {

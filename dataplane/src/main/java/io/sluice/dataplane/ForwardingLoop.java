@@ -52,8 +52,11 @@ public final class ForwardingLoop implements AutoCloseable {
     private final ObjIntConsumer<Port> portGone;
     private Tables tables = Tables.EMPTY;
 
-    /** Whether ports and conntrack are somebody else's; see {@link DatapathProxy#suspend}. */
-    private boolean suspended;
+    /**
+     * Whether ports and conntrack are somebody else's, as before the first port is added; see
+     * {@link DatapathProxy#suspend}.
+     */
+    private boolean suspended = true;
 
     /**
      * @param conntrack table of flows, owned by this loop from now on

@@ -1,4 +1,7 @@
-/** DNS proxy and FQDN cache. Only their rules so far: what names domains allows nothing. */
+/**
+ * The DNS proxy's engine, without packets. {@link io.sluice.dnsproxy.DnsExchange}, the life of a
+ * query, is the file to read first.
+ */
 @NullMarked
 package io.sluice.dnsproxy;
 

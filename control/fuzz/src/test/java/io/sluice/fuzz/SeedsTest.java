@@ -29,6 +29,7 @@ final class SeedsTest {
     private static final Map<String, Consumer<byte[]>> TARGETS =
             Map.of(
                     "Address", AddressTarget::fuzzerTestOneInput,
+                    "DnsMessage", DnsMessageTarget::fuzzerTestOneInput,
                     "HttpRule", HttpRuleTarget::fuzzerTestOneInput,
                     "Manifest", ManifestTarget::fuzzerTestOneInput,
                     "NamePattern", NamePatternTarget::fuzzerTestOneInput,

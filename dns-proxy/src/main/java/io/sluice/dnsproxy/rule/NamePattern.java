@@ -301,6 +301,18 @@ public final class NamePattern {
         return span == Span.NONE && before.indexOf('*') < 0;
     }
 
+    /** What every match begins with: the text up to the first star, in lower case. */
+    String literalStart() {
+        final int star = before.indexOf('*');
+        return star < 0 ? before : before.substring(0, star);
+    }
+
+    /** What every match ends with: the text after the last star, in lower case. */
+    String literalEnd() {
+        final String end = span == Span.NONE ? before : after;
+        return end.substring(end.lastIndexOf('*') + 1);
+    }
+
     @Override
     public boolean equals(final Object other) {
         return other instanceof final NamePattern pattern

@@ -259,7 +259,12 @@ public final class SluiceMain implements AutoCloseable {
         final LaneCounterFile counterFile =
                 keep(LaneCounterFile.create(runFolder.folder().resolve("counters")));
         final LaneCounters laneCounters = new LaneCounters(counterFile.manager());
-        final Conntrack conntrack = keep(Conntrack.open(config.conntrack(), dice.nextLong()));
+        final FlowFile flowFile = keep(new FlowFile(runFolder.folder().resolve("conntrack")));
+        final Conntrack conntrack =
+                keep(
+                        predecessor.isPresent()
+                                ? flowFile.share(config.conntrack(), dice)
+                                : flowFile.open(config.conntrack(), dice));
         final FragmentTable fragments = keep(FragmentTable.open(dice.nextLong()));
         final FlowStore flows = new FlowStore(config.flowRing());
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
@@ -375,7 +380,7 @@ public final class SluiceMain implements AutoCloseable {
                 HandoverServer.start(
                         runFolder.handoverSocket(),
                         controlThread,
-                        new Handover(runFolder, state, publisher, reconciler, mailbox)));
+                        new Handover(runFolder, flowFile, state, publisher, reconciler, mailbox)));
         LOG.info(
                 "sluice runs on node {}, socket {}, policy revision {}",
                 config.nodeName(),
@@ -413,6 +418,7 @@ public final class SluiceMain implements AutoCloseable {
     /** This daemon, when its place is asked for. Thread: control. */
     private final class Handover implements HandoverServer.Predecessor {
         private final RunFolder runFolder;
+        private final FlowFile flowFile;
         private final StateStore state;
         private final PolicyPublisher publisher;
         private final Reconciler reconciler;
@@ -420,11 +426,13 @@ public final class SluiceMain implements AutoCloseable {
 
         Handover(
                 final RunFolder runFolder,
+                final FlowFile flowFile,
                 final StateStore state,
                 final PolicyPublisher publisher,
                 final Reconciler reconciler,
                 final LaneControl lane) {
             this.runFolder = runFolder;
+            this.flowFile = flowFile;
             this.state = state;
             this.publisher = publisher;
             this.reconciler = reconciler;
@@ -465,6 +473,7 @@ public final class SluiceMain implements AutoCloseable {
         @Override
         public void end(final AutoCloseable connection) {
             reconciler.handedOver();
+            flowFile.handedOver();
             toCloseLast.set(Optional.of(connection));
             stop.request();
         }

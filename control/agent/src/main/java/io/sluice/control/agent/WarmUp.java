@@ -79,7 +79,7 @@ final class WarmUp implements AutoCloseable {
     private long nowNs = 1;
 
     private WarmUp() {
-        conntrack = Conntrack.open(ConntrackConfig.defaults(), 1);
+        conntrack = Conntrack.open(smallTable(), 1);
         loop =
                 new ForwardingLoop(
                         Gateway.DEFAULT,
@@ -93,6 +93,24 @@ final class WarmUp implements AutoCloseable {
                         (port, index) -> {});
         client = side("client", CLIENT_MAC, CLIENT, SERVER, 32_768, 443);
         server = side("server", SERVER_MAC, SERVER, CLIENT, 443, 32_768);
+    }
+
+    private static ConntrackConfig smallTable() {
+        final ConntrackConfig defaults = ConntrackConfig.defaults();
+        return new ConntrackConfig(
+                4 * FLOWS,
+                4 * FLOWS,
+                defaults.tcpSynTimeoutNs(),
+                defaults.tcpEstablishedTimeoutNs(),
+                defaults.tcpFinWaitTimeoutNs(),
+                defaults.tcpClosingTimeoutNs(),
+                defaults.udpUnrepliedTimeoutNs(),
+                defaults.udpRepliedTimeoutNs(),
+                defaults.udpStreamTimeoutNs(),
+                defaults.icmpTimeoutNs(),
+                defaults.otherTimeoutNs(),
+                defaults.tcpLoose(),
+                defaults.tcpWindowCheck());
     }
 
     /** Forwards made-up packets until the path is compiled: about a second of one processor. */
