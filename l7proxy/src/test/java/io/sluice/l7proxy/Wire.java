@@ -1,5 +1,6 @@
 package io.sluice.l7proxy;
 
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -107,6 +108,26 @@ public final class Wire implements AutoCloseable {
         return new String(socket.getInputStream().readNBytes(length), LATIN);
     }
 
+    /** All requests in some bytes, as a lenient server reads them. */
+    public static List<Message> requests(final String bytes) throws IOException {
+        return messages(bytes, true);
+    }
+
+    /** All answers in some bytes. */
+    public static List<Message> answers(final String bytes) throws IOException {
+        return messages(bytes, false);
+    }
+
+    private static List<Message> messages(final String bytes, final boolean areRequests)
+            throws IOException {
+        final InputStream in = new ByteArrayInputStream(bytes.getBytes(LATIN));
+        final List<Message> messages = new ArrayList<>();
+        for (Message next = read(in, areRequests); next != null; next = read(in, areRequests)) {
+            messages.add(next);
+        }
+        return messages;
+    }
+
     /** Up to and including the empty line; empty at the end of the stream. */
     static String head(final InputStream in) throws IOException {
         final ByteArrayOutputStream head = new ByteArrayOutputStream();
@@ -131,7 +152,7 @@ public final class Wire implements AutoCloseable {
         final List<String> lines = new ArrayList<>(List.of(head.strip().split("\r\n", -1)));
         final Message bare = new Message(lines.removeFirst(), List.copyOf(lines), "");
         final String body;
-        if (bare.header("transfer-encoding").endsWith("chunked")) {
+        if (bare.header("transfer-encoding").equalsIgnoreCase("chunked")) {
             body = chunks(in);
         } else if (!bare.header("content-length").isEmpty()) {
             body =
