@@ -6,7 +6,6 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.EpollChannelOption;
-import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.uring.IoUringChannelOption;
@@ -19,7 +18,7 @@ public enum Transport {
     EPOLL {
         @Override
         IoHandlerFactory handlers() {
-            return EpollIoHandler.newFactory();
+            return SteadyEpoll.newFactory();
         }
 
         @Override

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -30,6 +31,7 @@ public final class ProxyHarness implements AutoCloseable {
 
     private final ProxyCounters counters = new ProxyCounters();
     private final BlockingQueue<L7Event> events = new LinkedBlockingQueue<>();
+    private final List<Thread> readyThreads = new CopyOnWriteArrayList<>();
     private final ProxyServer server;
     private volatile FlowRules rules = new FlowRules(0, SideRules.ALLOW_ALL, NOTHING);
 
@@ -46,7 +48,7 @@ public final class ProxyHarness implements AutoCloseable {
                                         protocol.apply(events::add))),
                         (client, local) -> Optional.of(new Flow(client, origin, 7, 8, () -> rules)),
                         counters,
-                        () -> {});
+                        () -> readyThreads.add(Thread.currentThread()));
     }
 
     /** The server's rules, as of the next request. */
@@ -75,6 +77,11 @@ public final class ProxyHarness implements AutoCloseable {
 
     public long count(final ProxyCounter counter) {
         return counters.value(counter);
+    }
+
+    /** Threads on which the hook for loop threads has run. */
+    public List<Thread> readyThreads() {
+        return List.copyOf(readyThreads);
     }
 
     /** The next report; waits for it. */

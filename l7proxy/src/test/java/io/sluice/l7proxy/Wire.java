@@ -129,7 +129,7 @@ public final class Wire implements AutoCloseable {
     }
 
     /** Up to and including the empty line; empty at the end of the stream. */
-    static String head(final InputStream in) throws IOException {
+    public static String head(final InputStream in) throws IOException {
         final ByteArrayOutputStream head = new ByteArrayOutputStream();
         int last = 0;
         for (int b = in.read(); b >= 0; b = in.read()) {
