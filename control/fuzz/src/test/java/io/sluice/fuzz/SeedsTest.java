@@ -29,6 +29,8 @@ final class SeedsTest {
     private static final Map<String, Consumer<byte[]>> TARGETS =
             Map.of(
                     "Address", AddressTarget::fuzzerTestOneInput,
+                    "ClientHello", ClientHelloTarget::fuzzerTestOneInput,
+                    "HttpMessage", HttpMessageTarget::fuzzerTestOneInput,
                     "HttpRule", HttpRuleTarget::fuzzerTestOneInput,
                     "Manifest", ManifestTarget::fuzzerTestOneInput,
                     "NamePattern", NamePatternTarget::fuzzerTestOneInput,

@@ -24,7 +24,7 @@ import io.netty.buffer.ByteBuf;
  *
  * <p>Thread: one event loop.
  */
-final class BodyFramer {
+public final class BodyFramer {
     private static final int SIZE_DIGITS_MAX = 15;
 
     /** The longest name that must not be in trailers is shorter. */
@@ -60,18 +60,19 @@ final class BodyFramer {
     private final byte[] name = new byte[NAME_KEPT];
     private int nameLength;
 
-    BodyFramer(final HttpLimits limits) {
+    /** Follows bodies, one after the other. */
+    public BodyFramer(final HttpLimits limits) {
         this.limits = limits;
     }
 
     /** A body of so many bytes; 0 is none. */
-    void startCounted(final long length) {
+    public void startCounted(final long length) {
         remaining = length;
         step = length == 0 ? Step.DONE : Step.COUNTED;
     }
 
     /** A chunked body. */
-    void startChunked() {
+    public void startChunked() {
         step = Step.SIZE;
         remaining = 0;
         digits = 0;
@@ -84,7 +85,8 @@ final class BodyFramer {
         step = Step.UNTIL_CLOSE;
     }
 
-    boolean isDone() {
+    /** Whether the body has ended. */
+    public boolean isDone() {
         return step == Step.DONE;
     }
 
@@ -93,7 +95,7 @@ final class BodyFramer {
     }
 
     /** {@link HttpFault#NONE}, or why the body cannot be read any further. */
-    HttpFault fault() {
+    public HttpFault fault() {
         return fault;
     }
 
@@ -103,7 +105,7 @@ final class BodyFramer {
      * @param in its bytes are looked at, its positions stay
      * @return how many of them belong to the body; on a fault those before it
      */
-    int read(final ByteBuf in) {
+    public int read(final ByteBuf in) {
         final int start = in.readerIndex();
         final int end = in.writerIndex();
         int at = start;

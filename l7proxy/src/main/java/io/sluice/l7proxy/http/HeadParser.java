@@ -34,7 +34,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Thread: one event loop.
  */
-final class HeadParser implements HttpRequest {
+public final class HeadParser implements HttpRequest {
     /** Bytes that a parser keeps between heads. Most heads of browsers fit. */
     static final int KEPT_BYTES = 2 * 1024;
 
@@ -53,13 +53,13 @@ final class HeadParser implements HttpRequest {
     };
 
     /** Whose heads. */
-    enum Kind {
+    public enum Kind {
         REQUEST,
         RESPONSE
     }
 
     /** What has become of the bytes. */
-    enum Progress {
+    public enum Progress {
         /** All of them belong to a head that is not complete. */
         MORE,
         /** The head ends among them, see {@link #consumed}. */
@@ -112,14 +112,15 @@ final class HeadParser implements HttpRequest {
     private @Nullable String path;
     private @Nullable String host;
 
-    HeadParser(final Kind kind, final HttpLimits limits) {
+    /** Reads heads of one kind, one after the other. */
+    public HeadParser(final Kind kind, final HttpLimits limits) {
         this.kind = kind;
         this.limits = limits;
         next();
     }
 
     /** Forgets the head: the next one is read. */
-    void next() {
+    public void next() {
         if (bytes.length > KEPT_BYTES) {
             bytes = NO_BYTES;
         }
@@ -158,7 +159,7 @@ final class HeadParser implements HttpRequest {
      *
      * @param in its bytes are looked at, its positions stay
      */
-    Progress read(final ByteBuf in) {
+    public Progress read(final ByteBuf in) {
         lengthBefore = length;
         final int start = in.readerIndex() - lengthBefore;
         while (true) {
@@ -611,19 +612,20 @@ final class HeadParser implements HttpRequest {
 
     // After FAULT.
 
-    HttpFault fault() {
+    /** Why the head is refused. */
+    public HttpFault fault() {
         return fault;
     }
 
     // After COMPLETE, until next().
 
     /** How many of the bytes given last belong to the head, dropped ones included. */
-    int consumed() {
+    public int consumed() {
         return at - lengthBefore;
     }
 
     /** How many bytes before the head are no part of it, all calls together. */
-    int dropped() {
+    public int dropped() {
         return headStart;
     }
 
@@ -633,7 +635,7 @@ final class HeadParser implements HttpRequest {
     }
 
     /** Writes the head as it came. */
-    void writeTo(final ByteBuf out) {
+    public void writeTo(final ByteBuf out) {
         out.writeBytes(bytes, headStart, at - headStart);
     }
 
@@ -761,11 +763,12 @@ final class HeadParser implements HttpRequest {
     }
 
     /** Bytes of the body if Content-Length says so, else -1. */
-    long contentLength() {
+    public long contentLength() {
         return contentLength;
     }
 
-    boolean isChunked() {
+    /** Whether the body is chunked. */
+    public boolean isChunked() {
         return codingAt >= 0;
     }
 

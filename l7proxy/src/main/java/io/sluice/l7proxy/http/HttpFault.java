@@ -5,7 +5,7 @@ package io.sluice.l7proxy.http;
  * us, or it is beyond a limit. Requests get {@link #status}, and the connection ends; none of their
  * bytes reaches the server. Answers get the client a 502.
  */
-enum HttpFault {
+public enum HttpFault {
     NONE(0, "none"),
 
     // The first line.
@@ -62,12 +62,12 @@ enum HttpFault {
     }
 
     /** Status code that a client gets for such a request. */
-    int status() {
+    public int status() {
         return status;
     }
 
     /** A phrase for people. */
-    String meaning() {
+    public String meaning() {
         return meaning;
     }
 }

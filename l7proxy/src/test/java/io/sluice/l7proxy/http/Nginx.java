@@ -3,6 +3,7 @@ package io.sluice.l7proxy.http;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.IOException;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -25,6 +26,8 @@ final class Nginx implements AutoCloseable {
             http {
                 log_format line escape=none '$request';
                 access_log FOLDER/access.log line;
+                log_format peer escape=none '$remote_addr';
+                access_log FOLDER/peers.log peer;
                 client_body_temp_path FOLDER/body;
                 proxy_temp_path FOLDER/proxy;
                 fastcgi_temp_path FOLDER/fastcgi;
@@ -33,7 +36,7 @@ final class Nginx implements AutoCloseable {
                 merge_slashes off;
                 large_client_header_buffers 4 64k;
                 server {
-                    listen ADDRESS:PORT;
+                    listen ADDRESS;
                     location / { return 200 "ok"; }
                     location /public/file { root FOLDER; }
                 }
@@ -66,8 +69,11 @@ final class Nginx implements AutoCloseable {
         Files.writeString(
                 config,
                 CONFIG.replace("FOLDER", folder.toString())
-                        .replace("ADDRESS", own.getHostAddress())
-                        .replace("PORT", String.valueOf(port)));
+                        .replace(
+                                "ADDRESS",
+                                own instanceof Inet6Address
+                                        ? "[" + own.getHostAddress() + "]:" + port
+                                        : own.getHostAddress() + ":" + port));
         final List<String> command =
                 Stream.concat(
                                 prefix.stream(),
@@ -115,6 +121,11 @@ final class Nginx implements AutoCloseable {
         process.destroy();
         process.waitFor();
         return Files.readAllLines(folder.resolve("access.log"), ISO_8859_1);
+    }
+
+    /** After {@link #stop}: the addresses that its clients had. */
+    List<String> peers() throws IOException {
+        return Files.readAllLines(folder.resolve("peers.log"), ISO_8859_1);
     }
 
     @Override
