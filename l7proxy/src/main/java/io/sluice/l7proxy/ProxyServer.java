@@ -156,19 +156,18 @@ public final class ProxyServer implements AutoCloseable {
     }
 
     private void accept(final Channel channel, final Protocol protocol) {
-        if (!counters.takePlace(config.connectionsMax())) {
-            counters.count(ProxyCounter.CONNECTIONS_OVER_LIMIT);
-            refuse(channel);
-            return;
-        }
         final Optional<Flow> flow =
                 channel.remoteAddress() instanceof InetSocketAddress client
                                 && channel.localAddress() instanceof InetSocketAddress local
                         ? destinations.find(client, local)
                         : Optional.empty();
         if (flow.isEmpty()) {
-            counters.givePlaceBack();
             counters.count(ProxyCounter.CONNECTIONS_UNKNOWN);
+            refuse(channel);
+            return;
+        }
+        if (!counters.takePlace(config.connectionsMax())) {
+            counters.count(ProxyCounter.CONNECTIONS_OVER_LIMIT);
             refuse(channel);
             return;
         }
