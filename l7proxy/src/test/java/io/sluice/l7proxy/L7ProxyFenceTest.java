@@ -2,7 +2,10 @@ package io.sluice.l7proxy;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
@@ -14,6 +17,70 @@ final class L7ProxyFenceTest {
             new ClassFileImporter()
                     .withImportOption(new ImportOption.DoNotIncludeTests())
                     .importPackages("io.sluice.l7proxy.rule");
+
+    private static final JavaClasses MODULE =
+            new ClassFileImporter()
+                    .withImportOption(new ImportOption.DoNotIncludeTests())
+                    .importPackages("io.sluice.l7proxy");
+
+    /** Flow facts come, and answers go, through interfaces that this module owns. */
+    @Test
+    void theModuleKnowsNoOtherOfOurs() {
+        noClasses()
+                .should()
+                .dependOnClassesThat(
+                        JavaClass.Predicates.resideInAPackage("io.sluice..")
+                                .and(
+                                        DescribedPredicate.not(
+                                                JavaClass.Predicates.resideInAPackage(
+                                                        "io.sluice.l7proxy.."))))
+                .check(MODULE);
+    }
+
+    @Test
+    void protocolsKnowTheProxyAndNotEachOther() {
+        slices().matching("io.sluice.(l7proxy..)").should().beFreeOfCycles().check(MODULE);
+        noClasses()
+                .that()
+                .resideInAPackage("io.sluice.l7proxy")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("io.sluice.l7proxy.http..", "io.sluice.l7proxy.tls..")
+                .check(MODULE);
+        noClasses()
+                .that()
+                .resideInAPackage("io.sluice.l7proxy.http..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.sluice.l7proxy.tls..")
+                .check(MODULE);
+    }
+
+    /** Time is the event loop's; a thread that waits would hold up every connection of its loop. */
+    @Test
+    void eventLoopsNeitherWaitNorReadOtherClocks() {
+        noClasses()
+                .should()
+                .callMethod(System.class, "nanoTime")
+                .orShould()
+                .callMethod(System.class, "currentTimeMillis")
+                .orShould()
+                .callMethod(Thread.class, "sleep", long.class)
+                .orShould()
+                .dependOnClassesThat()
+                .resideInAPackage("java.util.concurrent.locks..")
+                .check(MODULE);
+    }
+
+    /** HTTP is read by our own parser: what two parsers read differently is a way past policy. */
+    @Test
+    void nettysHttpCodecIsNotNear() {
+        noClasses()
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.netty.handler..")
+                .check(MODULE);
+    }
 
     @Test
     void rulesNeedNothingButTheJdkAndRe2() {

@@ -1,0 +1,67 @@
+package io.sluice.l7proxy;
+
+import io.sluice.l7proxy.rule.HttpOutcome.LoggedHeader;
+import java.util.List;
+
+/**
+ * One request that was judged, or the answer to it. Immutable.
+ *
+ * @param flow the connection
+ * @param type request or answer
+ * @param verdict what became of the request
+ * @param revision of the rules that judged it; 0 if it was not judged
+ * @param by policy and rule that decided, both sides' if both did; the fault of an ERROR
+ * @param detail what was asked and answered
+ */
+public record L7Event(
+        Flow flow, Type type, Verdict verdict, long revision, String by, Detail detail) {
+    /** Which half of an exchange. */
+    public enum Type {
+        REQUEST,
+        ANSWER
+    }
+
+    /** What became of a request. */
+    public enum Verdict {
+        FORWARDED,
+        /** Answered by the proxy in the server's place. */
+        DENIED,
+        /** Denied by rules that are only audited: it went on. */
+        AUDITED,
+        /** Malformed, or the server could not be reached or understood. */
+        ERROR
+    }
+
+    /** What is particular to a protocol. */
+    public sealed interface Detail {}
+
+    /**
+     * HTTP.
+     *
+     * @param protocol such as {@code HTTP/1.1}
+     * @param method as sent; empty if it could not be read
+     * @param url {@code http://host/path?query} as sent; empty if it could not be read
+     * @param status of the answer; 0 for a request
+     * @param latencyNs from the end of the request's head to the end of the answer's, in
+     *     nanoseconds; 0 for a request
+     * @param missing headers that were not as rules expect
+     * @param rejected headers that rules do not want
+     */
+    public record Http(
+            String protocol,
+            String method,
+            String url,
+            int status,
+            long latencyNs,
+            List<LoggedHeader> missing,
+            List<LoggedHeader> rejected)
+            implements Detail {}
+
+    /**
+     * The start of a TLS handshake.
+     *
+     * @param serverName empty if the client sent none
+     * @param isOuterName an encrypted ClientHello came with it: the name may not be the real one
+     */
+    public record Tls(String serverName, boolean isOuterName) implements Detail {}
+}

@@ -1,0 +1,686 @@
+package io.sluice.l7proxy;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.socket.ChannelInputShutdownEvent;
+import io.netty.channel.socket.DuplexChannel;
+import io.netty.util.concurrent.Future;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A client's connection and the one to its server, joined.
+ *
+ * <p><b>Theory of operation.</b> A link moves bytes, ends and resets; what they mean is its {@link
+ * Conversation}'s to say. Client and server legs live on one event loop, so nothing here is shared.
+ *
+ * <p><i>Server leg.</i> There is none until the conversation first sends something: a client whose
+ * requests are all denied never reaches its server, not even with a SYN. Until it is open, what is
+ * sent waits here and the client is not read, so one read buffer waits at most. There is one server
+ * connection per client connection, never shared or used again: the server's answers can only reach
+ * the client that asked.
+ *
+ * <pre>
+ *   NONE --toServer--> CONNECTING --connected--> OPEN --gone--> GONE
+ *                           +------failed---------------------^
+ * </pre>
+ *
+ * <p><i>Back-pressure.</i> A leg that is not drained (Netty's high water mark, {@link
+ * ProxyServer#WATER_MARK_HIGH}) stops reading from the other one until it is (low water mark). The
+ * conversation may stop reading the client for reasons of its own. Per direction at most the high
+ * water mark and one read buffer are held.
+ *
+ * <p><i>Ends.</i> A FIN is passed on by the conversation, {@link #endToServer} and {@link
+ * #endToClient}, after everything sent before. A leg is closed when both its directions have ended
+ * and are written. A reset of one leg resets the other (SO_LINGER 0), so that neither end takes a
+ * broken stream for a complete one. {@link #finish} is the orderly end: the client gets everything
+ * and FIN, and whatever it still sends is read and dropped for the linger time. Closing at once
+ * would make the kernel answer unread bytes with a reset, and the client would lose the answer (RFC
+ * 9112, 9.6).
+ *
+ * <p><i>Time</i> is the event loop's. One timer per link, set anew only when it fires, looks at the
+ * conversation's deadline and at the time of the last byte moved.
+ *
+ * <p>Calls into the channels never call back into the conversation on the same stack, except that
+ * {@code close} of a channel is left to the loop's next turn for this very reason.
+ *
+ * <p>Thread: the event loop of both legs.
+ */
+@SuppressWarnings("FutureReturnValueIgnored") // A channel says itself, by its events, what failed.
+public final class Link {
+    /** Why the client is not read, as bits: any of them is enough. */
+    private static final int PAUSED_BY_CONVERSATION = 1;
+
+    private static final int PAUSED_BY_FULL_SERVER = 2;
+    private static final int PAUSED_BY_CONNECTING = 4;
+
+    private enum ServerState {
+        /** Nothing was sent yet. */
+        NONE,
+        /** {@code waiting} holds what was sent; the client is not read. */
+        CONNECTING,
+        /** {@code server} is set. */
+        OPEN,
+        /** Closed, refused or reset: what is sent is dropped. */
+        GONE
+    }
+
+    private enum State {
+        /** Bytes go to the conversation. */
+        TALKING,
+        /** The last answer is on its way: the client's bytes are dropped until it ends. */
+        LINGERING,
+        /** Both legs are closed or about to be. */
+        CLOSED
+    }
+
+    private static final long NEVER = Long.MAX_VALUE;
+
+    private final Channel client;
+    private final Flow flow;
+    private final Function<Link, ChannelFuture> dialer;
+    private final ProxyConfig config;
+    private final ProxyCounters counters;
+    private Conversation conversation = Unopened.INSTANCE;
+
+    private State state = State.TALKING;
+    private ServerState serverState = ServerState.NONE;
+    private @Nullable Channel server;
+    private final Deque<ByteBuf> waiting = new ArrayDeque<>(2);
+    private int paused;
+    private boolean isServerPaused;
+    private boolean hasUnflushedToServer;
+    private boolean hasUnflushedToClient;
+
+    private boolean clientEnded;
+    private boolean serverEnded;
+    private boolean endedToClient;
+    private boolean endedToServer;
+
+    /** Everything up to FIN has been handed to the kernel. */
+    private boolean isClientOutputDone;
+
+    private boolean isServerOutputDone;
+    private boolean closedConversation;
+
+    private final long startNs;
+
+    /** Since the start, in ns. */
+    private long movedNs;
+
+    /** Since the start, in ns; {@link #NEVER} if there is none. */
+    private long deadlineNs = NEVER;
+
+    private @Nullable Future<?> timer;
+    private long timerNs = NEVER;
+
+    Link(
+            final Channel client,
+            final Flow flow,
+            final Function<Link, ChannelFuture> dialer,
+            final ProxyConfig config,
+            final ProxyCounters counters) {
+        this.client = client;
+        this.flow = flow;
+        this.dialer = dialer;
+        this.config = config;
+        this.counters = counters;
+        this.startNs = client.eventLoop().ticker().nanoTime();
+    }
+
+    /** Begins: the conversation gets what the client sends. */
+    void open(final Protocol protocol) {
+        conversation = protocol.open(this);
+        client.pipeline().addLast(new ClientLeg());
+        armTimer();
+    }
+
+    /** What the switch knows of the connection. */
+    public Flow flow() {
+        return flow;
+    }
+
+    /** Where to count. */
+    public ProxyCounters counters() {
+        return counters;
+    }
+
+    /** Settings of the proxy. */
+    public ProxyConfig config() {
+        return config;
+    }
+
+    /** Nanoseconds since the link began. */
+    public long nowNs() {
+        return client.eventLoop().ticker().nanoTime() - startNs;
+    }
+
+    /** Whether the conversation is over: nothing that is sent arrives any more. */
+    public boolean isOver() {
+        return state != State.TALKING;
+    }
+
+    /** Hands the rest of the connection to another conversation, which may get bytes at once. */
+    public void switchTo(final Conversation next) {
+        conversation = next;
+    }
+
+    /** A buffer to write into. */
+    public ByteBuf buffer(final int capacity) {
+        return client.alloc().buffer(capacity);
+    }
+
+    /**
+     * Sends to the server, connecting to it first if need be. Goes out when the bytes at hand have
+     * been dealt with.
+     *
+     * @param bytes released here
+     */
+    public void toServer(final ByteBuf bytes) {
+        final Channel to = server;
+        if (state != State.TALKING || serverState == ServerState.GONE || endedToServer) {
+            bytes.release();
+        } else if (to != null) {
+            counters.add(ProxyCounter.BYTES_TO_SERVER, bytes.readableBytes());
+            to.write(bytes, to.voidPromise());
+            hasUnflushedToServer = true;
+        } else {
+            counters.add(ProxyCounter.BYTES_TO_SERVER, bytes.readableBytes());
+            waiting.add(bytes);
+            connect();
+        }
+    }
+
+    /**
+     * Sends to the client. Goes out when the bytes at hand have been dealt with.
+     *
+     * @param bytes released here
+     */
+    public void toClient(final ByteBuf bytes) {
+        if (state != State.TALKING || endedToClient) {
+            bytes.release();
+            return;
+        }
+        counters.add(ProxyCounter.BYTES_TO_CLIENT, bytes.readableBytes());
+        client.write(bytes, client.voidPromise());
+        hasUnflushedToClient = true;
+    }
+
+    /** Whether more is on its way to the client than it takes: answer no more before it drains. */
+    public boolean isClientFull() {
+        return !client.isWritable();
+    }
+
+    /** Stops reading the client; what has been read already still comes. */
+    public void pauseClient() {
+        pauseClient(PAUSED_BY_CONVERSATION);
+    }
+
+    /** Reads the client again. */
+    public void resumeClient() {
+        resumeClient(PAUSED_BY_CONVERSATION);
+    }
+
+    private void pauseClient(final int why) {
+        if (state == State.LINGERING) {
+            return;
+        }
+        if (paused == 0) {
+            client.config().setAutoRead(false);
+        }
+        paused |= why;
+    }
+
+    private void resumeClient(final int why) {
+        final int before = paused;
+        paused &= ~why;
+        if (before != 0 && paused == 0) {
+            client.config().setAutoRead(true);
+        }
+    }
+
+    /** Passes FIN on to the server, behind everything sent. */
+    public void endToServer() {
+        if (endedToServer) {
+            return;
+        }
+        endedToServer = true;
+        if (server != null) {
+            endServerOutput(server);
+        }
+    }
+
+    /** Netty fails what is not written yet when a direction is shut down, so this waits for it. */
+    private void endServerOutput(final Channel to) {
+        to.writeAndFlush(Unpooled.EMPTY_BUFFER)
+                .addListener(
+                        written -> {
+                            isServerOutputDone = true;
+                            if (serverEnded) {
+                                to.close();
+                            } else {
+                                shutdownOutput(to);
+                            }
+                        });
+    }
+
+    /** Passes FIN on to the client, behind everything sent. */
+    public void endToClient() {
+        if (endedToClient) {
+            return;
+        }
+        endedToClient = true;
+        client.writeAndFlush(Unpooled.EMPTY_BUFFER)
+                .addListener(
+                        written -> {
+                            isClientOutputDone = true;
+                            if (clientEnded) {
+                                client.close();
+                            } else {
+                                shutdownOutput(client);
+                                if (state == State.LINGERING) {
+                                    setDeadlineIn(config.lingerTimeout().toNanos());
+                                }
+                            }
+                        });
+    }
+
+    /** Without half-close, the end of one direction is that of both. */
+    private static void shutdownOutput(final Channel channel) {
+        if (channel instanceof final DuplexChannel duplex) {
+            duplex.shutdownOutput();
+        } else {
+            channel.close();
+        }
+    }
+
+    /**
+     * The orderly end: the client gets everything sent to it, then FIN; the server is let go. What
+     * the client still sends is dropped.
+     */
+    public void finish() {
+        if (state != State.TALKING) {
+            return;
+        }
+        state = State.LINGERING;
+        deadlineNs = NEVER;
+        serverState = ServerState.GONE;
+        releaseWaiting();
+        if (server != null) {
+            final Channel to = server;
+            to.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(written -> to.close());
+        }
+        if (isClientOutputDone) {
+            setDeadlineIn(config.lingerTimeout().toNanos());
+        }
+        endToClient();
+        paused = 0;
+        client.config().setAutoRead(true);
+        client.eventLoop().execute(this::endConversation);
+    }
+
+    private void releaseWaiting() {
+        waiting.forEach(ByteBuf::release);
+        waiting.clear();
+    }
+
+    /** Resets the server's leg: what it has of a request must not be taken for complete. */
+    public void resetServer() {
+        serverState = ServerState.GONE;
+        releaseWaiting();
+        if (server != null) {
+            final Channel to = server;
+            resetOnClose(to);
+            client.eventLoop().execute(to::close);
+        }
+    }
+
+    /** Resets both legs: neither end must take what it got for complete. */
+    public void reset() {
+        if (state == State.CLOSED) {
+            return;
+        }
+        resetOnClose(client);
+        if (server != null) {
+            resetOnClose(server);
+        }
+        close();
+    }
+
+    static void resetOnClose(final Channel channel) {
+        if (channel.isOpen()) {
+            channel.config().setOption(ChannelOption.SO_LINGER, 0);
+        }
+    }
+
+    /** Closes both legs in the loop's next turn. What is not written yet is lost. */
+    private void close() {
+        if (state == State.CLOSED) {
+            return;
+        }
+        if (timer != null) {
+            timer.cancel(false);
+        }
+        state = State.CLOSED;
+        serverState = ServerState.GONE;
+        releaseWaiting();
+        client.eventLoop()
+                .execute(
+                        () -> {
+                            flush();
+                            client.close();
+                            if (server != null) {
+                                server.close();
+                            }
+                            endConversation();
+                        });
+    }
+
+    private void endConversation() {
+        if (!closedConversation) {
+            closedConversation = true;
+            conversation.onClosed();
+        }
+    }
+
+    /**
+     * Asks for {@link Conversation#onDeadline}. One at a time: a new one takes the old one's place.
+     *
+     * @param fromNowNs in nanoseconds
+     */
+    public void setDeadline(final long fromNowNs) {
+        if (state == State.TALKING) {
+            setDeadlineIn(fromNowNs);
+        }
+    }
+
+    private void setDeadlineIn(final long fromNowNs) {
+        deadlineNs = nowNs() + fromNowNs;
+        if (deadlineNs < timerNs) {
+            armTimer();
+        }
+    }
+
+    /** No deadline any more. */
+    public void clearDeadline() {
+        if (state == State.TALKING) {
+            deadlineNs = NEVER;
+        }
+    }
+
+    private void armTimer() {
+        if (timer != null) {
+            timer.cancel(false);
+        }
+        timerNs = Math.min(deadlineNs, movedNs + config.idleTimeout().toNanos());
+        timer = client.eventLoop().schedule(this::onTimer, timerNs - nowNs(), TimeUnit.NANOSECONDS);
+    }
+
+    private void onTimer() {
+        final long now = nowNs();
+        if (state == State.CLOSED) {
+            return;
+        }
+        if (now >= deadlineNs) {
+            deadlineNs = NEVER;
+            if (state == State.LINGERING) {
+                close();
+                return;
+            }
+            conversation.onDeadline();
+            flush();
+            if (state == State.CLOSED) {
+                return;
+            }
+        } else if (now - movedNs >= config.idleTimeout().toNanos()) {
+            counters.count(ProxyCounter.CONNECTIONS_IDLE);
+            close();
+            return;
+        }
+        armTimer();
+    }
+
+    private void connect() {
+        if (serverState != ServerState.NONE) {
+            return;
+        }
+        serverState = ServerState.CONNECTING;
+        pauseClient(PAUSED_BY_CONNECTING);
+        dialer.apply(this)
+                .addListener(
+                        (ChannelFuture dialed) -> {
+                            if (dialed.isSuccess()) {
+                                onConnected(dialed.channel());
+                            } else {
+                                onConnectFailed();
+                            }
+                        });
+    }
+
+    private void onConnected(final Channel channel) {
+        if (state != State.TALKING || serverState != ServerState.CONNECTING) {
+            resetOnClose(channel);
+            channel.close();
+            return;
+        }
+        counters.count(ProxyCounter.SERVER_CONNECTS);
+        serverState = ServerState.OPEN;
+        server = channel;
+        while (!waiting.isEmpty()) {
+            channel.write(waiting.remove(), channel.voidPromise());
+        }
+        channel.flush();
+        if (endedToServer) {
+            endServerOutput(channel);
+        }
+        channel.pipeline().addLast(new ServerLeg());
+        channel.config().setAutoRead(!isServerPaused);
+        resumeClient(PAUSED_BY_CONNECTING);
+    }
+
+    private void onConnectFailed() {
+        if (state != State.TALKING || serverState != ServerState.CONNECTING) {
+            return;
+        }
+        counters.count(ProxyCounter.SERVER_UNREACHABLE);
+        serverState = ServerState.GONE;
+        releaseWaiting();
+        conversation.onConnectFailed();
+        flush();
+        resumeClient(PAUSED_BY_CONNECTING);
+    }
+
+    /** Lets out what has been sent since the last time. */
+    private void flush() {
+        if (hasUnflushedToServer && server != null) {
+            hasUnflushedToServer = false;
+            server.flush();
+        }
+        if (hasUnflushedToClient) {
+            hasUnflushedToClient = false;
+            client.flush();
+        }
+    }
+
+    private void moved() {
+        movedNs = nowNs();
+    }
+
+    /** A leg ended without FIN: RFC 9293, 3.5.3. */
+    private void onBroken() {
+        if (state == State.TALKING) {
+            counters.count(ProxyCounter.CONNECTIONS_RESET);
+        }
+        reset();
+    }
+
+    private final class ClientLeg extends ChannelInboundHandlerAdapter {
+        @Override
+        public void channelRead(final ChannelHandlerContext context, final Object message) {
+            final ByteBuf bytes = (ByteBuf) message;
+            if (state == State.TALKING) {
+                conversation.onClientBytes(bytes);
+            } else {
+                bytes.release();
+            }
+        }
+
+        @Override
+        public void channelReadComplete(final ChannelHandlerContext context) {
+            moved();
+            flush();
+        }
+
+        @Override
+        public void userEventTriggered(final ChannelHandlerContext context, final Object event) {
+            if (event == ChannelInputShutdownEvent.INSTANCE && !clientEnded) {
+                clientEnded = true;
+                if (state == State.TALKING) {
+                    conversation.onClientEnd();
+                    flush();
+                }
+                if (isClientOutputDone) {
+                    client.close();
+                }
+            }
+        }
+
+        @Override
+        public void channelWritabilityChanged(final ChannelHandlerContext context) {
+            moved();
+            isServerPaused = !client.isWritable();
+            final Channel from = server;
+            if (from != null) {
+                from.config().setAutoRead(!isServerPaused);
+            }
+            if (!isServerPaused && state == State.TALKING) {
+                conversation.onClientDrained();
+                flush();
+            }
+        }
+
+        @Override
+        public void channelInactive(final ChannelHandlerContext context) {
+            counters.givePlaceBack();
+            if (state == State.LINGERING) {
+                close();
+            } else if (state == State.TALKING) {
+                if (!clientEnded || !isClientOutputDone) {
+                    onBroken();
+                } else if (server == null || !endedToServer) {
+                    close();
+                }
+                // Else the server's leg has bytes to be written before it closes by itself.
+            }
+        }
+
+        @Override
+        public void exceptionCaught(final ChannelHandlerContext context, final Throwable cause) {
+            onBroken();
+        }
+    }
+
+    private final class ServerLeg extends ChannelInboundHandlerAdapter {
+        @Override
+        public void channelRead(final ChannelHandlerContext context, final Object message) {
+            final ByteBuf bytes = (ByteBuf) message;
+            if (state == State.TALKING) {
+                conversation.onServerBytes(bytes);
+            } else {
+                bytes.release();
+            }
+        }
+
+        @Override
+        public void channelReadComplete(final ChannelHandlerContext context) {
+            moved();
+            flush();
+        }
+
+        @Override
+        public void userEventTriggered(final ChannelHandlerContext context, final Object event) {
+            if (event == ChannelInputShutdownEvent.INSTANCE && !serverEnded) {
+                serverEnded = true;
+                if (state == State.TALKING) {
+                    conversation.onServerEnd();
+                    flush();
+                }
+                if (isServerOutputDone) {
+                    context.close();
+                }
+            }
+        }
+
+        @Override
+        public void channelWritabilityChanged(final ChannelHandlerContext context) {
+            moved();
+            if (context.channel().isWritable()) {
+                resumeClient(PAUSED_BY_FULL_SERVER);
+            } else {
+                pauseClient(PAUSED_BY_FULL_SERVER);
+            }
+        }
+
+        @Override
+        public void channelInactive(final ChannelHandlerContext context) {
+            serverState = ServerState.GONE;
+            server = null;
+            if (state == State.TALKING) {
+                resumeClient(PAUSED_BY_FULL_SERVER);
+                if (!serverEnded || !isServerOutputDone) {
+                    onBroken();
+                } else if (!client.isOpen()) {
+                    close();
+                }
+            }
+        }
+
+        @Override
+        public void exceptionCaught(final ChannelHandlerContext context, final Throwable cause) {
+            if (state == State.TALKING) {
+                onBroken();
+            }
+        }
+    }
+
+    /** Before {@link #open}: nothing can arrive yet. */
+    private enum Unopened implements Conversation {
+        INSTANCE;
+
+        @Override
+        public void onClientBytes(final ByteBuf bytes) {
+            bytes.release();
+        }
+
+        @Override
+        public void onServerBytes(final ByteBuf bytes) {
+            bytes.release();
+        }
+
+        @Override
+        public void onClientEnd() {}
+
+        @Override
+        public void onServerEnd() {}
+
+        @Override
+        public void onConnectFailed() {}
+
+        @Override
+        public void onDeadline() {}
+
+        @Override
+        public void onClientDrained() {}
+
+        @Override
+        public void onClosed() {}
+    }
+}

@@ -1,0 +1,175 @@
+package io.sluice.l7proxy.tls;
+
+import io.netty.buffer.ByteBuf;
+import io.sluice.l7proxy.Conversation;
+import io.sluice.l7proxy.FlowRules;
+import io.sluice.l7proxy.L7Event;
+import io.sluice.l7proxy.L7Event.Verdict;
+import io.sluice.l7proxy.L7Sink;
+import io.sluice.l7proxy.Link;
+import io.sluice.l7proxy.ProxyCounter;
+import io.sluice.l7proxy.Tunnel;
+import io.sluice.l7proxy.tls.ClientHelloReader.Progress;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One TLS connection: its ClientHello is read and held, the server name judged, and then everything
+ * passes, the hello first and byte by byte as it came.
+ *
+ * <p>Denied: a fatal alert, and the end. The server is not even connected to. The alert is
+ * unrecognized_name (RFC 6066, 3) for a name that is not allowed, access_denied if there is no
+ * name, decode_error for what cannot be read; what is not TLS at all is reset. A handshake that
+ * does not come in time ({@code headTimeout}) is reset, too.
+ *
+ * <p>Open connections are judged again when the rules have changed, see {@link Tunnel}.
+ *
+ * <p>Thread: the link's event loop.
+ */
+final class TlsConversation implements Conversation {
+    /** RFC 8446, 6. */
+    private static final int ACCESS_DENIED = 49;
+
+    private static final int DECODE_ERROR = 50;
+    private static final int UNRECOGNIZED_NAME = 112;
+
+    /** Records may be small: at six bytes for one of the hello it has been read, too. */
+    private static final int HELD_BYTES_MAX = 2 * ClientHelloReader.HELLO_BYTES_MAX;
+
+    private final Link link;
+    private final L7Sink sink;
+    private final ClientHelloReader hello = new ClientHelloReader();
+    private @Nullable ByteBuf held;
+
+    /** Bytes of {@code held} that the reader has seen. */
+    private int taken;
+
+    private boolean isOver;
+
+    TlsConversation(final Link link, final L7Sink sink) {
+        this.link = link;
+        this.sink = sink;
+    }
+
+    @Override
+    public void onClientBytes(final ByteBuf bytes) {
+        if (isOver) {
+            bytes.release();
+            return;
+        }
+        if (held == null) {
+            link.setDeadline(link.config().headTimeout().toNanos());
+            held = bytes;
+        } else {
+            held.writeBytes(bytes);
+            bytes.release();
+        }
+        read(held);
+    }
+
+    private void read(final ByteBuf all) {
+        final int start = all.readerIndex();
+        all.skipBytes(taken);
+        final Progress progress = hello.read(all);
+        taken = all.readerIndex() - start;
+        all.readerIndex(start);
+        switch (progress) {
+            case MORE -> {
+                if (taken > HELD_BYTES_MAX) {
+                    refuse(TlsFault.HELLO_TOO_LARGE);
+                }
+            }
+            case FAULT -> refuse(hello.fault());
+            case COMPLETE -> judge(all);
+        }
+    }
+
+    private void judge(final ByteBuf all) {
+        link.clearDeadline();
+        final String name = hello.serverName();
+        final FlowRules rules = link.flow().policy().now();
+        final ServerNameJudge.Judgement judgement = ServerNameJudge.judge(rules, name);
+        report(judgement.verdict(), rules.revision(), judgement.by());
+        if (judgement.verdict() == Verdict.DENIED) {
+            link.counters().count(ProxyCounter.REQUESTS_DENIED);
+            end(name.isEmpty() ? ACCESS_DENIED : UNRECOGNIZED_NAME);
+            return;
+        }
+        link.counters()
+                .count(
+                        judgement.verdict() == Verdict.AUDITED
+                                ? ProxyCounter.REQUESTS_AUDITED
+                                : ProxyCounter.REQUESTS_FORWARDED);
+        isOver = true;
+        held = null;
+        link.switchTo(
+                new Tunnel(
+                        link,
+                        rules.revision(),
+                        changed ->
+                                ServerNameJudge.judge(changed, name).verdict() != Verdict.DENIED));
+        link.toServer(all);
+    }
+
+    private void report(final Verdict verdict, final long revision, final String by) {
+        sink.report(
+                new L7Event(
+                        link.flow(),
+                        L7Event.Type.REQUEST,
+                        verdict,
+                        revision,
+                        by,
+                        new L7Event.Tls(hello.serverName(), hello.isOuterName())));
+    }
+
+    private void refuse(final TlsFault fault) {
+        link.counters().count(ProxyCounter.REQUESTS_MALFORMED);
+        report(Verdict.ERROR, 0, fault.meaning());
+        if (fault == TlsFault.NOT_TLS) {
+            isOver = true;
+            link.reset();
+        } else {
+            end(DECODE_ERROR);
+        }
+    }
+
+    private void end(final int alert) {
+        isOver = true;
+        link.toClient(link.buffer(7).writeBytes(new byte[] {21, 3, 3, 0, 2, 2, (byte) alert}));
+        link.finish();
+    }
+
+    @Override
+    public void onServerBytes(final ByteBuf bytes) {
+        bytes.release();
+    }
+
+    @Override
+    public void onClientEnd() {
+        link.finish();
+    }
+
+    @Override
+    public void onServerEnd() {}
+
+    @Override
+    public void onConnectFailed() {}
+
+    @Override
+    public void onDeadline() {
+        link.counters().count(ProxyCounter.REQUESTS_LATE);
+        report(Verdict.ERROR, 0, "the ClientHello did not arrive in time");
+        isOver = true;
+        link.reset();
+    }
+
+    @Override
+    public void onClientDrained() {}
+
+    @Override
+    public void onClosed() {
+        if (held != null) {
+            held.release();
+            held = null;
+        }
+    }
+}
