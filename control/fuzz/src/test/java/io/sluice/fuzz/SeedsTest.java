@@ -29,12 +29,9 @@ final class SeedsTest {
     private static final Map<String, Consumer<byte[]>> TARGETS =
             Map.of(
                     "Address", AddressTarget::fuzzerTestOneInput,
-<<<<<<< HEAD
                     "DnsMessage", DnsMessageTarget::fuzzerTestOneInput,
-=======
                     "ClientHello", ClientHelloTarget::fuzzerTestOneInput,
                     "HttpMessage", HttpMessageTarget::fuzzerTestOneInput,
->>>>>>> l7
                     "HttpRule", HttpRuleTarget::fuzzerTestOneInput,
                     "Manifest", ManifestTarget::fuzzerTestOneInput,
                     "NamePattern", NamePatternTarget::fuzzerTestOneInput,
