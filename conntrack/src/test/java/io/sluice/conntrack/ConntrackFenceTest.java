@@ -9,6 +9,8 @@ import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import java.io.IOException;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
@@ -33,7 +35,12 @@ final class ConntrackFenceTest {
                                         "java.nio..",
                                         "java.util.function",
                                         "org.jspecify.annotations")
-                                .or(belongToAnyOf(TimeUnit.class, IOException.class)))
+                                .or(
+                                        belongToAnyOf(
+                                                TimeUnit.class,
+                                                IOException.class,
+                                                Optional.class,
+                                                Set.class)))
                 .check(CLASSES);
     }
 

@@ -27,6 +27,8 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -249,10 +251,14 @@ public final class SluiceMain implements AutoCloseable {
                         predecessor.isPresent()
                                 ? RunFolder.takeOver(config.runFolder(), config.stateFolder())
                                 : RunFolder.open(config.runFolder(), config.stateFolder()));
+        // Opens beside what follows: a start after a crash is short of time.
+        final FutureTask<StateStore> opening =
+                new FutureTask<>(() -> StateStore.open(config.stateFolder(), Clock.systemUTC()));
+        keep(() -> closeOpened(opening));
+        Thread.ofPlatform().name("sluice-state").start(opening);
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
-        final StateStore state = keep(openState());
 
         // The lane and what it owns.
         final SecureRandom dice = new SecureRandom();
@@ -308,6 +314,7 @@ public final class SluiceMain implements AutoCloseable {
         // Control and what it owns.
         final LaneMailbox mailbox =
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
+        final StateStore state = opened(opening);
         final PolicyPublisher publisher =
                 new PolicyPublisher(
                         mailbox,
@@ -479,11 +486,25 @@ public final class SluiceMain implements AutoCloseable {
         }
     }
 
-    private StateStore openState() throws StartupException {
+    private static StateStore opened(final FutureTask<StateStore> opening) throws StartupException {
         try {
-            return StateStore.open(config.stateFolder(), Clock.systemUTC());
-        } catch (final StateException e) {
-            throw new StartupException(String.valueOf(e.getMessage()), e);
+            return opening.get();
+        } catch (final ExecutionException e) {
+            if (e.getCause() instanceof final StateException refused) {
+                throw new StartupException(String.valueOf(refused.getMessage()), refused);
+            }
+            throw new IllegalStateException("the state folder cannot be opened", e.getCause());
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new StartupException("interrupted while the state folder was opened", e);
+        }
+    }
+
+    private static void closeOpened(final FutureTask<StateStore> opening) throws Exception {
+        try {
+            opening.get().close();
+        } catch (final ExecutionException e) {
+            LOG.debug("the state folder was not opened", e);
         }
     }
 

@@ -5,6 +5,7 @@ import io.sluice.control.cli.Output.Format;
 import io.sluice.control.policy.IpProtocol;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -37,8 +38,17 @@ final class TableCommands {
             final Output output,
             final String target,
             final Consumer<JsonNode> text) {
+        print(console, () -> client.get(target), output, text);
+    }
+
+    /** Prints a listing in the wanted form, wherever it comes from. */
+    static void print(
+            final Console console,
+            final Supplier<JsonNode> listing,
+            final Output output,
+            final Consumer<JsonNode> text) {
         final Format format = output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML);
-        final JsonNode answer = client.get(target);
+        final JsonNode answer = listing.get();
         if (format == Format.TEXT) {
             text.accept(answer);
         } else {
@@ -53,6 +63,7 @@ final class TableCommands {
         private final Console console;
 
         @Mixin private DaemonOption daemon = new DaemonOption();
+        @Mixin private StateFolderOption state = new StateFolderOption();
         @Mixin private Output output = new Output();
 
         IdentityList(final Console console) {
@@ -61,7 +72,11 @@ final class TableCommands {
 
         @Override
         public Integer call() {
-            print(console, daemon.client(console), output, "/v1/identities", this::table);
+            if (state.isOffline()) {
+                print(console, () -> state.identities(console), output, this::table);
+            } else {
+                print(console, daemon.client(console), output, "/v1/identities", this::table);
+            }
             return ExitCode.YES;
         }
 
@@ -84,6 +99,7 @@ final class TableCommands {
         private final Console console;
 
         @Mixin private DaemonOption daemon = new DaemonOption();
+        @Mixin private StateFolderOption state = new StateFolderOption();
         @Mixin private Output output = new Output();
 
         IpcacheList(final Console console) {
@@ -92,7 +108,11 @@ final class TableCommands {
 
         @Override
         public Integer call() {
-            print(console, daemon.client(console), output, "/v1/ipcache", this::table);
+            if (state.isOffline()) {
+                print(console, () -> state.ipcache(console), output, this::table);
+            } else {
+                print(console, daemon.client(console), output, "/v1/ipcache", this::table);
+            }
             return ExitCode.YES;
         }
 

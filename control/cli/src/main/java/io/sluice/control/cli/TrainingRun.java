@@ -1,14 +1,16 @@
 package io.sluice.control.cli;
 
+import io.sluice.control.agent.StartTraining;
 import java.io.ByteArrayInputStream;
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.Comparator;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * What the build runs once to record the classes that short commands load (JEP 483, JEP 514): each
@@ -55,7 +57,7 @@ final class TrainingRun {
     private TrainingRun() {}
 
     /** Started by scripts/sluice --train-aot-cache. */
-    public static void main(final String... arguments) throws IOException {
+    public static void main(final String... arguments) throws Exception {
         final Path folder = Files.createTempDirectory("sluice-training");
         final Path world = Files.writeString(folder.resolve("world.yaml"), WORLD);
         final String file = world.toString();
@@ -86,9 +88,13 @@ final class TrainingRun {
             run("endpoint", "list", "--socket", socket);
             run("observe", "--socket", socket);
             run("get", "netpol", "-A", "--socket", socket);
+            StartTraining.run(folder);
         } finally {
-            Files.delete(world);
-            Files.delete(folder);
+            try (Stream<Path> files = Files.walk(folder)) {
+                for (final Path left : files.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.delete(left);
+                }
+            }
         }
     }
 

@@ -155,9 +155,18 @@ class LifecycleNetnsTest {
     @Test
     void aKilledDaemonStartsAgainOverWhatItLeftBehind() {
         final Running first = node.startDaemon("a", "b");
+        final String identities = node.sluice("identity", "list");
+        final String ipcache = node.sluice("ipcache", "list");
+        // The tables are written beside the road; a crash may lose what was not written yet.
+        TestNode.await(
+                "the state folder knows it",
+                () -> node.sluiceOffline("ipcache", "list").equals(ipcache));
         first.stop("KILL");
+        assertThat(node.sluiceOffline("identity", "list")).isEqualTo(identities);
+        assertThat(node.sluiceOffline("ipcache", "list")).isEqualTo(ipcache);
 
         node.startDaemon("a", "b");
+        assertThat(node.sluice("identity", "list")).as("the numbers stay").isEqualTo(identities);
 
         assertThat(pings("a", TestNode.ipv4(B))).isTrue();
         assertThat(pings("b", TestNode.ipv6(A))).isTrue();

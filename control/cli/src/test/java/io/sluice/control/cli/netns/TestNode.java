@@ -239,6 +239,34 @@ final class TestNode implements AutoCloseable {
         return remember(new Running(inside("node", line)));
     }
 
+    /** What a command prints that asks the daemon. */
+    String sluice(final String... command) {
+        return cli(List.of(command), List.of("--socket", socket().toString()));
+    }
+
+    /** What a command prints that reads the state folder. */
+    String sluiceOffline(final String... command) {
+        return cli(
+                List.of(command),
+                List.of("--offline", "--state-folder", folder.resolve("state").toString()));
+    }
+
+    private static String cli(final List<String> command, final List<String> options) {
+        final List<String> line =
+                new ArrayList<>(
+                        List.of(
+                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                                "@" + root().resolve("scripts/jvm.args"),
+                                "-XX:TieredStopAtLevel=1",
+                                "-XX:+UseSerialGC",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                "io.sluice.control.cli.SluiceCli"));
+        line.addAll(command);
+        line.addAll(options);
+        return Command.run(line).output();
+    }
+
     /** Starts a daemon that takes over from the one that runs, and waits until it has. */
     Running replaceDaemon(final Running before) {
         final Running daemon = launch("--replace");

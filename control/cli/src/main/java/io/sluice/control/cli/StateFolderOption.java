@@ -1,0 +1,82 @@
+package io.sluice.control.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sluice.control.agent.state.IdentityRow;
+import io.sluice.control.agent.state.PrefixRow;
+import io.sluice.control.agent.state.StateException;
+import io.sluice.control.agent.state.StateTables;
+import io.sluice.control.agent.state.StateTables.Which;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/**
+ * Whether a table is read from the state folder of a daemon that is down; as the API answers it.
+ */
+final class StateFolderOption {
+    private static final Path FOLDER_DEFAULT = Path.of("/var/lib/sluice");
+
+    @Option(
+            names = "--offline",
+            description = {
+                "Reads what the daemon knew last from its state folder, also while it is down."
+            })
+    private boolean offline;
+
+    @Option(
+            names = "--state-folder",
+            paramLabel = "FOLDER",
+            description = "The state folder of --offline. Default: /var/lib/sluice.")
+    private @Nullable Path folder;
+
+    StateFolderOption() {}
+
+    boolean isOffline() {
+        if (folder != null && !offline) {
+            throw CommandError.usage("--state-folder: goes with --offline");
+        }
+        return offline;
+    }
+
+    /** The identities of the last policy. */
+    JsonNode identities(final Console console) {
+        final ArrayNode rows = JsonNodeFactory.instance.arrayNode();
+        for (final IdentityRow identity : read(console, Which.IDENTITIES).identities()) {
+            if (identity.live()) {
+                final ObjectNode row = rows.addObject();
+                row.put("number", identity.number());
+                identity.labels().forEach(row.withArray("labels")::add);
+                row.put("endpointCount", identity.endpointCount());
+            }
+        }
+        return rows;
+    }
+
+    /** The prefixes of the last policy. */
+    JsonNode ipcache(final Console console) {
+        final ArrayNode rows = JsonNodeFactory.instance.arrayNode();
+        for (final PrefixRow prefix : read(console, Which.PREFIXES).prefixes()) {
+            final ObjectNode row = rows.addObject();
+            row.put("prefix", prefix.prefix().toString());
+            row.put("identity", prefix.identity());
+            row.put("endpoint", prefix.endpoint());
+        }
+        return rows;
+    }
+
+    private StateTables read(final Console console, final Which which) {
+        try {
+            final StateTables tables =
+                    StateTables.read(Optional.ofNullable(folder).orElse(FOLDER_DEFAULT), which);
+            tables.notes().forEach(console::note);
+            return tables;
+        } catch (final StateException | IOException e) {
+            throw CommandError.no(String.valueOf(e.getMessage()));
+        }
+    }
+}
