@@ -103,6 +103,7 @@ def gap(port):
         last, expected = now, number + 1
 
 
-resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 mode, arguments = sys.argv[1], [int(word) if word.isdigit() else word for word in sys.argv[2:]]
 {"echo": echo, "hold": hold, "tick": tick, "gap": gap}[mode](*arguments)

@@ -340,7 +340,10 @@ final class FlowRegion {
      */
     Recovery recover(final KeyedHash hash, final long nowNs, final long longestNs) {
         for (int slot = 0; slot < slotCount; slot++) {
-            ALL.set(LONG, hotOf(slot) + FlowSlot.HOME_MAP, 0);
+            // Most are 0, and a page that is only read stays clean.
+            if (ALL.get(LONG, hotOf(slot) + FlowSlot.HOME_MAP) != 0) {
+                ALL.set(LONG, hotOf(slot) + FlowSlot.HOME_MAP, 0);
+            }
         }
         for (int slot = 0; slot < slotCount; slot += Long.SIZE) {
             ALL.set(LONG, occupancy + slot / Byte.SIZE, 0);

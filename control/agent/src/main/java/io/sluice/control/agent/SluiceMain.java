@@ -26,6 +26,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -251,26 +252,28 @@ public final class SluiceMain implements AutoCloseable {
                         predecessor.isPresent()
                                 ? RunFolder.takeOver(config.runFolder(), config.stateFolder())
                                 : RunFolder.open(config.runFolder(), config.stateFolder()));
-        // Opens beside what follows: a start after a crash is short of time.
-        final FutureTask<StateStore> opening =
-                new FutureTask<>(() -> StateStore.open(config.stateFolder(), Clock.systemUTC()));
-        keep(() -> closeOpened(opening));
-        Thread.ofPlatform().name("sluice-state").start(opening);
+        // Both open beside what follows: a start after a crash is short of time.
+        final SecureRandom dice = new SecureRandom();
+        final FlowFile flowFile = keep(new FlowFile(runFolder.folder().resolve("conntrack")));
+        final FutureTask<Conntrack> openingFlows =
+                openBeside(
+                        "sluice-conntrack",
+                        () ->
+                                predecessor.isPresent()
+                                        ? flowFile.share(config.conntrack(), dice)
+                                        : flowFile.open(config.conntrack(), dice));
+        final FutureTask<StateStore> openingState =
+                openBeside(
+                        "sluice-state",
+                        () -> StateStore.open(config.stateFolder(), Clock.systemUTC()));
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
 
         // The lane and what it owns.
-        final SecureRandom dice = new SecureRandom();
         final LaneCounterFile counterFile =
                 keep(LaneCounterFile.create(runFolder.folder().resolve("counters")));
         final LaneCounters laneCounters = new LaneCounters(counterFile.manager());
-        final FlowFile flowFile = keep(new FlowFile(runFolder.folder().resolve("conntrack")));
-        final Conntrack conntrack =
-                keep(
-                        predecessor.isPresent()
-                                ? flowFile.share(config.conntrack(), dice)
-                                : flowFile.open(config.conntrack(), dice));
         final FragmentTable fragments = keep(FragmentTable.open(dice.nextLong()));
         final FlowStore flows = new FlowStore(config.flowRing());
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
@@ -283,6 +286,7 @@ public final class SluiceMain implements AutoCloseable {
                                 System::nanoTime));
         final ControlThread controlThread = new ControlThread(this::controlFailed);
         final AtomicReference<Reconciler> reconcilerOfPorts = new AtomicReference<>();
+        final Conntrack conntrack = opened(openingFlows, "conntrack");
         final ForwardingLoop loop =
                 keep(
                         new ForwardingLoop(
@@ -314,7 +318,7 @@ public final class SluiceMain implements AutoCloseable {
         // Control and what it owns.
         final LaneMailbox mailbox =
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
-        final StateStore state = opened(opening);
+        final StateStore state = opened(openingState, "the state folder");
         final PolicyPublisher publisher =
                 new PolicyPublisher(
                         mailbox,
@@ -486,25 +490,34 @@ public final class SluiceMain implements AutoCloseable {
         }
     }
 
-    private static StateStore opened(final FutureTask<StateStore> opening) throws StartupException {
+    /** Opens a part in a thread of its own; it is closed in its turn, if it was opened at all. */
+    private <T extends AutoCloseable> FutureTask<T> openBeside(
+            final String thread, final Callable<T> open) {
+        final FutureTask<T> opening = new FutureTask<>(open);
+        keep(
+                () -> {
+                    try {
+                        opening.get().close();
+                    } catch (final ExecutionException e) {
+                        LOG.debug("{}: nothing was opened", thread, e);
+                    }
+                });
+        Thread.ofPlatform().name(thread).start(opening);
+        return opening;
+    }
+
+    private static <T> T opened(final FutureTask<T> opening, final String what)
+            throws StartupException {
         try {
             return opening.get();
         } catch (final ExecutionException e) {
             if (e.getCause() instanceof final StateException refused) {
                 throw new StartupException(String.valueOf(refused.getMessage()), refused);
             }
-            throw new IllegalStateException("the state folder cannot be opened", e.getCause());
+            throw new IllegalStateException(what + " cannot be opened", e.getCause());
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new StartupException("interrupted while the state folder was opened", e);
-        }
-    }
-
-    private static void closeOpened(final FutureTask<StateStore> opening) throws Exception {
-        try {
-            opening.get().close();
-        } catch (final ExecutionException e) {
-            LOG.debug("the state folder was not opened", e);
+            throw new StartupException("interrupted while " + what + " was opened", e);
         }
     }
 
