@@ -40,7 +40,8 @@ import org.jspecify.annotations.Nullable;
  * forbids stays in the conntrack table with the verdict DENY until it times out: that keeps both of
  * its directions shut, and opens them again if the policy comes back.
  *
- * <p>Thread: the lane's. Nothing here is shared, so nothing here is locked; nothing is allocated.
+ * <p>Thread: the lane's. The conntrack table and the ipcache may be others' too, and see to their
+ * own order; nothing else here is shared. Nothing is allocated.
  */
 final class Datapath {
     /** A cursor for each packet of a batch. */

@@ -12,8 +12,8 @@ import net.openhft.chronicle.values.Copyable;
  * 2026.1.
  *
  * <p>Chronicle looks for this class and runs the Java compiler when it is not there, which costs
- * the start of a process 0.9 s. Not written by hand: {@code GeneratedHeaderClassTest} compares it
- * with what the library would generate.
+ * the start of a process 0.9 s. Not written by hand, but taken from what the library generated:
+ * with another version of it, it has to be taken again.
  */
 @SuppressWarnings({"rawtypes", "unchecked", "UnnecessaryParentheses", "PatternMatchingInstanceof"})
 public class VanillaGlobalMutableState$$Native
