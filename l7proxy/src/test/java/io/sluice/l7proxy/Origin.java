@@ -10,6 +10,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 
@@ -29,6 +30,7 @@ public final class Origin implements AutoCloseable {
     private final List<Thread> threads = new CopyOnWriteArrayList<>();
     private final List<InetSocketAddress> peers = new CopyOnWriteArrayList<>();
     private final ByteArrayOutputStream received = new ByteArrayOutputStream();
+    private final List<ByteArrayOutputStream> receivedByConnection = new ArrayList<>();
 
     public Origin(final Service service) throws IOException {
         this.service = service;
@@ -93,9 +95,13 @@ public final class Origin implements AutoCloseable {
 
     private final class Recorder extends InputStream {
         private final InputStream in;
+        private final ByteArrayOutputStream own = new ByteArrayOutputStream();
 
         Recorder(final InputStream in) {
             this.in = in;
+            synchronized (received) {
+                receivedByConnection.add(own);
+            }
         }
 
         @Override
@@ -104,6 +110,7 @@ public final class Origin implements AutoCloseable {
             if (b >= 0) {
                 synchronized (received) {
                     received.write(b);
+                    own.write(b);
                 }
             }
             return b;
@@ -115,6 +122,7 @@ public final class Origin implements AutoCloseable {
             if (n > 0) {
                 synchronized (received) {
                     received.write(to, offset, n);
+                    own.write(to, offset, n);
                 }
             }
             return n;
@@ -129,6 +137,13 @@ public final class Origin implements AutoCloseable {
     public String received() {
         synchronized (received) {
             return received.toString(Wire.LATIN);
+        }
+    }
+
+    /** What was read of each connection. */
+    public List<String> receivedByConnection() {
+        synchronized (received) {
+            return receivedByConnection.stream().map(own -> own.toString(Wire.LATIN)).toList();
         }
     }
 

@@ -151,6 +151,31 @@ public final class Wire implements AutoCloseable {
         }
         final List<String> lines = new ArrayList<>(List.of(head.strip().split("\r\n", -1)));
         final Message bare = new Message(lines.removeFirst(), List.copyOf(lines), "");
+        return new Message(bare.firstLine(), bare.headers(), body(in, bare, isRequest));
+    }
+
+    /**
+     * The first lines of all requests on one connection, as a lenient server sees them: also of one
+     * whose body is broken or does not come whole, after which it reads no more.
+     */
+    public static List<String> requestLines(final String bytes) throws IOException {
+        final InputStream in = new ByteArrayInputStream(bytes.getBytes(LATIN));
+        final List<String> firstLines = new ArrayList<>();
+        for (String head = head(in); head.endsWith("\r\n\r\n"); head = head(in)) {
+            final List<String> lines = new ArrayList<>(List.of(head.strip().split("\r\n", -1)));
+            final Message bare = new Message(lines.removeFirst(), List.copyOf(lines), "");
+            firstLines.add(bare.firstLine());
+            try {
+                body(in, bare, true);
+            } catch (final EOFException | NumberFormatException broken) {
+                break;
+            }
+        }
+        return firstLines;
+    }
+
+    private static String body(final InputStream in, final Message bare, final boolean isRequest)
+            throws IOException {
         final String body;
         if (bare.header("transfer-encoding").equalsIgnoreCase("chunked")) {
             body = chunks(in);
@@ -164,7 +189,7 @@ public final class Wire implements AutoCloseable {
                             ? ""
                             : new String(in.readAllBytes(), LATIN);
         }
-        return new Message(bare.firstLine(), bare.headers(), body);
+        return body;
     }
 
     private static String chunks(final InputStream in) throws IOException {
