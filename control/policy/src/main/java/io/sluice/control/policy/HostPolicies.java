@@ -150,11 +150,15 @@ final class HostPolicies {
     /** Made when first asked for. */
     private volatile @Nullable Ends ends;
 
+    /** Asked for every probe. */
+    private final boolean isEmpty;
+
     HostPolicies(
             final World world, final PolicyOptions options, final List<HostStatement> statements) {
         this.world = world;
         this.options = options;
         this.statements = List.copyOf(statements);
+        this.isEmpty = statements.isEmpty() && world.all(HostEndpoint.class).isEmpty();
     }
 
     private static List<Traffic> failsafes(final Set<Integer> udp, final boolean ssh) {
@@ -186,7 +190,7 @@ final class HostPolicies {
 
     /** Whether nothing is said about any node. */
     boolean isEmpty() {
-        return statements.isEmpty() && world.all(HostEndpoint.class).isEmpty();
+        return isEmpty;
     }
 
     /** The end that an address is; empty where it is no node's. */

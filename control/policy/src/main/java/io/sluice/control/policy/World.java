@@ -35,12 +35,16 @@ public final class World {
 
     /** All objects of one kind; of many worlds, as long as none of them changes. */
     private static final class OfKind {
-        private static final OfKind NONE = new OfKind(PersistentMap.empty());
+        private static final OfKind NONE = new OfKind(null, PersistentMap.empty());
+
+        /** An object of the kind, for its type; null where there never was one. */
+        private final @Nullable KubeObject sample;
 
         private final PersistentMap<ObjectRef, Placed> objects;
         private volatile @Nullable List<KubeObject> inOrder;
 
-        OfKind(final PersistentMap<ObjectRef, Placed> objects) {
+        OfKind(final @Nullable KubeObject sample, final PersistentMap<ObjectRef, Placed> objects) {
+            this.sample = sample;
             this.objects = objects;
         }
 
@@ -164,7 +168,7 @@ public final class World {
             final Placed placed =
                     new Placed(former.map(Placed::sequence).orElse(nextSequence), object);
             nextSequence = Math.max(nextSequence, placed.sequence + 1);
-            kinds.put(ref.kind(), new OfKind(ofKind(ref).objects.with(ref, placed)));
+            kinds.put(ref.kind(), new OfKind(object, ofKind(ref).objects.with(ref, placed)));
             takeAddresses(placed);
             duplicates.removeIf(duplicate -> duplicate.ref.equals(ref));
         }
@@ -173,7 +177,9 @@ public final class World {
             final Optional<Placed> former = find(ref);
             if (former.isPresent()) {
                 leaveAddresses(former.get());
-                kinds.put(ref.kind(), new OfKind(ofKind(ref).objects.without(ref)));
+                kinds.put(
+                        ref.kind(),
+                        new OfKind(former.get().object, ofKind(ref).objects.without(ref)));
                 duplicates.removeIf(duplicate -> duplicate.ref.equals(ref));
             }
         }
@@ -328,11 +334,7 @@ public final class World {
     public <T extends KubeObject> List<T> all(final Class<T> type) {
         final List<OfKind> fitting = new ArrayList<>();
         for (final OfKind kind : kinds.values()) {
-            if (kind.objects.values().stream()
-                    .findFirst()
-                    .map(Placed::object)
-                    .filter(type::isInstance)
-                    .isPresent()) {
+            if (type.isInstance(kind.sample) && !kind.objects.isEmpty()) {
                 fitting.add(kind);
             }
         }
