@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -57,6 +58,35 @@ final class ConntrackFileTest {
             assertThat(flow.initiatorPort()).isEqualTo(FlowEntry.NO_PORT);
             assertThat(flow.responderPort()).isEqualTo(FlowEntry.NO_PORT);
         }
+    }
+
+    /** Two tables on one file, as two processes have it while one hands over to the other. */
+    @Test
+    void aSharedTableIsThePredecessorsWithAllThatItDidUntilItStopped() throws IOException {
+        final Tuple early = ipv4(UDP, 1, 1, 2, 53);
+        final Tuple late = ipv4(UDP, 1, 2, 2, 53);
+        try (Conntrack before = open(64, START_NS)) {
+            before.create(early, 0, START_NS);
+            before.entry().recordVerdict(FlowVerdict.ALLOW, 0, 0, 7);
+            try (Conntrack after = share(64).orElseThrow()) {
+                assertThat(after.origin().start()).isEqualTo(Start.HANDED_OVER);
+                before.create(late, 0, START_NS);
+                assertThat(after.size()).isEqualTo(2);
+                assertThat(after.lookup(early, 0, START_NS)).isEqualTo(ConntrackState.ESTABLISHED);
+                assertThat(after.entry().policyRevision()).isEqualTo(7);
+                assertThat(after.lookup(late, 0, START_NS)).isEqualTo(ConntrackState.ESTABLISHED);
+                final long overNs = START_NS + 31 * SECOND_NS;
+                assertThat(after.expire(overNs, 4096)).isEqualTo(2);
+                assertThat(after.size()).isZero();
+            }
+            assertThat(share(128)).as("another capacity").isEmpty();
+            assertThat(before.lookup(early, 0, START_NS)).as("left alone").isNotNull();
+        }
+        assertThat(share(64)).as("closed: nobody hands it over").isEmpty();
+    }
+
+    private Optional<Conntrack> share(final int flows) throws IOException {
+        return Conntrack.share(ConntrackLimitsTest.capacity(flows), folder.resolve("flows"), BOOT);
     }
 
     @Test

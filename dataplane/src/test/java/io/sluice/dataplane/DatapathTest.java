@@ -45,6 +45,22 @@ class DatapathTest {
     }
 
     @Test
+    void aSuspendedLaneTouchesNeitherPortsNorFlowsUntilItHasPortsAgain() {
+        sluice.fromA(Frames.udp(A, 4000, B, 53, 100));
+        assertThat(sluice.sentTo(sluice.b)).hasSize(1);
+
+        sluice.suspend();
+        sluice.nowNs += TimeUnit.HOURS.toNanos(1);
+        sluice.fromA(Frames.udp(A, 4001, B, 53, 100));
+        assertThat(sluice.sentTo(sluice.b)).isEmpty();
+        assertThat(sluice.flows()).as("flows whose time is over").isEqualTo(1);
+
+        sluice.resume();
+        sluice.run();
+        assertThat(sluice.sentTo(sluice.b)).as("the frame that waited").hasSize(1);
+    }
+
+    @Test
     void forwardsIpv6AsWell() {
         sluice.fromA(Frames.udp(A6, 4000, B6, 53, 100));
 

@@ -14,6 +14,7 @@ import io.sluice.dataplane.table.PolicyMap;
 import io.sluice.dataplane.wire.IpAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.agrona.concurrent.status.CountersManager;
@@ -206,6 +207,16 @@ final class TestSwitch implements AutoCloseable {
         while (loop.doWork(nowNs) > 0) {
             assertThat(turns++).as("turns of the loop").isLessThan(1000);
         }
+    }
+
+    /** The lane lets go of everything, as for a hand-over. */
+    void suspend() {
+        command(loop.proxy().suspend());
+    }
+
+    /** The lane has its ports again. */
+    void resume() {
+        command(loop.proxy().addPorts(Map.of(UPLINK_PORT, uplink, A_PORT, a, B_PORT, b)));
     }
 
     void fromA(final byte[]... frames) {
