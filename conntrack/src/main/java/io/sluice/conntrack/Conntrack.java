@@ -284,15 +284,7 @@ public final class Conntrack implements AutoCloseable {
             final int lengthBytes,
             final int packets,
             final long nowNs) {
-        entry.advance(
-                config,
-                isFromInitiator(direction),
-                direction == ConntrackState.NEW,
-                tcpFlags,
-                null,
-                lengthBytes,
-                packets,
-                nowNs);
+        advance(direction, tcpFlags, null, lengthBytes, packets, nowNs);
     }
 
     /**
