@@ -10,7 +10,7 @@ public enum FlowVerdict {
      */
     DENY(1),
 
-    /** Packets of both directions go through the proxy port {@link FlowEntry#proxyPort}. */
+    /** Packets of both directions go to the proxy, and from there on to the other side. */
     REDIRECT(2);
 
     /** The constants by {@link #code}. */

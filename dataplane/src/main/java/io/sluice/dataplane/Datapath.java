@@ -17,6 +17,9 @@ import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyEntry;
+import io.sluice.dataplane.wire.IpProtocol;
+import io.sluice.dataplane.wire.Tcp;
+import io.sluice.dataplane.wire.VnetHeader;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   port -> parse -> answer? -> guard -> hop limit -> fragments -> conntrack -> identity -> policy -> forward -> port
+ *                                                                                                  -> redirect -> proxy
  * </pre>
  *
  * <p>Each packet meets one of three ends: it is <em>forwarded</em> to another port,
@@ -40,6 +44,12 @@ import org.jspecify.annotations.Nullable;
  * forbids stays in the conntrack table with the verdict DENY until it times out: that keeps both of
  * its directions shut, and opens them again if the policy comes back.
  *
+ * <p>A TCP flow whose requests somebody has to read is <em>redirected</em>: what its two sides send
+ * goes to the L7 proxy, and what the proxy sends goes to them. {@link ProxyLegs} tells how. Once
+ * redirected, a flow stays so while it is allowed, because its connection ends in the proxy. A flow
+ * that a policy change begins to redirect in its middle is unknown to the proxy, whose kernel
+ * resets both sides.
+ *
  * <p>Thread: the lane's. The conntrack table and the ipcache may be others' too, and see to their
  * own order; nothing else here is shared. Nothing is allocated.
  */
@@ -52,6 +62,7 @@ final class Datapath {
     private final AddressGuard guard;
     private final FragmentTracker fragments;
     private final Conntrack conntrack;
+    private final ProxyLegs legs;
     private final Forwarder forwarder;
     private final LaneCounters counters;
     private final FlowEvents events;
@@ -82,6 +93,7 @@ final class Datapath {
         this.guard = new AddressGuard(gateway);
         this.fragments = new FragmentTracker(fragmentTable);
         this.conntrack = conntrack;
+        this.legs = new ProxyLegs(conntrack);
         this.forwarder = new Forwarder(gateway, ports, counters, arena);
         this.counters = counters;
         this.events = events;
@@ -182,6 +194,9 @@ final class Datapath {
 
     private DropReason walk(
             final Packet packet, final Endpoint sender, final Tables tables, final long nowNs) {
+        if (sender.kind() == Endpoint.Kind.PROXY) {
+            leaveListener(packet, nowNs);
+        }
         packet.conntrackState = track(packet, sender, nowNs);
         return switch (packet.conntrackState) {
             case NEW -> openFlow(packet, sender, tables, nowNs);
@@ -189,6 +204,25 @@ final class Datapath {
                     continueFlow(packet, conntrack.entry(), sender, tables, nowNs);
             case INVALID -> UNKNOWN_CONNECTION_TRACKING_STATE;
         };
+    }
+
+    /**
+     * A packet of the proxy to a client is one of the flow that the client opened, from here on.
+     */
+    private void leaveListener(final Packet packet, final long nowNs) {
+        if (!ProxyLegs.isFromListener(packet.tuple)) {
+            return;
+        }
+        final int serverPort = legs.serverPort(packet.tuple, nowNs);
+        if (serverPort != ProxyLegs.NO_PORT) {
+            packet.tuple.sourcePort = serverPort;
+            Tcp.setSourcePort(packet.memory(), packet.l4, serverPort, isChecksumPartial(packet));
+            conntrack.prepare(packet.tuple, packet.flowKey);
+        }
+    }
+
+    private static boolean isChecksumPartial(final Packet packet) {
+        return VnetHeader.needsChecksum(packet.memory(), packet.start);
     }
 
     /** Packets of the uplink are on their way into an endpoint, those of a workload out of it. */
@@ -203,8 +237,16 @@ final class Datapath {
      * and comes from its receiver or from a router: there are none among the workloads. ICMP
      * messages that stand alone have no flow: their tuple, without an identifier, could be mistaken
      * for that of an echo.
+     *
+     * <p>The proxy opens no flow: even its SYN to the server is one of the flow that was sent to
+     * it.
      */
     private ConntrackState track(final Packet packet, final Endpoint sender, final long nowNs) {
+        if (sender.kind() == Endpoint.Kind.PROXY) {
+            return packet.isIcmp()
+                    ? ConntrackState.INVALID
+                    : conntrack.lookupKnown(packet.flowKey, nowNs);
+        }
         if (packet.quotesPacket) {
             final boolean credible =
                     packet.quotesItsReceiver()
@@ -238,15 +280,26 @@ final class Datapath {
             final DropReason stopped = forwarder.forward(packet, sender, receiver, nowNs);
             return stopped == NONE ? tell(packet, nowNs) : stopped;
         }
+        final boolean isRedirected = wantsProxy(packet);
+        final int listener = isRedirected ? legs.join(packet.tuple, nowNs) : ProxyLegs.NO_PORT;
+        if (isRedirected && listener == ProxyLegs.NO_PORT) {
+            return CT_MAP_INSERTION_FAILED;
+        }
         final @Nullable FlowEntry flow = conntrack.create(packet.flowKey, packet.tcpFlags, nowNs);
         if (flow == null) {
             return CT_MAP_INSERTION_FAILED;
         }
-        recordVerdict(packet, flow, NONE);
+        recordVerdict(packet, flow, NONE, listener);
         flow.recordSides(
                 packet.inPort, packet.sourceIdentity, packet.outPort, packet.destinationIdentity);
-        final DropReason stopped = passOn(packet, sender, receiver, nowNs);
+        final DropReason stopped = passOn(packet, flow, true, sender, tables, nowNs);
         return stopped == NONE ? tell(packet, nowNs) : stopped;
+    }
+
+    /** Whether one of the two sides asks for a proxy to read the flow. */
+    private static boolean wantsProxy(final Packet packet) {
+        return PolicyEntry.redirects(packet.egressEntry)
+                || PolicyEntry.redirects(packet.ingressEntry);
     }
 
     private DropReason tell(final Packet packet, final long nowNs) {
@@ -267,7 +320,7 @@ final class Datapath {
             final long nowNs) {
         final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
         if (wasDenied || flow.policyRevision() != tables.policyRevision()) {
-            judgeAgain(packet, flow, tables);
+            judgeAgain(packet, flow, tables, nowNs);
         }
 
         // An ICMP error travels against the packet it quotes.
@@ -284,25 +337,49 @@ final class Datapath {
         if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
             return STALE_OR_UNROUTABLE_IP;
         }
-        final DropReason stopped = passOn(packet, sender, tables.endpoint(packet.outPort), nowNs);
+        if (sender.kind() == Endpoint.Kind.PROXY && flow.verdict() != FlowVerdict.REDIRECT) {
+            return UNKNOWN_CONNECTION_TRACKING_STATE;
+        }
+        final DropReason stopped = passOn(packet, flow, towardsResponder, sender, tables, nowNs);
         return wasDenied && stopped == NONE ? tell(packet, nowNs) : stopped;
     }
 
     /** Both sides as the tables know them now; the flow's verdict is what policy says now. */
-    private void judgeAgain(final Packet packet, final FlowEntry flow, final Tables tables) {
+    private void judgeAgain(
+            final Packet packet, final FlowEntry flow, final Tables tables, final long nowNs) {
         flow.initiatorTuple(initiatorTuple);
         identify(packet, initiatorTuple, tables.ipcache());
         flow.recordSides(
                 initiatorPort, packet.sourceIdentity, responderPort, packet.destinationIdentity);
 
-        final DropReason denied =
+        DropReason denied =
                 judge(
                         packet,
                         initiatorTuple,
                         HeaderParser.policyPortOfFlow(initiatorTuple),
                         tables.endpoint(initiatorPort),
                         tables.endpoint(responderPort));
-        recordVerdict(packet, flow, denied);
+        int listener = ProxyLegs.NO_PORT;
+        if (denied == NONE) {
+            listener = listenerOf(packet, flow, nowNs);
+            if (listener == ProxyLegs.NO_PORT && wantsProxy(packet)) {
+                denied = CT_MAP_INSERTION_FAILED;
+            }
+        }
+        recordVerdict(packet, flow, denied, listener);
+    }
+
+    /** A flow whose connection ends in the proxy goes there, whether policy still asks or not. */
+    private int listenerOf(final Packet packet, final FlowEntry flow, final long nowNs) {
+        if (flow.verdict() == FlowVerdict.REDIRECT) {
+            return flow.proxyPort();
+        }
+        if (wantsProxy(packet)) {
+            return legs.join(initiatorTuple, nowNs);
+        }
+        return flow.verdict() == FlowVerdict.DENY && initiatorTuple.protocol == IpProtocol.TCP
+                ? legs.joined(initiatorTuple, nowNs)
+                : ProxyLegs.NO_PORT;
     }
 
     /** Who the two sides are, and which ports lead to them: the longest prefixes say. */
@@ -358,19 +435,43 @@ final class Datapath {
     }
 
     /** What was decided for the flow, by which revision, for all packets to come. */
-    private void recordVerdict(final Packet packet, final FlowEntry flow, final DropReason denied) {
-        flow.recordVerdict(
-                denied == NONE ? FlowVerdict.ALLOW : FlowVerdict.DENY,
-                0,
-                denied.code(),
-                packet.policyRevision);
+    private static void recordVerdict(
+            final Packet packet,
+            final FlowEntry flow,
+            final DropReason denied,
+            final int listener) {
+        final FlowVerdict verdict =
+                denied != NONE
+                        ? FlowVerdict.DENY
+                        : listener != ProxyLegs.NO_PORT ? FlowVerdict.REDIRECT : FlowVerdict.ALLOW;
+        flow.recordVerdict(verdict, listener, denied.code(), packet.policyRevision);
     }
 
-    /** The flow's trackers see only packets that really leave. */
+    /**
+     * To the other side, or to the proxy if the flow is redirected and the packet does not come
+     * from there. The flow's trackers see only packets that really leave, and of a redirected flow
+     * those of the client's connection: the one that the proxy makes to the server has other
+     * numbers.
+     */
     private DropReason passOn(
-            final Packet packet, final Endpoint sender, final Endpoint receiver, final long nowNs) {
-        final DropReason stopped = forwarder.forward(packet, sender, receiver, nowNs);
-        if (stopped == NONE && !packet.quotesPacket) {
+            final Packet packet,
+            final FlowEntry flow,
+            final boolean towardsResponder,
+            final Endpoint sender,
+            final Tables tables,
+            final long nowNs) {
+        final boolean isRedirected = flow.verdict() == FlowVerdict.REDIRECT;
+        final boolean toProxy = isRedirected && sender.kind() != Endpoint.Kind.PROXY;
+        if (toProxy) {
+            packet.outPort = Tables.PROXY_PORT;
+            if (towardsResponder) {
+                enterListener(packet, flow.proxyPort());
+            }
+        }
+        final DropReason stopped =
+                forwarder.forward(packet, sender, tables.endpoint(packet.outPort), nowNs);
+        final boolean isTracked = !isRedirected || towardsResponder == toProxy;
+        if (stopped == NONE && isTracked && !packet.quotesPacket) {
             conntrack.advance(
                     packet.conntrackState,
                     packet.tcpFlags,
@@ -378,7 +479,17 @@ final class Datapath {
                     packet.ipBytes(),
                     1,
                     nowNs);
+            if (isRedirected) {
+                flow.initiatorTuple(initiatorTuple);
+                legs.keep(initiatorTuple, flow, nowNs);
+            }
         }
         return stopped;
+    }
+
+    private static void enterListener(final Packet packet, final int listener) {
+        if (packet.fragment != Packet.Fragment.LATER && !packet.quotesPacket) {
+            Tcp.setDestinationPort(packet.memory(), packet.l4, listener, isChecksumPartial(packet));
+        }
     }
 }

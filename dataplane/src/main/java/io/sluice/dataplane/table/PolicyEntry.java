@@ -5,14 +5,21 @@ package io.sluice.dataplane.table;
  *
  * <p>Packed into a long, because the packet path stores and compares it: bits 0-15 the code of the
  * drop reason (0 = allowed), bits 16-47 the rule, an index into the list of rule authors that
- * control keeps for the revision.
+ * control keeps for the revision, bit 48 whether a proxy has to read what passes.
  */
 public final class PolicyEntry {
+    private static final long REDIRECT = 1L << 48;
+
     private PolicyEntry() {}
 
     /** An entry that allows. */
     public static long allow(final int rule) {
         return Integer.toUnsignedLong(rule) << 16;
+    }
+
+    /** An entry that allows as far as headers tell: a proxy reads the flow and asks the rest. */
+    public static long redirect(final int rule) {
+        return allow(rule) | REDIRECT;
     }
 
     /**
@@ -27,6 +34,11 @@ public final class PolicyEntry {
     /** Whether the entry lets the flow pass. */
     public static boolean allows(final long entry) {
         return (entry & 0xffffL) == 0;
+    }
+
+    /** Whether a proxy has to read the flow; never where the entry denies. */
+    public static boolean redirects(final long entry) {
+        return (entry & REDIRECT) != 0;
     }
 
     /** Code of the drop reason; 0 where the entry allows. */

@@ -4,7 +4,7 @@ import io.sluice.control.agent.PolicyTables.PlannedEndpoint;
 import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.PortFactory.Device;
 import io.sluice.control.policy.IpAddress;
-import io.sluice.dataplane.ForwardingLoop;
+import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -136,7 +136,7 @@ final class Endpoints {
         final int id = nextId();
         if (id < 0) {
             LOG.error(
-                    "endpoint {}: all {} ports are in use", spec.path(), ForwardingLoop.PORTS_MAX);
+                    "endpoint {}: all {} ports are in use", spec.path(), Tables.PROXY_PORT);
             final Map<String, String> more = new TreeMap<>(failures);
             more.put(spec.path(), "all ports are in use");
             failures = Map.copyOf(more);
@@ -157,8 +157,8 @@ final class Endpoints {
     }
 
     private int nextId() {
-        for (int tried = 1; tried < ForwardingLoop.PORTS_MAX; tried++) {
-            final int id = (lastId + tried) % ForwardingLoop.PORTS_MAX;
+        for (int tried = 1; tried < Tables.PROXY_PORT; tried++) {
+            final int id = (lastId + tried) % Tables.PROXY_PORT;
             if (id != Uplink.ID && !byId.containsKey(id)) {
                 lastId = id;
                 return id;
