@@ -19,6 +19,7 @@ import io.sluice.dataplane.table.PolicyMap;
 import io.sluice.dataplane.table.PolicyMap.Interval;
 import io.sluice.dataplane.table.PolicyMap.Program;
 import io.sluice.dataplane.table.PolicyMap.ProtocolPorts;
+import io.sluice.dataplane.wire.IpProtocol;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -67,6 +68,7 @@ final class PolicyTables {
      *
      * @param byPort endpoints by port index
      * @param authors by the rule numbers in the maps
+     * @param redirects whether some flow is to be read by the L7 proxy
      * @param knownIdentities identities that the maps have a program for
      * @param policies what they were compiled to
      * @param endpoints the endpoints
@@ -75,6 +77,7 @@ final class PolicyTables {
     record Maps(
             List<Endpoint> byPort,
             List<Author> authors,
+            boolean redirects,
             Set<Integer> knownIdentities,
             PolicySet policies,
             List<PlannedEndpoint> endpoints,
@@ -84,6 +87,7 @@ final class PolicyTables {
             return new Maps(
                     List.of(),
                     List.of(),
+                    false,
                     Set.of(),
                     policies,
                     List.of(),
@@ -120,6 +124,9 @@ final class PolicyTables {
     private static final long UNKNOWN_IDENTITY =
             PolicyEntry.deny(DropReason.INVALID_IDENTITY.code(), 0);
 
+    /** No protocol's number: entries for all that have none of their own. */
+    private static final int OTHER_PROTOCOLS = -1;
+
     private static final PolicyMap DENY_ALL =
             PolicyMap.always(PolicyEntry.deny(DropReason.EP_NOT_READY.code(), 0));
 
@@ -138,6 +145,7 @@ final class PolicyTables {
     private final Set<Integer> leaving = new HashSet<>();
     private final Map<MapKey, PolicyMap> maps = new HashMap<>();
     private final IdentityHashMap<VerdictProgram, Program> programs = new IdentityHashMap<>();
+    private boolean redirects;
 
     private PolicyTables(final PolicySet policies, final Maps before, final PolicySet current) {
         this.policies = policies;
@@ -218,7 +226,8 @@ final class PolicyTables {
             authors.put(Author.DEFAULT, 0);
             byPort = byPort(endpoints, node);
         }
-        return new Maps(byPort, List.copyOf(authors.keySet()), known, policies, endpoints, node);
+        return new Maps(
+                byPort, List.copyOf(authors.keySet()), redirects, known, policies, endpoints, node);
     }
 
     private List<Endpoint> byPort(final List<PlannedEndpoint> endpoints, final NodeSide node) {
@@ -293,7 +302,7 @@ final class PolicyTables {
 
     private Program translate(final VerdictProgram program) {
         return new Program(
-                entry(program.otherProtocols()),
+                entry(OTHER_PROTOCOLS, program.otherProtocols()),
                 program.protocols().stream()
                         .map(
                                 protocol ->
@@ -307,20 +316,26 @@ final class PolicyTables {
                                                                                 interval
                                                                                         .sourceFrom(),
                                                                                 entry(
+                                                                                        protocol
+                                                                                                .protocol(),
                                                                                         interval
                                                                                                 .entry())))
                                                         .toList()))
                         .toList());
     }
 
-    private long entry(final io.sluice.control.policy.PolicyEntry entry) {
+    private long entry(final int protocol, final io.sluice.control.policy.PolicyEntry entry) {
         final int known = authors.size();
         final int rule = authors.computeIfAbsent(entry.by(), author -> known);
         used.add(rule);
+        if (protocol == IpProtocol.TCP && L7Rulings.isForProxy(entry)) {
+            redirects = true;
+            return PolicyEntry.redirect(rule);
+        }
         return switch (entry.verdict()) {
             case ALLOW -> PolicyEntry.allow(rule);
-            // No proxy is there yet that could tell requests apart: what passes only in part is
-            // denied, what passes whole is let through.
+            // Nobody is there who could tell requests apart: what passes only in part is denied,
+            // what passes whole is let through.
             case REDIRECT ->
                     entry.redirect().filter(Redirect::allowsAll).isPresent()
                             ? PolicyEntry.allow(rule)
