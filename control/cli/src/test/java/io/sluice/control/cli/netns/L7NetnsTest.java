@@ -190,6 +190,39 @@ class L7NetnsTest {
     }
 
     @Test
+    void tlsPassesByItsServerNameAndIsNotDecrypted() {
+        final String names =
+                """
+                apiVersion: cilium.io/v2
+                kind: CiliumNetworkPolicy
+                metadata: { name: names, namespace: app }
+                spec:
+                  endpointSelector: { matchLabels: { app: web } }
+                  ingress:
+                  - fromEndpoints: [{ matchLabels: { app: client } }]
+                    toPorts:
+                    - ports: [{ port: "443", protocol: TCP }]
+                      serverNames: [ "*.shop.example" ]
+                """;
+        node.apply(names);
+        try {
+            assertThat(https("api.shop.example")).endsWith("nginx says hello\n200");
+            assertThat(https("api.evil.example")).endsWith("000");
+        } finally {
+            node.deleteObjects(names);
+        }
+    }
+
+    private String https(final String name) {
+        return curl(
+                "client",
+                "--insecure",
+                "--resolve",
+                name + ":443:" + TestNode.ipv4(WEB),
+                "https://" + name + "/public/file");
+    }
+
+    @Test
     void aConnectionFromBeforeThePolicyIsResetAndTheNextIsRead() {
         node.deleteObjects(POLICY);
         try (Running session = node.startPeer("client", "http", TestNode.ipv4(WEB), "80")) {

@@ -5,7 +5,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** A real nginx in a pod, at port 80 of both its addresses; ends with the node. */
+/**
+ * A real nginx in a pod, at port 80 of both its addresses and with TLS at 443; ends with the node.
+ */
 final class Nginx {
     private final Path log;
 
@@ -25,6 +27,19 @@ final class Nginx {
         Files.createDirectories(files.resolve("public"));
         Files.writeString(files.resolve("public/file"), "nginx says hello\n");
         final Path log = folder.resolve("access.log");
+        Command.need(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=shop.example",
+                "-keyout",
+                folder.resolve("key.pem").toString(),
+                "-out",
+                folder.resolve("cert.pem").toString());
         final Path config = folder.resolve("nginx.conf");
         Files.writeString(
                 config,
@@ -46,6 +61,9 @@ final class Nginx {
                   server {
                     listen %2$s:80;
                     listen [%3$s]:80;
+                    listen %2$s:443 ssl;
+                    ssl_certificate %1$s/cert.pem;
+                    ssl_certificate_key %1$s/key.pem;
                     root %4$s;
                   }
                 }
