@@ -490,6 +490,19 @@ public final class Conntrack implements AutoCloseable {
         return table.size();
     }
 
+    /** Flows the table takes at most, of both families together. Any thread. */
+    public int capacityFlows() {
+        return table.ipv4.capacityFlows + table.ipv6.capacityFlows;
+    }
+
+    /**
+     * Memory of the table, in bytes: the same from {@link #open} to {@link #close}, whatever comes.
+     * Any thread.
+     */
+    public long bytes() {
+        return table.bytes();
+    }
+
     /** Flows opened so far by this process. Any thread. */
     public long createdCount() {
         return table.read(FlowTable.CREATED_COUNT);
