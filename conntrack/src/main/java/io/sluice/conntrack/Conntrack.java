@@ -490,17 +490,27 @@ public final class Conntrack implements AutoCloseable {
         return table.size();
     }
 
-    /** Flows the table takes at most, of both families together. Any thread. */
-    public int capacityFlows() {
-        return table.ipv4.capacityFlows + table.ipv6.capacityFlows;
+    /** {@link #size}, of IPv4 alone. Any thread. */
+    public int sizeIpv4() {
+        return table.ipv4.size();
+    }
+
+    /** {@link #size}, of IPv6 alone. Any thread. */
+    public int sizeIpv6() {
+        return table.ipv6.size();
     }
 
     /**
-     * Memory of the table, in bytes: the same from {@link #open} to {@link #close}, whatever comes.
-     * Any thread.
+     * Memory of the IPv4 flows, in bytes: the same from {@link #open} to {@link #close}, whatever
+     * comes. Any thread.
      */
-    public long bytes() {
-        return table.bytes();
+    public long bytesIpv4() {
+        return table.ipv4.bytes();
+    }
+
+    /** The same for IPv6. Any thread. */
+    public long bytesIpv6() {
+        return table.ipv6.bytes();
     }
 
     /** Flows opened so far by this process. Any thread. */

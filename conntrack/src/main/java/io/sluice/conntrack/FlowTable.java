@@ -243,10 +243,6 @@ final class FlowTable implements AutoCloseable {
         return ipv4.size() + ipv6.size();
     }
 
-    long bytes() {
-        return memory.segment().byteSize() + own.segment().byteSize();
-    }
-
     long read(final int counter) {
         return (long) LONG_HANDLE.getOpaque(ALL, own.address() + counter * COUNTER_BYTES);
     }
