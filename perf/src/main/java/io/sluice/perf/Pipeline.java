@@ -91,8 +91,8 @@ final class Pipeline implements AutoCloseable {
         ipcache.put(RECEIVER.high(), RECEIVER.low(), 128, RECEIVER_IDENTITY, RECEIVER_PORT);
         ipcache.seal();
         await(loop.proxy().publishTables(tables(1, policyMap())));
-        await(loop.proxy().addPort(SENDER_PORT, new LoopbackPort(frames(), FRAME_BYTES)));
         await(loop.proxy().addPort(RECEIVER_PORT, new SilentPort(receiver)));
+        await(loop.proxy().addPort(SENDER_PORT, new LoopbackPort(frames(), FRAME_BYTES)));
         final long before = receiver.sentFrames();
         while (receiver.sentFrames() - before < flows) {
             loop.doWork(nowNs);

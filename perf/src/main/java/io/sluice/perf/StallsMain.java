@@ -1,5 +1,7 @@
 package io.sluice.perf;
 
+import static java.util.Objects.requireNonNull;
+
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackState;
 import io.sluice.conntrack.Tuple;
@@ -97,6 +99,8 @@ public final class StallsMain {
     }
 
     /**
+     * Measures and prints.
+     *
      * @param arguments rounds, then seconds of each scenario in a round
      */
     public static void main(final String[] arguments) throws Exception {
@@ -121,7 +125,7 @@ public final class StallsMain {
         over = false;
         final Thread control = new Thread(() -> change(scenario), "control");
         control.start();
-        final Turns into = turns.get(scenario);
+        final Turns into = requireNonNull(turns.get(scenario));
         final long beginNs = System.nanoTime();
         long wall = beginNs;
         long cpu = threads.getCurrentThreadCpuTime();
@@ -241,7 +245,7 @@ public final class StallsMain {
         double quiet = 0;
         double worst = 0;
         for (final Scenario scenario : Scenario.values()) {
-            final Turns own = turns.get(scenario);
+            final Turns own = requireNonNull(turns.get(scenario));
             final long[] wall = Arrays.copyOf(own.wallNs, own.count);
             final long[] cpu = Arrays.copyOf(own.cpuNs, own.count);
             Arrays.sort(wall);
