@@ -89,6 +89,7 @@ final class ControlAgent implements ControlPlane {
                 parts.conntrack().size(),
                 parts.config().conntrack().capacityFlows()
                         + parts.config().conntrack().capacityFlowsIpv6(),
+                tables(),
                 parts.flows().size(),
                 parts.flows().capacity(),
                 parts.recorder().lost(),
@@ -98,6 +99,25 @@ final class ControlAgent implements ControlPlane {
                 lane.droppedPackets(),
                 parts.config().uplink().enabled() ? parts.config().uplink().device() : "",
                 snapshot.problems());
+    }
+
+    /** Names are those of Cilium's maps without their prefix (pkg/maps). */
+    private List<TableReport> tables() {
+        final Conntrack conntrack = parts.conntrack();
+        final PolicyPublisher.TableSizes sizes = parts.publisher().sizes();
+        return List.of(
+                new TableReport(
+                        "ct4_global",
+                        conntrack.sizeIpv4(),
+                        parts.config().conntrack().capacityFlows(),
+                        conntrack.bytesIpv4()),
+                new TableReport(
+                        "ct6_global",
+                        conntrack.sizeIpv6(),
+                        parts.config().conntrack().capacityFlowsIpv6(),
+                        conntrack.bytesIpv6()),
+                new TableReport("ipcache", sizes.prefixes(), 0, sizes.ipcacheBytes()),
+                new TableReport("policy", sizes.policyMaps(), 0, sizes.policyMapBytes()));
     }
 
     private static String version() {
@@ -474,6 +494,19 @@ final class ControlAgent implements ControlPlane {
                         "sluice_conntrack_capacity_flows",
                         "Tracked flows at most.",
                         status.conntrackCapacity()));
+        for (final TableReport table : status.tables()) {
+            counters.addAll(counters(table));
+        }
+        counters.add(
+                counter(
+                        "sluice_conntrack_created_total",
+                        "Flows opened.",
+                        (double) parts.conntrack().createdCount()));
+        counters.add(
+                counter(
+                        "sluice_conntrack_expired_total",
+                        "Flows forgotten when their time was over.",
+                        (double) parts.conntrack().expiredCount()));
         counters.add(
                 counter(
                         "sluice_conntrack_refused_total",
@@ -516,6 +549,35 @@ final class ControlAgent implements ControlPlane {
                                                 Map.of("state", state),
                                                 count)));
         return List.copyOf(counters);
+    }
+
+    private static List<CounterReport> counters(final TableReport table) {
+        final Map<String, String> name = Map.of("map_name", table.name());
+        final List<CounterReport> counters = new ArrayList<>();
+        if (table.capacity() > 0) {
+            counters.add(
+                    new CounterReport(
+                            "cilium_bpf_map_pressure",
+                            "Share of a table that is in use, of those that have a limit.",
+                            CounterReport.Type.GAUGE,
+                            name,
+                            table.pressure()));
+        }
+        counters.add(
+                new CounterReport(
+                        "sluice_table_entries",
+                        "Entries of a table; of policy maps, how many there are.",
+                        CounterReport.Type.GAUGE,
+                        name,
+                        (double) table.entries()));
+        counters.add(
+                new CounterReport(
+                        "sluice_table_bytes",
+                        "Native memory of a table.",
+                        CounterReport.Type.GAUGE,
+                        name,
+                        (double) table.bytes()));
+        return counters;
     }
 
     /** The lane's own counters by their label in the file, with a sentence for people. */

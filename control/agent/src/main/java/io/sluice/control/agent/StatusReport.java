@@ -23,6 +23,7 @@ import java.util.Map;
  * @param ipcacheCount prefixes of the live policy
  * @param conntrackCount tracked flows
  * @param conntrackCapacity tracked flows at most
+ * @param tables sizes of the data plane's tables
  * @param flowCount flows in the flow ring
  * @param flowCapacity flows in the ring at most
  * @param flowsLost flow events lost because a ring was full, since start
@@ -51,6 +52,7 @@ public record StatusReport(
         int ipcacheCount,
         int conntrackCount,
         int conntrackCapacity,
+        List<TableReport> tables,
         int flowCount,
         int flowCapacity,
         long flowsLost,

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,6 +47,9 @@ final class SwitchInOneThread implements AutoCloseable {
 
     /** A command of the journal that the lane does not answer; empty for none. */
     String unanswered = "";
+
+    /** What happens when the lane has taken tables, before control goes on. */
+    Consumer<String> afterPublish = command -> {};
 
     long nowNs = 1_000_000_000L;
 
@@ -102,8 +106,10 @@ final class SwitchInOneThread implements AutoCloseable {
     private final class TurnedLane implements LaneControl {
         @Override
         public void publish(final Tables tables) {
-            answer("publish " + tables.policyRevision());
+            final String command = "publish " + tables.policyRevision();
+            answer(command);
             await(loop.proxy().publishTables(tables));
+            afterPublish.accept(command);
         }
 
         @Override

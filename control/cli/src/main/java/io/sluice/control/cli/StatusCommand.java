@@ -77,6 +77,7 @@ final class StatusCommand implements Callable<Integer> {
                         + status.path("ipcacheCount").asText()
                         + " ipcache prefixes");
         line("Conntrack", usage(status, "conntrackCount", "conntrackCapacity"));
+        line("Memory", memory(status.path("tables")));
         line(
                 "Flows",
                 usage(status, "flowCount", "flowCapacity")
@@ -123,6 +124,18 @@ final class StatusCommand implements Callable<Integer> {
             if (count.getValue().asInt() != 0) {
                 parts.add(count.getValue().asText() + " " + count.getKey());
             }
+        }
+        return parts.isEmpty() ? "none" : String.join(", ", parts);
+    }
+
+    private static String memory(final JsonNode tables) {
+        final List<String> parts = new ArrayList<>();
+        for (final JsonNode table : tables) {
+            parts.add(
+                    "%s %.1f MiB"
+                            .formatted(
+                                    table.path("name").asText(),
+                                    table.path("bytes").asLong() / (double) (1 << 20)));
         }
         return parts.isEmpty() ? "none" : String.join(", ", parts);
     }

@@ -19,6 +19,7 @@ import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
 import io.sluice.control.agent.StatusReport;
+import io.sluice.control.agent.TableReport;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -74,6 +75,9 @@ final class MemoryControlPlane implements ControlPlane {
                 12,
                 3,
                 65_536,
+                List.of(
+                        new TableReport("ct4_global", 3, 65_536, 33_570_816),
+                        new TableReport("ipcache", 12, 0, 3_145_728)),
                 5,
                 4095,
                 0,
