@@ -14,12 +14,15 @@ import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.TrafficDirection;
 import io.sluice.dataplane.wire.MacAddress;
+import io.sluice.l7proxy.ProxyCounter;
+import io.sluice.l7proxy.ProxyCounters;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -50,6 +53,8 @@ final class ControlAgent implements ControlPlane {
             LaneCounterFile counterFile,
             FlowStore flows,
             FlowRecorder recorder,
+            ProxyPort proxy,
+            ProxyCounters proxyCounters,
             LongSupplier clockNs,
             Runnable stop) {}
 
@@ -98,6 +103,8 @@ final class ControlAgent implements ControlPlane {
                 lane.answeredPackets(),
                 lane.droppedPackets(),
                 parts.config().uplink().enabled() ? parts.config().uplink().device() : "",
+                parts.proxy().namespace(),
+                parts.proxyCounters().openConnections(),
                 snapshot.problems());
     }
 
@@ -487,6 +494,7 @@ final class ControlAgent implements ControlPlane {
                         "sluice_flow_events_lost_total",
                         "Flow events lost because the ring was full.",
                         (double) parts.recorder().lost()));
+        addL7(counters);
         final StatusReport status = status();
         counters.add(gauge("sluice_conntrack_flows", "Tracked flows.", status.conntrackCount()));
         counters.add(
@@ -592,6 +600,45 @@ final class ControlAgent implements ControlPlane {
                             "icmp_errors_sent", "ICMP errors sent on behalf of dropped packets.",
                             "fragments_sent", "Fragments made of packets too long for their port.",
                             "policy_verdicts", "Packets that a policy map was asked about."));
+
+    private void addL7(final List<CounterReport> counters) {
+        final ProxyCounters proxy = parts.proxyCounters();
+        for (final ProxyCounter counter : ProxyCounter.values()) {
+            counters.add(
+                    counter(
+                            "sluice_l7_%s_total".formatted(counter.name().toLowerCase(Locale.ROOT)),
+                            "L7 proxy: " + counter.meaning() + ".",
+                            (double) proxy.value(counter)));
+        }
+        counters.add(
+                gauge(
+                        "sluice_l7_connections",
+                        "Client connections in the L7 proxy.",
+                        proxy.openConnections()));
+        final long forwarded =
+                proxy.value(ProxyCounter.REQUESTS_FORWARDED)
+                        + proxy.value(ProxyCounter.REQUESTS_AUDITED);
+        final long denied = proxy.value(ProxyCounter.REQUESTS_DENIED);
+        final long malformed = proxy.value(ProxyCounter.REQUESTS_MALFORMED);
+        Map.of(
+                        "received",
+                        forwarded + denied + malformed,
+                        "forwarded",
+                        forwarded,
+                        "denied",
+                        denied,
+                        "parse_errors",
+                        malformed)
+                .forEach(
+                        (rule, value) ->
+                                counters.add(
+                                        new CounterReport(
+                                                "cilium_policy_l7_total",
+                                                "Requests that the L7 proxy judged, by outcome.",
+                                                CounterReport.Type.COUNTER,
+                                                Map.of("rule", rule),
+                                                (double) value)));
+    }
 
     private static CounterReport counter(final String name, final String help, final double value) {
         return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);

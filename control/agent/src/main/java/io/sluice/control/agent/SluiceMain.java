@@ -404,6 +404,8 @@ public final class SluiceMain implements AutoCloseable {
                                 counterFile,
                                 flows,
                                 recorder,
+                                proxy,
+                                proxyCounters,
                                 System::nanoTime,
                                 stop::request));
         control.set(Optional.of(agent));

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.Probe;
+import io.sluice.l7proxy.ProxyCounters;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -48,6 +49,8 @@ class ControlAgentTest {
                                 sluice.counterFile,
                                 sluice.flows,
                                 sluice.recorder,
+                                sluice.proxy,
+                                new ProxyCounters(),
                                 () -> sluice.nowNs,
                                 stops::incrementAndGet));
     }

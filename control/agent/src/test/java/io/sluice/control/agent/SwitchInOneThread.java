@@ -39,6 +39,7 @@ final class SwitchInOneThread implements AutoCloseable {
     final Reconciler reconciler;
     final FlowStore flows = new FlowStore(100);
     final FlowRecorder recorder;
+    final ProxyPort proxy;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);
     final LaneCounterFile counterFile;
     final LaneCounters counters;
@@ -75,7 +76,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         (port, id) -> reconcilerOfPorts.get().portGone(port, id));
         final LaneControl lane = new TurnedLane();
         state = StateStore.open(folder, Clock.systemUTC());
-        final ProxyPort proxy =
+        proxy =
                 new ProxyPort(
                         ports,
                         lane,

@@ -60,6 +60,13 @@ final class StatusCommand implements Callable<Integer> {
         line("Run folder", status.path("runFolder").asText());
         line("State folder", status.path("stateFolder").asText());
         line("Uplink", orNone(status.path("uplink").asText()));
+        final String l7 = status.path("l7Namespace").asText();
+        if (!l7.isEmpty()) {
+            line(
+                    "L7 proxy",
+                    "%d connections, namespace %s"
+                            .formatted(status.path("l7Connections").asInt(), l7));
+        }
         line(
                 "Policy",
                 "revision "

@@ -86,6 +86,8 @@ final class MemoryControlPlane implements ControlPlane {
                 5,
                 15,
                 "sluice0",
+                "/proc/4711/task/4720/ns/net",
+                3,
                 List.of("/etc/sluice/shop/bad.yaml:3:1: spec.ingres: unknown field"));
     }
 
