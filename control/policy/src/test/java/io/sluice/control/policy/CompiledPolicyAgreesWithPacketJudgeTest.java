@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
 import io.sluice.control.policy.Question.Packet;
+import io.sluice.control.policy.Question.PacketEnd;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +43,23 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
                     new Transport(IpProtocol.UDP, 81),
                     new Transport(IpProtocol.SCTP, 80),
                     new Transport(47, 0));
+
+    /** To ports of which some are failsafe ports of host endpoints, in one direction or both. */
+    private static final List<Transport> TRAFFIC_OF_NODES =
+            List.of(
+                    new Transport(IpProtocol.TCP, 22),
+                    new Transport(IpProtocol.UDP, 22),
+                    new Transport(IpProtocol.UDP, 53),
+                    new Transport(IpProtocol.UDP, 67),
+                    new Transport(IpProtocol.UDP, 68),
+                    new Transport(IpProtocol.TCP, 179),
+                    new Transport(IpProtocol.TCP, 2379),
+                    new Transport(IpProtocol.TCP, 2380),
+                    new Transport(IpProtocol.TCP, 5473),
+                    new Transport(IpProtocol.TCP, 6443),
+                    new Transport(IpProtocol.TCP, 6666),
+                    new Transport(IpProtocol.TCP, 6667));
+
     private static final List<Transport> ICMP_TRAFFIC =
             List.of(
                     new Transport(IpProtocol.ICMP, 8 * 256),
@@ -189,10 +207,9 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
 
     private static void countAuthors(
             final PacketJudge.Answer answer, final Map<String, Integer> packetsByAuthor) {
-        for (final Ruling ruling : List.of(answer.egress(), answer.ingress())) {
-            final String author = ruling.kind() + " " + ruling.by().split(" ", 2)[0];
-            packetsByAuthor.merge(author, 1, Integer::sum);
-        }
+        answer.rulings()
+                .map(ruling -> ruling.kind() + " " + ruling.by().split(" ", 2)[0])
+                .forEach(author -> packetsByAuthor.merge(author, 1, Integer::sum));
     }
 
     private static Probe probe(final Packet packet) {
@@ -242,23 +259,36 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
         final ReadResult read = ManifestReader.read("world.yaml", manifests);
         final World world = World.of(read.objects());
         return read.problems().stream().noneMatch(Problem::isError)
-                && (world.podAt(packet.from()).isPresent() || world.podAt(packet.to()).isPresent())
+                && !(isOutside(packet.from(), world) && isOutside(packet.to(), world))
                 && !new Sides(before, world).complaint(packet).isEmpty();
+    }
+
+    private static boolean isOutside(final IpAddress address, final World world) {
+        final PacketEnd end = PacketEnd.at(address, world);
+        return end.pod().isEmpty() && end.host().isEmpty();
     }
 
     private static List<Packet> packets(final World world, final Dice dice) {
         final Set<IpAddress> pods = new TreeSet<>();
         world.pods().stream().filter(Pod::isEndpoint).forEach(pod -> pods.addAll(pod.addresses()));
+        final Set<IpAddress> nodes = new TreeSet<>();
+        world.all(KubeObject.Node.class).forEach(node -> nodes.addAll(node.addresses()));
+        world.all(CalicoPolicy.HostEndpoint.class)
+                .forEach(endpoint -> nodes.addAll(endpoint.expectedIps()));
         final Set<IpAddress> all = new TreeSet<>(pods);
+        all.addAll(nodes);
         RandomWorld.OUTSIDE.forEach(text -> all.add(IpAddress.parse(text).orElseThrow()));
-        RandomWorld.NODES.forEach(text -> all.add(IpAddress.parse(text).orElseThrow()));
+        RandomWorld.SECOND_INTERFACES.forEach(text -> all.add(IpAddress.parse(text).orElseThrow()));
+        final boolean hosts = !world.all(CalicoPolicy.HostEndpoint.class).isEmpty();
         final List<Packet> packets = new ArrayList<>();
         while (packets.size() < PACKETS_PER_WORLD) {
-            final IpAddress pod = dice.oneOf(List.copyOf(pods));
-            final IpAddress other = dice.oneOf(List.copyOf(dice.percent(50) ? pods : all));
-            final boolean self = world.podAt(pod).equals(world.podAt(other));
-            if (pod.isIpv4() == other.isIpv4() && (!self || dice.percent(10))) {
-                packets.add(dice.percent(50) ? packet(pod, other, dice) : packet(other, pod, dice));
+            final IpAddress one =
+                    dice.oneOf(List.copyOf(dice.percent(hosts ? 50 : 10) ? nodes : pods));
+            final IpAddress other = dice.oneOf(List.copyOf(dice.percent(40) ? pods : all));
+            final boolean self =
+                    world.podAt(one).isPresent() && world.podAt(one).equals(world.podAt(other));
+            if (one.isIpv4() == other.isIpv4() && (!self || dice.percent(10))) {
+                packets.add(dice.percent(50) ? packet(one, other, dice) : packet(other, one, dice));
             }
         }
         return packets;
@@ -267,7 +297,9 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
     private static Packet packet(final IpAddress from, final IpAddress to, final Dice dice) {
         final boolean icmp = dice.percent(15);
         final Transport transport =
-                !icmp ? dice.oneOf(TRAFFIC) : to.isIpv4() ? dice.oneOf(ICMP_TRAFFIC) : ICMPV6_ECHO;
+                !icmp
+                        ? dice.oneOf(dice.percent(85) ? TRAFFIC : TRAFFIC_OF_NODES)
+                        : to.isIpv4() ? dice.oneOf(ICMP_TRAFFIC) : ICMPV6_ECHO;
         return new Packet(
                 from,
                 to,
