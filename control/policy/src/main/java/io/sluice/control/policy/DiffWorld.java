@@ -38,15 +38,8 @@ final class DiffWorld {
         private static final Place NOWHERE =
                 new Place(false, "", Optional.empty(), Optional.empty(), false);
 
-        private boolean isNode() {
-            return ipv4.isPresent() || ipv6.isPresent();
-        }
-
-        /** Whether traffic with a peer leaves or enters the node. */
-        private boolean isCrossedBy(final Place peer) {
-            final boolean outside = !peer.pod && !peer.isNode();
-            return !node.isEmpty()
-                    && (outside || (!peer.node.isEmpty() && !peer.node.equals(node)));
+        private HostPolicies.Place at(final boolean ipv4Family) {
+            return new HostPolicies.Place(pod, node, ipv4Family ? ipv4 : ipv6);
         }
     }
 
@@ -238,64 +231,41 @@ final class DiffWorld {
         if (fromIdentity == NO_ADDRESS || toIdentity == NO_ADDRESS) {
             return DiffTraffic.NO_FAMILY;
         }
-        if (from.place.isNode() && to.place.isNode() && from.place.node.equals(to.place.node)) {
-            return traffic.notAnEndpoint();
-        }
         return traffic.both(
                 allowed(PolicyDirection.EGRESS, from, fromIdentity, to, toIdentity),
-                allowed(PolicyDirection.INGRESS, to, toIdentity, from, fromIdentity));
+                allowed(PolicyDirection.INGRESS, from, fromIdentity, to, toIdentity));
     }
 
+    /** What one end, and its node, let pass. */
     private int allowed(
             final PolicyDirection direction,
-            final End end,
-            final int identity,
-            final End peer,
-            final int peerIdentity) {
-        final Optional<Side> side = direction == PolicyDirection.EGRESS ? end.egress : end.ingress;
-        final int own =
-                side.isPresent()
-                        ? allowed(side, peerIdentity, peer.name)
-                        : ofNode(direction, end, identity, peer, peerIdentity);
-        if (!end.place.pod || !end.place.isCrossedBy(peer.place)) {
-            return own;
+            final End from,
+            final int fromIdentity,
+            final End to,
+            final int toIdentity) {
+        final boolean egress = direction == PolicyDirection.EGRESS;
+        int passing =
+                egress
+                        ? allowed(from.egress, toIdentity, to.name)
+                        : allowed(to.ingress, fromIdentity, from.name);
+        if (policies.hosts().isEmpty()) {
+            return passing;
         }
-        int passing = own;
-        for (final HostPolicies.Side asked :
-                policies.hosts().forwarded(end.place.node, direction, factsOf(identity))) {
-            passing = traffic.both(passing, of(asked, peer, factsOf(peerIdentity)));
+        final PeerFacts fromFacts = factsOf(fromIdentity);
+        final PeerFacts toFacts = factsOf(toIdentity);
+        for (final HostPolicies.Asked asked :
+                policies.hosts()
+                        .asked(
+                                direction,
+                                from.place.at(from.ipv4 == fromIdentity),
+                                fromFacts,
+                                to.place.at(to.ipv4 == toIdentity),
+                                to.name.isEmpty() ? toFacts : policies.learned(toFacts, to.name))) {
+            final int own =
+                    traffic.of(policies.hosts().program(asked.side().chain(), asked.peer()));
+            passing = passing == traffic.notAnEndpoint() ? own : traffic.both(passing, own);
         }
         return passing;
-    }
-
-    private int ofNode(
-            final PolicyDirection direction,
-            final End end,
-            final int identity,
-            final End peer,
-            final int peerIdentity) {
-        final boolean ipv4 = end.ipv4 == identity;
-        final Optional<Host> host = ipv4 ? end.place.ipv4 : end.place.ipv6;
-        final boolean ownPod = peer.place.pod && peer.place.node.equals(end.place.node);
-        return host.map(found -> ownPod ? found.bare() : found)
-                .filter(policies.hosts()::judges)
-                .map(found -> policies.hosts().local(found, direction, factsOf(identity)))
-                .map(
-                        asked ->
-                                of(
-                                        asked,
-                                        peer,
-                                        HostPolicies.seenFrom(
-                                                end.place.node, factsOf(peerIdentity))))
-                .orElse(traffic.notAnEndpoint());
-    }
-
-    private int of(final HostPolicies.Side asked, final End peer, final PeerFacts facts) {
-        return traffic.of(
-                policies.hosts()
-                        .program(
-                                asked.chain(),
-                                peer.name.isEmpty() ? facts : policies.learned(facts, peer.name)));
     }
 
     private PeerFacts factsOf(final int identity) {

@@ -270,9 +270,7 @@ final class CalicoJudge {
                                     case final CalicoPolicy.PortRange range ->
                                             range.from() <= port && port <= range.to();
                                     case final CalicoPolicy.PortName name ->
-                                            end.hasPort(name.name(), packet.protocol(), port)
-                                                    || end.hasHostPort(
-                                                            name.name(), packet.protocol(), port);
+                                            end.hasPort(name.name(), packet.protocol(), port);
                                 });
     }
 

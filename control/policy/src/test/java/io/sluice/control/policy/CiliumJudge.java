@@ -96,14 +96,14 @@ final class CiliumJudge {
             // Documentation/security/policy/host.rst: nodes, and the pods in their namespace.
             case final CiliumPolicy.Nodes nodes ->
                     subject instanceof final Question.Host host
-                            && host.node().isPresent()
-                            && match(nodes.selector(), hostLabels(host.node().get()));
+                            && host.nodeLabels().isPresent()
+                            && match(nodes.selector(), hostLabels(host.nodeLabels().get()));
         };
     }
 
-    private static Map<String, String> hostLabels(final KubeObject.Node node) {
+    private static Map<String, String> hostLabels(final Map<String, String> nodeLabels) {
         final Map<String, String> labels = new HashMap<>();
-        node.meta().labels().forEach((key, value) -> labels.put("node:" + key, value));
+        nodeLabels.forEach((key, value) -> labels.put("node:" + key, value));
         labels.put("reserved:host", "");
         return labels;
     }

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -52,14 +53,25 @@ final class HostJudge {
             Set.of(new Port(IpProtocol.UDP, 53), new Port(IpProtocol.UDP, 67));
 
     private final World world;
+    private final Predicate<KubeObject.Node> spared;
     private final CalicoJudge calico;
     private final TierJudge untracked;
     private final TierJudge preDnat;
     private final TierJudge normal;
     private final TierJudge forward;
 
-    HostJudge(final World world, final Predicate<KubeObject.Policy> counts) {
+    /**
+     * The nodes of a world.
+     *
+     * @param counts which policies of the world are there
+     * @param spared nodes about which nothing is enforced
+     */
+    HostJudge(
+            final World world,
+            final Predicate<KubeObject.Policy> counts,
+            final Predicate<KubeObject.Node> spared) {
         this.world = world;
+        this.spared = spared;
         this.calico = new CalicoJudge(world);
         this.untracked =
                 new TierJudge(
@@ -132,6 +144,9 @@ final class HostJudge {
         }
 
         void judge() {
+            if (node.filter(spared).isPresent()) {
+                return;
+            }
             if (isHost(from) && isHost(to)) {
                 all().ifPresent(
                                 endpoint -> {
@@ -141,11 +156,12 @@ final class HostJudge {
             } else if (isHost(from)) {
                 final Optional<HostEndpoint> out = isPodHere(to) ? Optional.empty() : at(from);
                 out.ifPresentOrElse(
-                        endpoint -> send(endpoint, node), () -> cilium(PolicyDirection.EGRESS));
+                        endpoint -> send(endpoint, labels()), () -> cilium(PolicyDirection.EGRESS));
             } else if (isHost(to)) {
                 final Optional<HostEndpoint> in = isPodHere(from) ? Optional.empty() : at(to);
                 in.ifPresentOrElse(
-                        endpoint -> deliver(endpoint, node), () -> cilium(PolicyDirection.INGRESS));
+                        endpoint -> deliver(endpoint, labels()),
+                        () -> cilium(PolicyDirection.INGRESS));
                 if (isPodHere(from)) {
                     all().ifPresent(this::receive);
                 }
@@ -157,6 +173,10 @@ final class HostJudge {
                 }
                 out.ifPresent(endpoint -> forward(endpoint, PolicyDirection.EGRESS));
             }
+        }
+
+        private Optional<Map<String, String>> labels() {
+            return Optional.of(node.map(n -> n.meta().labels()).orElse(Map.of()));
         }
 
         private boolean isHost(final PacketEnd end) {
@@ -222,18 +242,19 @@ final class HostJudge {
 
         /** A packet for the node itself. */
         private void deliver(
-                final HostEndpoint endpoint, final Optional<KubeObject.Node> ciliumNode) {
+                final HostEndpoint endpoint, final Optional<Map<String, String>> nodeLabels) {
             if (isFailsafe(PolicyDirection.INGRESS)) {
                 add("normal", Ruling.allow("failsafe"));
             } else if (receive(endpoint) == Received.GOES_ON) {
-                filter(question(PolicyDirection.INGRESS, Optional.of(endpoint), ciliumNode));
+                filter(question(PolicyDirection.INGRESS, Optional.of(endpoint), nodeLabels));
             }
         }
 
         /** A packet of the node itself. */
-        private void send(final HostEndpoint endpoint, final Optional<KubeObject.Node> ciliumNode) {
+        private void send(
+                final HostEndpoint endpoint, final Optional<Map<String, String>> nodeLabels) {
             final Question question =
-                    question(PolicyDirection.EGRESS, Optional.of(endpoint), ciliumNode);
+                    question(PolicyDirection.EGRESS, Optional.of(endpoint), nodeLabels);
             if (isFailsafe(PolicyDirection.EGRESS)) {
                 add("normal", Ruling.allow("failsafe"));
             } else if (isOfAll(endpoint) || !isFinal("untracked", untracked.judge(question))) {
@@ -275,18 +296,18 @@ final class HostJudge {
 
         /** Where there is no host endpoint there still is the host firewall of Cilium. */
         private void cilium(final PolicyDirection direction) {
-            isFinal("cilium", normal.judge(question(direction, Optional.empty(), node)));
+            isFinal("cilium", normal.judge(question(direction, Optional.empty(), labels())));
         }
 
         private Question question(
                 final PolicyDirection direction,
                 final Optional<HostEndpoint> endpoint,
-                final Optional<KubeObject.Node> ciliumNode) {
+                final Optional<Map<String, String>> nodeLabels) {
             final boolean ingress = direction == PolicyDirection.INGRESS;
             return new Question(
                     packet,
                     direction,
-                    new Host(endpoint, ciliumNode),
+                    new Host(endpoint, nodeLabels),
                     ingress ? to : from,
                     ingress ? from : to);
         }

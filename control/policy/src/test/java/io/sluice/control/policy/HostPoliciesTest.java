@@ -469,6 +469,6 @@ final class HostPoliciesTest {
         assertThat(evaluator.explain(Probe.of("203.0.113.9", "east", "TCP", "80")))
                 .contains("  failsafe ports: no match: 80/TCP is none of them");
         assertThat(evaluator.explain(Probe.of("203.0.113.9", "default/near", "TCP", "80")))
-                .contains("  forwarded by node east:");
+                .contains("  forwarded by node east, ingress:");
     }
 }

@@ -37,7 +37,13 @@ final class PacketJudge {
                         world,
                         counts.and(HostJudge::isNormal),
                         TierJudge.TierEnd.BY_DEFAULT_ACTION);
-        this.hosts = new HostJudge(world, counts);
+        this.hosts =
+                new HostJudge(
+                        world,
+                        counts,
+                        node ->
+                                auditedEndpoints == AuditedEndpoints.SPARED
+                                        && isAudited(node.meta()));
     }
 
     /** What holds for endpoints that are audited as a whole. */

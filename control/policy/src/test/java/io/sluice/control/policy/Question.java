@@ -1,6 +1,7 @@
 package io.sluice.control.policy;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -24,9 +25,11 @@ record Question(
      * A node, or an interface of one.
      *
      * @param endpoint the host endpoint of the interface that the packet passes, if there is one
-     * @param node the node, where the packet is one of its own; empty where Cilium does not ask
+     * @param nodeLabels labels of the node, none if it has no object; empty where the packet is not
+     *     one of its own, and Cilium does not ask
      */
-    record Host(Optional<CalicoPolicy.HostEndpoint> endpoint, Optional<KubeObject.Node> node)
+    record Host(
+            Optional<CalicoPolicy.HostEndpoint> endpoint, Optional<Map<String, String>> nodeLabels)
             implements Subject {}
 
     /**
@@ -86,16 +89,14 @@ record Question(
             return pod.isEmpty() && node.isEmpty();
         }
 
-        /** Whether an endpoint is here whose port of this name has this protocol and number. */
+        /**
+         * Whether an endpoint, or a host endpoint, is here whose port of this name has this
+         * protocol and number.
+         */
         boolean hasPort(final String name, final int protocol, final int port) {
-            return pod.isPresent()
-                    && pod.get().ports().contains(new Pod.NamedPort(name, protocol, port));
-        }
-
-        /** The same, of host endpoints. */
-        boolean hasHostPort(final String name, final int protocol, final int port) {
-            return hostEndpoints.stream()
-                    .anyMatch(e -> e.ports().contains(new Pod.NamedPort(name, protocol, port)));
+            final Pod.NamedPort wanted = new Pod.NamedPort(name, protocol, port);
+            return pod.map(Pod::ports).orElse(List.of()).contains(wanted)
+                    || hostEndpoints.stream().anyMatch(e -> e.ports().contains(wanted));
         }
     }
 

@@ -101,10 +101,15 @@ final class RandomWorld {
         for (int i = 0; i < 2; i++) {
             add(
                     """
-                    {apiVersion: v1, kind: Node, metadata: {name: node-%d, labels: {%s}},
+                    {apiVersion: v1, kind: Node, metadata: {name: node-%d, labels: {%s}%s},
                      status: {addresses: [{type: InternalIP, address: %s},
                       {type: InternalIP, address: '%s'}]}}"""
-                            .formatted(i, labels(), NODES.get(i), NODES.get(i + 2)));
+                            .formatted(
+                                    i,
+                                    labels(),
+                                    audited("sluice.io/audit: 'true'"),
+                                    NODES.get(i),
+                                    NODES.get(i + 2)));
         }
     }
 
@@ -119,14 +124,20 @@ final class RandomWorld {
                     """
                     {apiVersion: v1, kind: Pod,
                      metadata: {name: p%d, namespace: n%d, labels: {%s}%s},
-                     spec: {nodeName: %s, %scontainers: [{name: c, ports: [%s]}]},
+                     spec: {%s%scontainers: [{name: c, ports: [%s]}]},
                      status: {podIPs: [%s]}}"""
                             .formatted(
                                     i,
                                     dice.below(3),
                                     labels(),
                                     audited("sluice.io/audit: 'true'"),
-                                    dice.oneOf("node-0", "node-1", "node-9"),
+                                    dice.oneOf(
+                                            "nodeName: node-0, ",
+                                            "nodeName: node-0, ",
+                                            "nodeName: node-1, ",
+                                            "nodeName: node-1, ",
+                                            "nodeName: node-9, ",
+                                            ""),
                                     dice.oneOf(
                                             "",
                                             "serviceAccountName: s0, ",

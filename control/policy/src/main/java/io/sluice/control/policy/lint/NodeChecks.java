@@ -142,7 +142,14 @@ final class NodeChecks {
         return switch (by.origin()) {
             case RULE -> true;
             case END_OF_TIER -> !additive;
-            case DEFAULT, OWN_NODE, SELF, FAILSAFE, END_OF_PROFILES, NOT_AN_ENDPOINT -> false;
+            case DEFAULT,
+                    OWN_NODE,
+                    SELF,
+                    FAILSAFE,
+                    END_OF_PROFILES,
+                    MISSING_PROFILE,
+                    NOT_AN_ENDPOINT ->
+                    false;
         };
     }
 
