@@ -24,6 +24,13 @@ final class DiffWorld {
      */
     private record Side(PolicyMap map, Optional<RuleChain> chain) {}
 
+    /** Which policies count. */
+    enum View {
+        ENFORCED,
+        /** As if the staged policies were enforced. */
+        STAGED
+    }
+
     /**
      * Where an end is, as far as policies of nodes make that matter.
      *
@@ -48,6 +55,8 @@ final class DiffWorld {
      *
      * @param egress empty where the end is no endpoint
      * @param ingress empty where the end is no endpoint
+     * @param stagedEgress as if the staged policies were enforced, where they count
+     * @param stagedIngress as if the staged policies were enforced, where they count
      * @param ipv4 identity of its IPv4 address, -1 if it has none
      * @param ipv6 identity of its IPv6 address, -1 if it has none
      * @param primary identity where the family does not matter: that of an end without an address,
@@ -58,6 +67,8 @@ final class DiffWorld {
     record End(
             Optional<Side> egress,
             Optional<Side> ingress,
+            Optional<Side> stagedEgress,
+            Optional<Side> stagedIngress,
             int ipv4,
             int ipv6,
             int primary,
@@ -69,7 +80,15 @@ final class DiffWorld {
         private static End ofNoEndpoint(
                 final int ipv4, final int ipv6, final int primary, final String name) {
             return new End(
-                    Optional.empty(), Optional.empty(), ipv4, ipv6, primary, name, Place.NOWHERE);
+                    Optional.empty(),
+                    Optional.empty(),
+                    Optional.empty(),
+                    Optional.empty(),
+                    ipv4,
+                    ipv6,
+                    primary,
+                    name,
+                    Place.NOWHERE);
         }
 
         /** Whether it is a node that policy has a say in. */
@@ -78,7 +97,15 @@ final class DiffWorld {
         }
 
         private End at(final Place where) {
-            return new End(egress, ingress, ipv4, ipv6, primary, name, where);
+            return new End(
+                    egress, ingress, stagedEgress, stagedIngress, ipv4, ipv6, primary, name, where);
+        }
+
+        private Optional<Side> side(final PolicyDirection direction, final View view) {
+            return switch (direction) {
+                case EGRESS -> view == View.STAGED ? stagedEgress.or(() -> egress) : egress;
+                case INGRESS -> view == View.STAGED ? stagedIngress.or(() -> ingress) : ingress;
+            };
         }
 
         boolean isAbsent() {
@@ -93,12 +120,23 @@ final class DiffWorld {
     private final World world;
     private final PolicySet policies;
     private final DiffTraffic traffic;
+    private final View view;
     private boolean namesMatter;
 
-    DiffWorld(final World world, final PolicySet policies, final DiffTraffic traffic) {
+    /**
+     * One of the two worlds.
+     *
+     * @param view by which ends are told apart
+     */
+    DiffWorld(
+            final World world,
+            final PolicySet policies,
+            final DiffTraffic traffic,
+            final View view) {
         this.world = world;
         this.policies = policies;
         this.traffic = traffic;
+        this.view = view;
     }
 
     World world() {
@@ -155,6 +193,8 @@ final class DiffWorld {
         return new End(
                 Optional.of(side(subject.get().egress())),
                 Optional.of(side(subject.get().ingress())),
+                staged(subject.get().egress()),
+                staged(subject.get().ingress()),
                 ipv4,
                 ipv6,
                 subject.get().identity(),
@@ -171,6 +211,19 @@ final class DiffWorld {
 
     private Side side(final SubjectSide.Result side) {
         return new Side(side.map(), namesMatter ? Optional.of(side.chain()) : Optional.empty());
+    }
+
+    private Optional<Side> staged(final SubjectSide.Result side) {
+        return view == View.STAGED
+                ? side.pending()
+                        .map(
+                                pending ->
+                                        new Side(
+                                                pending.map(),
+                                                namesMatter
+                                                        ? Optional.of(pending.chain())
+                                                        : Optional.empty()))
+                : Optional.empty();
     }
 
     /** An address that is no endpoint's. */
@@ -214,26 +267,31 @@ final class DiffWorld {
     }
 
     /** What passes from one end to another, which is not the same pod. */
-    Reach reach(final End from, final End to) {
+    Reach reach(final End from, final End to, final View counted) {
         if (from.isAbsent() || to.isAbsent()) {
             return traffic.nothing();
         }
         if (from.hasNoAddress() || to.hasNoAddress()) {
-            final int either = passing(from, to, from.primary, to.primary);
+            final int either = passing(from, to, from.primary, to.primary, counted);
             return new Reach(either, either);
         }
         return traffic.reach(
-                passing(from, to, from.ipv4, to.ipv4), passing(from, to, from.ipv6, to.ipv6));
+                passing(from, to, from.ipv4, to.ipv4, counted),
+                passing(from, to, from.ipv6, to.ipv6, counted));
     }
 
     private int passing(
-            final End from, final End to, final int fromIdentity, final int toIdentity) {
+            final End from,
+            final End to,
+            final int fromIdentity,
+            final int toIdentity,
+            final View counted) {
         if (fromIdentity == NO_ADDRESS || toIdentity == NO_ADDRESS) {
             return DiffTraffic.NO_FAMILY;
         }
         return traffic.both(
-                allowed(PolicyDirection.EGRESS, from, fromIdentity, to, toIdentity),
-                allowed(PolicyDirection.INGRESS, from, fromIdentity, to, toIdentity));
+                allowed(PolicyDirection.EGRESS, from, fromIdentity, to, toIdentity, counted),
+                allowed(PolicyDirection.INGRESS, from, fromIdentity, to, toIdentity, counted));
     }
 
     /** What one end, and its node, let pass. */
@@ -242,12 +300,13 @@ final class DiffWorld {
             final End from,
             final int fromIdentity,
             final End to,
-            final int toIdentity) {
+            final int toIdentity,
+            final View counted) {
         final boolean egress = direction == PolicyDirection.EGRESS;
         int passing =
                 egress
-                        ? allowed(from.egress, toIdentity, to.name)
-                        : allowed(to.ingress, fromIdentity, from.name);
+                        ? allowed(from.side(direction, counted), toIdentity, to.name)
+                        : allowed(to.side(direction, counted), fromIdentity, from.name);
         if (policies.hosts().isEmpty()) {
             return passing;
         }
@@ -261,8 +320,10 @@ final class DiffWorld {
                                 fromFacts,
                                 to.place.at(to.ipv4 == toIdentity),
                                 to.name.isEmpty() ? toFacts : policies.learned(toFacts, to.name))) {
-            final int own =
-                    traffic.of(policies.hosts().program(asked.side().chain(), asked.peer()));
+            final RuleChain enforced = asked.side().chain();
+            final RuleChain chain =
+                    counted == View.STAGED ? asked.side().pending().orElse(enforced) : enforced;
+            final int own = traffic.of(policies.hosts().program(chain, asked.peer()));
             passing = passing == traffic.notAnEndpoint() ? own : traffic.both(passing, own);
         }
         return passing;

@@ -85,6 +85,10 @@ final class HostPolicies {
 
     private static final List<Traffic> FAILSAFE_EGRESS = failsafes(Set.of(53, 67), false);
 
+    /** A node's own end where its address does not matter, as it does not to Cilium's rules. */
+    private static final PeerFacts SOMEBODY =
+            new PeerFacts(PeerFacts.Kind.NODE, Map.of(), "", Set.of(), Set.of(), Set.of());
+
     static final PolicyTier PROFILES =
             new PolicyTier("profile", true, Double.POSITIVE_INFINITY, false);
 
@@ -241,6 +245,66 @@ final class HostPolicies {
     /** Whether nothing is said about any node. */
     boolean isEmpty() {
         return isEmpty;
+    }
+
+    /**
+     * Enforced policies that select a host endpoint in a direction, in the order they are asked.
+     */
+    List<KubeObject> policiesSelecting(
+            final HostEndpoint endpoint, final PolicyDirection direction) {
+        final Host host =
+                new Host(
+                        endpoint.node(),
+                        Optional.of(endpoint),
+                        Map.of(),
+                        labels(world, endpoint),
+                        false);
+        return ends().statements.stream()
+                .filter(indexed -> indexed.host.selects() instanceof HostStatement.OfHostEndpoints)
+                .filter(indexed -> indexed.host.selects().matches(host))
+                .map(indexed -> indexed.host.statement())
+                .filter(statement -> statement.direction() == direction)
+                .filter(statement -> statement.staging() == Staging.ENFORCED)
+                .filter(statement -> !statement.isAudited())
+                .map(PolicyStatement::policy)
+                .distinct()
+                .toList();
+    }
+
+    /**
+     * What policies of nodes do to the surprise of their author, and rules of them that cannot both
+     * be carried out, which are errors.
+     */
+    List<Problem> problems() {
+        final Set<Problem> found = new LinkedHashSet<>();
+        for (final HostEndpoint endpoint : world.all(HostEndpoint.class)) {
+            for (final String profile : endpoint.profiles()) {
+                if (!profile.equals(DEFAULT_ALLOW)
+                        && world.lookup(new ObjectRef("Profile", "", profile)).isEmpty()) {
+                    found.add(
+                            Problem.warning(
+                                    endpoint.where(),
+                                    "spec.profiles",
+                                    endpoint.ref()
+                                            + ": there is no Profile "
+                                            + profile
+                                            + ": it denies what no policy decides"));
+                }
+            }
+        }
+        if (statements.stream().anyMatch(HostPolicies::asksProxy)) {
+            for (final Host host : ends().byNode.values()) {
+                for (final PolicyDirection direction : PolicyDirection.values()) {
+                    final SideKey key = new SideKey(host.bare(), Way.LOCAL, direction, SOMEBODY);
+                    found.addAll(L7Conflicts.of(side(key).chain));
+                }
+            }
+        }
+        return List.copyOf(found);
+    }
+
+    private static boolean asksProxy(final HostStatement host) {
+        return host.statement().rules().stream().anyMatch(rule -> rule.l7().isPresent());
     }
 
     /** The end that an address is; empty where it is no node's. */
