@@ -227,7 +227,7 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
                 engine.orElseThrow().evaluate(probe(packet));
                 return true;
             } catch (final ProbeException e) {
-                return !e.getMessage().endsWith("no policy applies between them");
+                return !String.valueOf(e.getMessage()).endsWith("no policy applies between them");
             }
         }
 
