@@ -209,21 +209,34 @@ public final class PolicyEvaluator {
 
     private PolicyEntry entry(final Question question, final PolicyDirection direction) {
         final End end = question.subject(direction);
+        final List<Asked> nodes = asked(question, direction);
+        if (nodes.isEmpty()) {
+            return end.subject
+                    .map(policy -> policy.side(direction))
+                    .map(side -> entry(question, direction, side.chain(), side.map()))
+                    .orElse(NOT_AN_ENDPOINT);
+        }
         final List<PolicyEntry> entries = new ArrayList<>();
         if (end.subject.isPresent()) {
             final SubjectSide.Result side = end.subject.get().side(direction);
             entries.add(entry(question, direction, side.chain(), side.map()));
         }
-        for (final Asked asked : asked(question, direction)) {
+        for (final Asked asked : nodes) {
             entries.add(entry(question, asked, asked.side().chain()));
         }
-        return entries.isEmpty() ? NOT_AN_ENDPOINT : PolicyEntry.allOf(entries);
+        return PolicyEntry.allOf(entries);
     }
 
     /** What would be if the staged policies were enforced; empty where none concerns the end. */
     private Optional<PolicyEntry> pending(
             final Question question, final PolicyDirection direction) {
         final End end = question.subject(direction);
+        final List<Asked> nodes = asked(question, direction);
+        if (nodes.isEmpty()) {
+            return end.subject
+                    .flatMap(policy -> policy.side(direction).pending())
+                    .map(own -> entry(question, direction, own.chain(), own.map()));
+        }
         final List<PolicyEntry> entries = new ArrayList<>();
         boolean staged = false;
         if (end.subject.isPresent()) {
@@ -234,7 +247,7 @@ public final class PolicyEvaluator {
                             .map(p -> entry(question, direction, p.chain(), p.map()))
                             .orElseGet(() -> entry(question, direction, side.chain(), side.map())));
         }
-        for (final Asked asked : asked(question, direction)) {
+        for (final Asked asked : nodes) {
             staged |= asked.side().pending().isPresent();
             entries.add(
                     entry(question, asked, asked.side().pending().orElse(asked.side().chain())));
