@@ -31,7 +31,7 @@ final class DaemonManifestsTest {
             final String manifest) {
         assertThat(DaemonManifests.read("host.yaml", manifest).problems())
                 .extracting(Problem::toString)
-                .singleElement()
+                .last()
                 .asString()
                 .startsWith("host.yaml:1:1: warning: not enforced yet: host ");
 
@@ -43,6 +43,8 @@ final class DaemonManifestsTest {
                                 new IdentityAllocator(),
                                 PolicyOptions.DEFAULTS)
                         .warnings());
-        assertThat(problems).isEmpty();
+        assertThat(problems)
+                .extracting(Problem::toString)
+                .noneMatch(text -> text.contains("not enforced yet"));
     }
 }
