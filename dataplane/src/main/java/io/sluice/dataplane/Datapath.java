@@ -1,8 +1,12 @@
 package io.sluice.dataplane;
 
 import static io.sluice.dataplane.DropReason.CT_MAP_INSERTION_FAILED;
+import static io.sluice.dataplane.DropReason.DNS_FLOW_GONE;
+import static io.sluice.dataplane.DropReason.DNS_NOT_WHOLE;
+import static io.sluice.dataplane.DropReason.DNS_RING_FULL;
 import static io.sluice.dataplane.DropReason.EP_NOT_READY;
 import static io.sluice.dataplane.DropReason.NONE;
+import static io.sluice.dataplane.DropReason.PORT_REFUSED_FRAME;
 import static io.sluice.dataplane.DropReason.STALE_OR_UNROUTABLE_IP;
 import static io.sluice.dataplane.DropReason.UNKNOWN_CONNECTION_TRACKING_STATE;
 
@@ -17,8 +21,12 @@ import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyEntry;
+import io.sluice.dataplane.wire.UdpMessage;
+import io.sluice.dataplane.wire.VnetHeader;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import org.agrona.concurrent.MessageHandler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,13 +34,17 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   port -> parse -> answer? -> guard -> hop limit -> fragments -> conntrack -> identity -> policy -> forward -> port
+ *                                                                                             |         ^
+ *                                                                                             punt -> DNS agent
  * </pre>
  *
  * <p>Each packet meets one of three ends: it is <em>forwarded</em> to another port,
  * <em>answered</em> by the switch itself (ARP, neighbour discovery, ping to the gateway), or
- * <em>dropped</em> for a {@link DropReason}. A step answers {@code NONE} to go on, or the reason to
- * stop. {@link #process} is the only place that counts a drop, so {@code packets in = forwarded +
- * answered + sum of drops} holds by construction, and a test asserts it.
+ * <em>dropped</em> for a {@link DropReason}. A datagram of a flow under DNS rules is
+ * <em>punted</em> before: the DNS agent judges it, and {@link #takeBack} brings it to its end. A
+ * step answers {@code NONE} to go on, or the reason to stop. {@link #stop} is the only place that
+ * counts a drop, so {@code packets in = forwarded + answered + sum of drops + still punted} holds
+ * by construction, and a test asserts it.
  *
  * <p>Tables are read from one snapshot taken per batch: all its packets are judged by the same
  * policy revision. The opening packet of a flow is judged, and so is the first one after a policy
@@ -53,6 +65,8 @@ final class Datapath {
     private final FragmentTracker fragments;
     private final Conntrack conntrack;
     private final Forwarder forwarder;
+    private final Ports ports;
+    private final PuntRing punts;
     private final LaneCounters counters;
     private final FlowEvents events;
 
@@ -66,6 +80,15 @@ final class Datapath {
     @SuppressWarnings("UnusedVariable")
     private long touchedLines;
 
+    /** Where a datagram that comes back lies while it is brought to its end. */
+    private final PacketBatch returned;
+
+    private final MessageHandler onReturned;
+
+    // Of the turn, for onReturned.
+    private Tables returnTables = Tables.EMPTY;
+    private long returnNs;
+
     // Written by identify.
     private int initiatorPort;
     private int responderPort;
@@ -75,6 +98,7 @@ final class Datapath {
             final Conntrack conntrack,
             final FragmentTable fragmentTable,
             final Ports ports,
+            final PuntRing punts,
             final LaneCounters counters,
             final FlowEvents events,
             final Arena arena) {
@@ -83,6 +107,10 @@ final class Datapath {
         this.fragments = new FragmentTracker(fragmentTable);
         this.conntrack = conntrack;
         this.forwarder = new Forwarder(gateway, ports, counters, arena);
+        this.ports = ports;
+        this.punts = punts;
+        this.returned = new PacketBatch(arena);
+        this.onReturned = punts.handlerOf(this::onReturned);
         this.counters = counters;
         this.events = events;
         Arrays.setAll(packets, i -> new Packet());
@@ -127,10 +155,14 @@ final class Datapath {
                             ? walk(packet, sender, tables, nowNs)
                             : packet.admission;
             if (reason != NONE) {
-                counters.dropped(reason, packet.direction, packet.frameBytes());
-                events.dropped(packet, reason, nowNs);
+                stop(packet, reason, nowNs);
             }
         }
+    }
+
+    private void stop(final Packet packet, final DropReason reason, final long nowNs) {
+        counters.dropped(reason, packet.direction, packet.frameBytes());
+        events.dropped(packet, reason, nowNs);
     }
 
     /** Everything that can be said of a packet without its flow. */
@@ -245,7 +277,10 @@ final class Datapath {
         recordVerdict(packet, flow, NONE);
         flow.recordSides(
                 packet.inPort, packet.sourceIdentity, packet.outPort, packet.destinationIdentity);
-        final DropReason stopped = passOn(packet, sender, receiver, nowNs);
+        final DropReason stopped =
+                flow.verdict() == FlowVerdict.REDIRECT
+                        ? punt(packet, Punt.Way.TO_RESPONDER)
+                        : passOn(packet, sender, receiver, nowNs);
         return stopped == NONE ? tell(packet, nowNs) : stopped;
     }
 
@@ -266,7 +301,24 @@ final class Datapath {
             final Tables tables,
             final long nowNs) {
         final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
-        if (wasDenied || flow.policyRevision() != tables.policyRevision()) {
+        DropReason stopped = follow(packet, flow, tables, nowNs);
+        if (stopped != NONE) {
+            return stopped;
+        }
+        stopped =
+                flow.verdict() == FlowVerdict.REDIRECT && !packet.quotesPacket
+                        ? punt(
+                                packet,
+                                flow.isReply() ? Punt.Way.TO_INITIATOR : Punt.Way.TO_RESPONDER)
+                        : passOn(packet, sender, tables.endpoint(packet.outPort), nowNs);
+        return wasDenied && stopped == NONE ? tell(packet, nowNs) : stopped;
+    }
+
+    /** What policy of now says of the flow, and where the packet is to go. */
+    private DropReason follow(
+            final Packet packet, final FlowEntry flow, final Tables tables, final long nowNs) {
+        if (flow.verdict() == FlowVerdict.DENY
+                || flow.policyRevision() != tables.policyRevision()) {
             judgeAgain(packet, flow, tables);
         }
 
@@ -281,11 +333,9 @@ final class Datapath {
             conntrack.touchDenied(nowNs);
             return DropReason.ofCode(flow.dropReason());
         }
-        if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
-            return STALE_OR_UNROUTABLE_IP;
-        }
-        final DropReason stopped = passOn(packet, sender, tables.endpoint(packet.outPort), nowNs);
-        return wasDenied && stopped == NONE ? tell(packet, nowNs) : stopped;
+        return packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort
+                ? STALE_OR_UNROUTABLE_IP
+                : NONE;
     }
 
     /** Both sides as the tables know them now; the flow's verdict is what policy says now. */
@@ -354,14 +404,16 @@ final class Datapath {
         if (!PolicyEntry.allows(packet.ingressEntry)) {
             return DropReason.ofCode(PolicyEntry.reasonCode(packet.ingressEntry));
         }
+        packet.listener = PolicyEntry.listener(packet.egressEntry);
         return NONE;
     }
 
     /** What was decided for the flow, by which revision, for all packets to come. */
     private void recordVerdict(final Packet packet, final FlowEntry flow, final DropReason denied) {
+        final FlowVerdict allowed = packet.listener == 0 ? FlowVerdict.ALLOW : FlowVerdict.REDIRECT;
         flow.recordVerdict(
-                denied == NONE ? FlowVerdict.ALLOW : FlowVerdict.DENY,
-                0,
+                denied == NONE ? allowed : FlowVerdict.DENY,
+                denied == NONE ? packet.listener : 0,
                 denied.code(),
                 packet.policyRevision);
     }
@@ -380,5 +432,102 @@ final class Datapath {
                     nowNs);
         }
         return stopped;
+    }
+
+    // Datagrams of flows under DNS rules.
+
+    /** Only a whole message can be judged; what is cut or glued together cannot. */
+    private DropReason punt(final Packet packet, final Punt.Way way) {
+        if (packet.fragment != Packet.Fragment.NONE
+                || VnetHeader.isSuperFrame(packet.memory(), packet.start)) {
+            return DNS_NOT_WHOLE;
+        }
+        if (!punts.offer(packet, way)) {
+            return DNS_RING_FULL;
+        }
+        counters.punted();
+        return NONE;
+    }
+
+    /**
+     * Brings datagrams that the DNS agent has judged to their end.
+     *
+     * @return how many
+     */
+    int takeBack(final Tables tables, final long nowNs) {
+        returnTables = tables;
+        returnNs = nowNs;
+        return punts.takeReturned(onReturned);
+    }
+
+    private void onReturned(
+            final PuntRing.Step step,
+            final DropReason dropped,
+            final int inPort,
+            final MemorySegment ring,
+            final long frameOffset,
+            final int frameBytes,
+            final long dataOffset,
+            final int dataBytes) {
+        counters.returned();
+        returned.clear();
+        MemorySegment.copy(ring, frameOffset, returned.memory(), 0, frameBytes);
+        returned.add(frameBytes);
+        final Packet packet = packets[0];
+        final Endpoint sender = returnTables.endpoint(inPort);
+        packet.moveTo(returned, 0, inPort);
+        packet.policyRevision = returnTables.policyRevision();
+        packet.direction = sideOf(sender);
+        DropReason reason = headers.parse(packet);
+        if (reason == NONE) {
+            final MemorySegment data = ring.asSlice(dataOffset, dataBytes);
+            reason =
+                    switch (step) {
+                        case RELEASE -> release(packet, sender);
+                        case REPLACE -> {
+                            packet.resize(
+                                    UdpMessage.replaceData(
+                                            packet.memory(),
+                                            packet.start,
+                                            packet.l3,
+                                            packet.l4,
+                                            data));
+                            yield release(packet, sender);
+                        }
+                        case ANSWER -> answer(packet, data);
+                        case DROP -> dropped;
+                    };
+        }
+        if (reason != NONE) {
+            stop(packet, reason, returnNs);
+        }
+    }
+
+    /** The rest of the way, by the policy of now; the flow itself was opened by the punt. */
+    private DropReason release(final Packet packet, final Endpoint sender) {
+        conntrack.prepare(packet.tuple, packet.flowKey);
+        packet.conntrackState = track(packet, sender, returnNs);
+        if (packet.conntrackState != ConntrackState.ESTABLISHED
+                && packet.conntrackState != ConntrackState.REPLY) {
+            return DNS_FLOW_GONE;
+        }
+        final DropReason stopped = follow(packet, conntrack.entry(), returnTables, returnNs);
+        return stopped == NONE
+                ? passOn(packet, sender, returnTables.endpoint(packet.outPort), returnNs)
+                : stopped;
+    }
+
+    private DropReason answer(final Packet packet, final MemorySegment data) {
+        if (!ports.isOpen(packet.inPort)) {
+            return EP_NOT_READY;
+        }
+        final int length =
+                UdpMessage.turnIntoAnswer(
+                        packet.memory(), packet.start, packet.l3, packet.l4, data);
+        if (!ports.at(packet.inPort).send(packet.memory(), packet.start, length)) {
+            return PORT_REFUSED_FRAME;
+        }
+        counters.answered();
+        return NONE;
     }
 }
