@@ -85,7 +85,7 @@ final class ControlAgent implements ControlPlane {
                 objects,
                 endpointCounts,
                 live.identities().size(),
-                live.ipcache().size(),
+                live.routes().size(),
                 parts.conntrack().size(),
                 parts.config().conntrack().capacityFlows()
                         + parts.config().conntrack().capacityFlowsIpv6(),
@@ -374,7 +374,6 @@ final class ControlAgent implements ControlPlane {
                 parts.reconciler().snapshot().endpoints().stream()
                         .collect(Collectors.toMap(Endpoints.View::id, view -> view.spec().path()));
         return live.ipcache().stream()
-                .sorted(Comparator.comparing(LivePolicy.Route::prefix))
                 .map(
                         route ->
                                 new IpcacheReport(

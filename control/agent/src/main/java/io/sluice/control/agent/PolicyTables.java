@@ -5,6 +5,7 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.IpcacheEntry;
+import io.sluice.control.policy.L7Rules;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.PolicyDirection;
 import io.sluice.control.policy.PolicyEntry.Reason;
@@ -19,6 +20,7 @@ import io.sluice.dataplane.table.PolicyMap;
 import io.sluice.dataplane.table.PolicyMap.Interval;
 import io.sluice.dataplane.table.PolicyMap.Program;
 import io.sluice.dataplane.table.PolicyMap.ProtocolPorts;
+import io.sluice.dataplane.wire.IpProtocol;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -119,6 +121,9 @@ final class PolicyTables {
     /** An identity that the compiler did not know of is denied: a gap must fail closed. */
     private static final long UNKNOWN_IDENTITY =
             PolicyEntry.deny(DropReason.INVALID_IDENTITY.code(), 0);
+
+    /** Of an entry for all protocols that are not listed. */
+    private static final int NO_PROTOCOL = -1;
 
     private static final PolicyMap DENY_ALL =
             PolicyMap.always(PolicyEntry.deny(DropReason.EP_NOT_READY.code(), 0));
@@ -293,7 +298,7 @@ final class PolicyTables {
 
     private Program translate(final VerdictProgram program) {
         return new Program(
-                entry(program.otherProtocols()),
+                entry(program.otherProtocols(), NO_PROTOCOL),
                 program.protocols().stream()
                         .map(
                                 protocol ->
@@ -308,25 +313,36 @@ final class PolicyTables {
                                                                                         .sourceFrom(),
                                                                                 entry(
                                                                                         interval
-                                                                                                .entry())))
+                                                                                                .entry(),
+                                                                                        protocol
+                                                                                                .protocol())))
                                                         .toList()))
                         .toList());
     }
 
-    private long entry(final io.sluice.control.policy.PolicyEntry entry) {
+    private long entry(final io.sluice.control.policy.PolicyEntry entry, final int protocol) {
         final int known = authors.size();
         final int rule = authors.computeIfAbsent(entry.by(), author -> known);
         used.add(rule);
         return switch (entry.verdict()) {
             case ALLOW -> PolicyEntry.allow(rule);
-            // No proxy is there yet that could tell requests apart: what passes only in part is
-            // denied, what passes whole is let through.
-            case REDIRECT ->
-                    entry.redirect().filter(Redirect::allowsAll).isPresent()
-                            ? PolicyEntry.allow(rule)
-                            : PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
+            case REDIRECT -> redirect(entry.redirect().orElseThrow(), protocol, rule);
             case DENY -> PolicyEntry.deny(dropReason(entry.reason()).code(), rule);
         };
+    }
+
+    /**
+     * Queries are read also where all of them pass: what they teach opens addresses. Of the others
+     * no proxy is there yet that could tell requests apart: what passes only in part is denied,
+     * what passes whole is let through.
+     */
+    private static long redirect(final Redirect redirect, final int protocol, final int rule) {
+        if (redirect.rules().parser() == L7Rules.Parser.DNS && protocol == IpProtocol.UDP) {
+            return PolicyEntry.redirect(PolicyEntry.DNS, rule);
+        }
+        return redirect.allowsAll()
+                ? PolicyEntry.allow(rule)
+                : PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
     }
 
     private static DropReason dropReason(final Reason reason) {
@@ -358,7 +374,12 @@ final class PolicyTables {
         return List.copyOf(routes);
     }
 
-    private int port(final Cidr prefix, final Map<IpAddress, Integer> ids, final NodeSide node) {
+    /**
+     * The port that leads to a prefix.
+     *
+     * @param ids ports of the endpoints
+     */
+    static int port(final Cidr prefix, final Map<IpAddress, Integer> ids, final NodeSide node) {
         final boolean isAddress = prefix.lengthBits() == prefix.network().familyBits();
         if (isAddress) {
             final Integer id = ids.get(prefix.network());

@@ -4,6 +4,8 @@ import io.sluice.conntrack.ConntrackConfig;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
+import io.sluice.dnsproxy.DnsLimits;
+import io.sluice.dnsproxy.cache.FqdnLimits;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,6 +30,7 @@ import java.util.function.Supplier;
  * @param uplink the TAP that joins the host
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
+ * @param dns names: how queries are judged and answers learned from
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
@@ -43,6 +46,7 @@ public record SluiceConfig(
         Uplink uplink,
         Policy policy,
         ConntrackConfig conntrack,
+        Dns dns,
         Idle idle,
         int laneNice,
         int flowRing,
@@ -120,6 +124,41 @@ public record SluiceConfig(
         }
     }
 
+    /**
+     * Names.
+     *
+     * @param denied how a query that no rule allows is answered
+     * @param ttlMinSeconds an address holds at least so long after an answer, 0 to 604,800
+     */
+    public record Dns(DnsLimits.DeniedRcode denied, int ttlMinSeconds) {
+        /** A week. */
+        public static final int TTL_SECONDS_MAX = (int) (FqdnLimits.TTL_MAX_MS / 1000);
+
+        public Dns {
+            inRange("dns.ttlMinSeconds", ttlMinSeconds, 0, TTL_SECONDS_MAX);
+        }
+
+        DnsLimits limits() {
+            final DnsLimits defaults = DnsLimits.DEFAULT;
+            return new DnsLimits(
+                    denied,
+                    defaults.queryTimeoutMs(),
+                    defaults.holdTimeoutMs(),
+                    defaults.pendingPerEndpoint(),
+                    defaults.heldMax());
+        }
+
+        FqdnLimits cache() {
+            final FqdnLimits defaults = FqdnLimits.DEFAULT;
+            return new FqdnLimits(
+                    TimeUnit.SECONDS.toMillis(ttlMinSeconds),
+                    defaults.addressesPerName(),
+                    defaults.namesPerEndpoint(),
+                    defaults.zombiesPerEndpoint(),
+                    defaults.zombieCheckMs());
+        }
+    }
+
     public SluiceConfig {
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
@@ -159,6 +198,7 @@ public record SluiceConfig(
                 new Uplink(true, "sluice0", 1500),
                 new Policy(DefaultVerdict.ALLOW, Set.of()),
                 ConntrackConfig.defaults(),
+                new Dns(DnsLimits.DeniedRcode.REFUSED, 60),
                 Idle.ADAPTIVE,
                 -10,
                 4095,
@@ -212,6 +252,16 @@ public record SluiceConfig(
                         settings,
                         defaults.conntrack(),
                         () -> conntrack(settings, defaults.conntrack()));
+        final Dns dns =
+                build(
+                        settings,
+                        defaults.dns(),
+                        () ->
+                                new Dns(
+                                        settings.choice("dns.denied", defaults.dns().denied()),
+                                        settings.number(
+                                                "dns.ttlMinSeconds",
+                                                defaults.dns().ttlMinSeconds())));
         final SluiceConfig config =
                 build(
                         settings,
@@ -227,6 +277,7 @@ public record SluiceConfig(
                                         uplink,
                                         policy,
                                         conntrack,
+                                        dns,
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
@@ -336,6 +387,7 @@ public record SluiceConfig(
                 uplink,
                 policy,
                 conntrack,
+                dns,
                 idle,
                 laneNice,
                 flowRing,

@@ -16,6 +16,9 @@ import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.port.Port;
+import io.sluice.dnsproxy.DnsClock;
+import io.sluice.dnsproxy.DnsEvents;
+import io.sluice.dnsproxy.cache.FqdnRecord;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -344,10 +347,16 @@ public final class SluiceMain implements AutoCloseable {
                         new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);
 
+        // Names, and what is known of them before the first packet.
+        final DnsParts dns = dns(loop, conntrack, publisher, controlThread, reconciler, state);
+        recorder.watchDrops(dns.released::dropped);
+
         lane.start();
         keep(() -> controlThread.callUnlimited(() -> removeAll(reconciler)));
+        dns.agent.start();
         controlThread.callUnlimited(
                 () -> {
+                    dns.names.restore(dns.remembered);
                     // Compiled before the first device is made: a predecessor forwards until then.
                     reconciler.judge();
                     if (inherited.isPresent()) {
@@ -361,7 +370,11 @@ public final class SluiceMain implements AutoCloseable {
         if (inherited.isPresent()) {
             completeHandover(inherited.get());
         }
-        controlThread.everySecond(reconciler::tick);
+        controlThread.everySecond(
+                () -> {
+                    reconciler.tick();
+                    dns.names.tick();
+                });
         keep(
                 new FolderWatcher(
                         folders,
@@ -397,6 +410,61 @@ public final class SluiceMain implements AutoCloseable {
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    /** What names consist of. */
+    private record DnsParts(
+            DnsAgent agent,
+            LearnedNames names,
+            ReleasedAddresses released,
+            List<FqdnRecord> remembered) {}
+
+    private DnsParts dns(
+            final ForwardingLoop loop,
+            final Conntrack conntrack,
+            final PolicyPublisher publisher,
+            final ControlThread controlThread,
+            final Reconciler reconciler,
+            final StateStore state) {
+        final AtomicReference<DnsAgent> agentOfBatches = new AtomicReference<>();
+        final LearnedNames names =
+                new LearnedNames(
+                        publisher::live,
+                        controlThread,
+                        reconciler,
+                        batch -> agentOfBatches.get().onLive(batch));
+        final ReleasedAddresses released = new ReleasedAddresses(publisher::live, System::nanoTime);
+        final DnsAgent agent =
+                keep(
+                        new DnsAgent(
+                                loop.punts(),
+                                config.dns().limits(),
+                                config.dns().cache(),
+                                new DnsAgent.Outside(
+                                        new DnsPolicy(publisher::live),
+                                        names,
+                                        released,
+                                        new FlowAddresses(
+                                                conntrack,
+                                                System::nanoTime,
+                                                () -> publisher.live().world()),
+                                        new NameStore(state.names()),
+                                        DnsEvents.NONE),
+                                new SystemClock()));
+        agentOfBatches.set(agent);
+        return new DnsParts(agent, names, released, agent.restore());
+    }
+
+    private static final class SystemClock implements DnsClock {
+        @Override
+        public long monotonicMs() {
+            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime());
+        }
+
+        @Override
+        public long epochMs() {
+            return System.currentTimeMillis();
+        }
     }
 
     private Optional<HandoverClient> askPredecessor() throws StartupException {

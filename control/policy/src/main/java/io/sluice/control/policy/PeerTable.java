@@ -1,6 +1,7 @@
 package io.sluice.control.policy;
 
 import io.sluice.dnsproxy.rule.NamePattern;
+import io.sluice.dnsproxy.rule.NamePatternIndex;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumMap;
@@ -92,8 +93,8 @@ final class PeerTable {
      * @param prefixes prefixes by the kinds of peers that rules match them against
      * @param names patterns of names
      */
-    record Universe(Map<PeerFacts.Kind, Set<Cidr>> prefixes, Set<NamePattern> names) {
-        static final Universe EMPTY = new Universe(Map.of(), Set.of());
+    record Universe(Map<PeerFacts.Kind, Set<Cidr>> prefixes, NamePatternIndex names) {
+        static final Universe EMPTY = new Universe(Map.of(), NamePatternIndex.NONE);
     }
 
     PeerTable(final PolicyOptions options, final IdentityAllocator allocator) {
@@ -436,14 +437,10 @@ final class PeerTable {
 
     /** Patterns that match one of some names. */
     static Set<NamePattern> matching(
-            final Set<NamePattern> patterns, final Collection<String> names) {
-        final List<String> dotted =
-                names.stream().map(name -> name.endsWith(".") ? name : name + ".").toList();
+            final NamePatternIndex patterns, final Collection<String> names) {
         final Set<NamePattern> matched = new HashSet<>();
-        for (final NamePattern pattern : patterns) {
-            if (dotted.stream().anyMatch(pattern::matches)) {
-                matched.add(pattern);
-            }
+        for (final String name : names) {
+            patterns.forEachMatch(name.endsWith(".") ? name : name + ".", matched::add);
         }
         return matched;
     }

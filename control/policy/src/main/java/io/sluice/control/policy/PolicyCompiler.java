@@ -5,7 +5,7 @@ import io.sluice.control.policy.PeerTable.PodFacts;
 import io.sluice.control.policy.RuleChain.IndexedRule;
 import io.sluice.control.policy.RuleChain.Part;
 import io.sluice.control.policy.Subjects.Subject;
-import io.sluice.dnsproxy.rule.NamePattern;
+import io.sluice.dnsproxy.rule.NamePatternIndex;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
@@ -706,7 +706,7 @@ public final class PolicyCompiler {
             prefixes.addAll(translation.prefixes());
             hosts.addAll(translation.hosts());
         }
-        final Set<NamePattern> patterns = Set.copyOf(asked.universe().names());
+        final NamePatternIndex patterns = asked.universe().names();
         return new PolicySet(
                 world,
                 snapshotOfPeers.orElseThrow(),
