@@ -241,6 +241,19 @@ public final class Conntrack implements AutoCloseable {
     }
 
     /**
+     * What a packet of a known flow is, whatever its flags: ESTABLISHED or REPLY, with {@link
+     * #entry} as after {@link #lookup}; INVALID without a flow. Changes no flow.
+     *
+     * @param key of {@link #prepare}
+     */
+    public ConntrackState lookupKnown(final FlowKey key, final long nowNs) {
+        if (!find(key, nowNs)) {
+            return ConntrackState.INVALID;
+        }
+        return entry.isReply() ? ConntrackState.REPLY : ConntrackState.ESTABLISHED;
+    }
+
+    /**
      * What an ICMP error is: RELATED if it quotes a packet of a known flow, else INVALID. Changes
      * no flow. After RELATED, {@link #entry} is the flow and {@link FlowEntry#isReply} tells
      * whether the quoted packet is the responder's; its verdict may be {@link FlowVerdict#DENY}.
@@ -330,6 +343,11 @@ public final class Conntrack implements AutoCloseable {
      */
     public void touchDenied(final long nowNs) {
         entry.touch(nowNs + config.timeoutNs(entry.protocol(), entry.state()));
+    }
+
+    /** Keeps {@link #entry}, which stands for a part of another flow, as long as that one. */
+    public void keepUntil(final long deadlineNs) {
+        entry.touch(deadlineNs);
     }
 
     /** {@link #create(FlowKey, int, long)} for one packet. */

@@ -136,7 +136,7 @@ public final class FlowEntry {
         return FlowSlot.verdict(key());
     }
 
-    /** Transport port of the proxy's listener of a {@link FlowVerdict#REDIRECT} flow, else 0. */
+    /** Transport port that a {@link FlowVerdict#REDIRECT} flow's packets get, else 0. */
     public int proxyPort() {
         return verdict() == FlowVerdict.REDIRECT ? FlowSlot.number(sides) : 0;
     }

@@ -20,7 +20,8 @@ import io.sluice.dataplane.wire.Ipv6;
  *
  * <p>A workload sends from its own MAC and its own addresses. The uplink, which speaks for the node
  * and the world, sends from any address that the ipcache finds behind it: not from a local
- * endpoint's, an unused one of the node's pool, or the gateway's.
+ * endpoint's, an unused one of the node's pool, or the gateway's. The proxy, which speaks for both
+ * ends of the flows that were sent to it, from any; but only flows that are known go on.
  *
  * <p>Nobody sends from or to loopback, unspecified and IPv6 link-local addresses (RFC 1122 section
  * 3.2.1.3, RFC 4291 section 2.5): the receiver would take them for its own, policy for the world's.
@@ -53,9 +54,12 @@ final class AddressGuard {
             return STALE_OR_UNROUTABLE_IP;
         }
         final boolean own =
-                sender.kind() == Endpoint.Kind.WORKLOAD
-                        ? sender.hasAddress(tuple.sourceHigh, tuple.sourceLow)
-                        : isBehindUplink(packet, ipcache);
+                switch (sender.kind()) {
+                    case WORKLOAD -> sender.hasAddress(tuple.sourceHigh, tuple.sourceLow);
+                    case UPLINK -> isBehindUplink(packet, ipcache);
+                    case PROXY -> true;
+                    case NONE -> false;
+                };
         return own ? NONE : INVALID_SOURCE_IP;
     }
 

@@ -21,6 +21,8 @@ import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyEntry;
+import io.sluice.dataplane.wire.IpProtocol;
+import io.sluice.dataplane.wire.Tcp;
 import io.sluice.dataplane.wire.UdpMessage;
 import io.sluice.dataplane.wire.VnetHeader;
 import java.lang.foreign.Arena;
@@ -34,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   port -> parse -> answer? -> guard -> hop limit -> fragments -> conntrack -> identity -> policy -> forward -> port
- *                                                                                             |         ^
- *                                                                                             punt -> DNS agent
+ *                                                                                                  -> redirect -> proxy
+ *                                                                                                  -> punt -> DNS agent
  * </pre>
  *
  * <p>Each packet meets one of three ends: it is <em>forwarded</em> to another port,
@@ -52,6 +54,12 @@ import org.jspecify.annotations.Nullable;
  * forbids stays in the conntrack table with the verdict DENY until it times out: that keeps both of
  * its directions shut, and opens them again if the policy comes back.
  *
+ * <p>A TCP flow whose requests somebody has to read is <em>redirected</em>: what its two sides send
+ * goes to the L7 proxy, and what the proxy sends goes to them. {@link ProxyLegs} tells how. Once
+ * redirected, a flow stays so while it is allowed, because its connection ends in the proxy. A flow
+ * that a policy change begins to redirect in its middle is unknown to the proxy, whose kernel
+ * resets both sides.
+ *
  * <p>Thread: the lane's. The conntrack table and the ipcache may be others' too, and see to their
  * own order; nothing else here is shared. Nothing is allocated.
  */
@@ -64,6 +72,7 @@ final class Datapath {
     private final AddressGuard guard;
     private final FragmentTracker fragments;
     private final Conntrack conntrack;
+    private final ProxyLegs legs;
     private final Forwarder forwarder;
     private final Ports ports;
     private final PuntRing punts;
@@ -106,6 +115,7 @@ final class Datapath {
         this.guard = new AddressGuard(gateway);
         this.fragments = new FragmentTracker(fragmentTable);
         this.conntrack = conntrack;
+        this.legs = new ProxyLegs(conntrack);
         this.forwarder = new Forwarder(gateway, ports, counters, arena);
         this.ports = ports;
         this.punts = punts;
@@ -214,6 +224,9 @@ final class Datapath {
 
     private DropReason walk(
             final Packet packet, final Endpoint sender, final Tables tables, final long nowNs) {
+        if (sender.kind() == Endpoint.Kind.PROXY) {
+            leaveListener(packet, nowNs);
+        }
         packet.conntrackState = track(packet, sender, nowNs);
         return switch (packet.conntrackState) {
             case NEW -> openFlow(packet, sender, tables, nowNs);
@@ -221,6 +234,25 @@ final class Datapath {
                     continueFlow(packet, conntrack.entry(), sender, tables, nowNs);
             case INVALID -> UNKNOWN_CONNECTION_TRACKING_STATE;
         };
+    }
+
+    /**
+     * A packet of the proxy to a client is one of the flow that the client opened, from here on.
+     */
+    private void leaveListener(final Packet packet, final long nowNs) {
+        if (!ProxyLegs.isFromListener(packet.tuple)) {
+            return;
+        }
+        final int serverPort = legs.serverPort(packet.tuple, nowNs);
+        if (serverPort != ProxyLegs.NO_PORT) {
+            packet.tuple.sourcePort = serverPort;
+            Tcp.setSourcePort(packet.memory(), packet.l4, serverPort, isChecksumPartial(packet));
+            conntrack.prepare(packet.tuple, packet.flowKey);
+        }
+    }
+
+    private static boolean isChecksumPartial(final Packet packet) {
+        return VnetHeader.needsChecksum(packet.memory(), packet.start);
     }
 
     /** Packets of the uplink are on their way into an endpoint, those of a workload out of it. */
@@ -235,8 +267,16 @@ final class Datapath {
      * and comes from its receiver or from a router: there are none among the workloads. ICMP
      * messages that stand alone have no flow: their tuple, without an identifier, could be mistaken
      * for that of an echo.
+     *
+     * <p>The proxy opens no flow: even its SYN to the server is one of the flow that was sent to
+     * it.
      */
     private ConntrackState track(final Packet packet, final Endpoint sender, final long nowNs) {
+        if (sender.kind() == Endpoint.Kind.PROXY) {
+            return packet.isIcmp()
+                    ? ConntrackState.INVALID
+                    : conntrack.lookupKnown(packet.flowKey, nowNs);
+        }
         if (packet.quotesPacket) {
             final boolean credible =
                     packet.quotesItsReceiver()
@@ -270,18 +310,26 @@ final class Datapath {
             final DropReason stopped = forwarder.forward(packet, sender, receiver, nowNs);
             return stopped == NONE ? tell(packet, nowNs) : stopped;
         }
+        final boolean isRedirected = wantsProxy(packet);
+        final int listener = isRedirected ? legs.join(packet.tuple, nowNs) : ProxyLegs.NO_PORT;
+        if (isRedirected && listener == ProxyLegs.NO_PORT) {
+            return CT_MAP_INSERTION_FAILED;
+        }
         final @Nullable FlowEntry flow = conntrack.create(packet.flowKey, packet.tcpFlags, nowNs);
         if (flow == null) {
             return CT_MAP_INSERTION_FAILED;
         }
-        recordVerdict(packet, flow, NONE);
+        recordVerdict(packet, flow, NONE, listener);
         flow.recordSides(
                 packet.inPort, packet.sourceIdentity, packet.outPort, packet.destinationIdentity);
-        final DropReason stopped =
-                flow.verdict() == FlowVerdict.REDIRECT
-                        ? punt(packet, Punt.Way.TO_RESPONDER)
-                        : passOn(packet, sender, receiver, nowNs);
+        final DropReason stopped = passOn(packet, flow, true, sender, tables, nowNs);
         return stopped == NONE ? tell(packet, nowNs) : stopped;
+    }
+
+    /** Whether one of the two sides asks for a proxy to read the flow. */
+    private static boolean wantsProxy(final Packet packet) {
+        return PolicyEntry.redirects(packet.egressEntry)
+                || PolicyEntry.redirects(packet.ingressEntry);
     }
 
     private DropReason tell(final Packet packet, final long nowNs) {
@@ -301,29 +349,33 @@ final class Datapath {
             final Tables tables,
             final long nowNs) {
         final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
-        DropReason stopped = follow(packet, flow, tables, nowNs);
+        final DropReason stopped = follow(packet, flow, sender, tables, nowNs);
         if (stopped != NONE) {
             return stopped;
         }
-        stopped =
-                flow.verdict() == FlowVerdict.REDIRECT && !packet.quotesPacket
-                        ? punt(
-                                packet,
-                                flow.isReply() ? Punt.Way.TO_INITIATOR : Punt.Way.TO_RESPONDER)
-                        : passOn(packet, sender, tables.endpoint(packet.outPort), nowNs);
-        return wasDenied && stopped == NONE ? tell(packet, nowNs) : stopped;
+        final DropReason left =
+                passOn(packet, flow, isTowardsResponder(packet, flow), sender, tables, nowNs);
+        return wasDenied && left == NONE ? tell(packet, nowNs) : left;
+    }
+
+    /** An ICMP error travels against the packet it quotes. */
+    private static boolean isTowardsResponder(final Packet packet, final FlowEntry flow) {
+        return packet.quotesPacket == flow.isReply();
     }
 
     /** What policy of now says of the flow, and where the packet is to go. */
     private DropReason follow(
-            final Packet packet, final FlowEntry flow, final Tables tables, final long nowNs) {
+            final Packet packet,
+            final FlowEntry flow,
+            final Endpoint sender,
+            final Tables tables,
+            final long nowNs) {
         if (flow.verdict() == FlowVerdict.DENY
                 || flow.policyRevision() != tables.policyRevision()) {
-            judgeAgain(packet, flow, tables);
+            judgeAgain(packet, flow, tables, nowNs);
         }
 
-        // An ICMP error travels against the packet it quotes.
-        final boolean towardsResponder = packet.quotesPacket == flow.isReply();
+        final boolean towardsResponder = isTowardsResponder(packet, flow);
         packet.outPort = towardsResponder ? flow.responderPort() : flow.initiatorPort();
         packet.sourceIdentity =
                 towardsResponder ? flow.initiatorIdentity() : flow.responderIdentity();
@@ -333,26 +385,50 @@ final class Datapath {
             conntrack.touchDenied(nowNs);
             return DropReason.ofCode(flow.dropReason());
         }
-        return packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort
-                ? STALE_OR_UNROUTABLE_IP
+        if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
+            return STALE_OR_UNROUTABLE_IP;
+        }
+        return sender.kind() == Endpoint.Kind.PROXY && flow.verdict() != FlowVerdict.REDIRECT
+                ? UNKNOWN_CONNECTION_TRACKING_STATE
                 : NONE;
     }
 
     /** Both sides as the tables know them now; the flow's verdict is what policy says now. */
-    private void judgeAgain(final Packet packet, final FlowEntry flow, final Tables tables) {
+    private void judgeAgain(
+            final Packet packet, final FlowEntry flow, final Tables tables, final long nowNs) {
         flow.initiatorTuple(initiatorTuple);
         identify(packet, initiatorTuple, tables.ipcache());
         flow.recordSides(
                 initiatorPort, packet.sourceIdentity, responderPort, packet.destinationIdentity);
 
-        final DropReason denied =
+        DropReason denied =
                 judge(
                         packet,
                         initiatorTuple,
                         HeaderParser.policyPortOfFlow(initiatorTuple),
                         tables.endpoint(initiatorPort),
                         tables.endpoint(responderPort));
-        recordVerdict(packet, flow, denied);
+        int listener = ProxyLegs.NO_PORT;
+        if (denied == NONE) {
+            listener = listenerOf(packet, flow, nowNs);
+            if (listener == ProxyLegs.NO_PORT && wantsProxy(packet)) {
+                denied = CT_MAP_INSERTION_FAILED;
+            }
+        }
+        recordVerdict(packet, flow, denied, listener);
+    }
+
+    /** A flow whose connection ends in the proxy goes there, whether policy still asks or not. */
+    private int listenerOf(final Packet packet, final FlowEntry flow, final long nowNs) {
+        if (flow.verdict() == FlowVerdict.REDIRECT) {
+            return flow.proxyPort();
+        }
+        if (wantsProxy(packet)) {
+            return legs.join(initiatorTuple, nowNs);
+        }
+        return flow.verdict() == FlowVerdict.DENY && initiatorTuple.protocol == IpProtocol.TCP
+                ? legs.joined(initiatorTuple, nowNs)
+                : ProxyLegs.NO_PORT;
     }
 
     /** Who the two sides are, and which ports lead to them: the longest prefixes say. */
@@ -404,25 +480,72 @@ final class Datapath {
         if (!PolicyEntry.allows(packet.ingressEntry)) {
             return DropReason.ofCode(PolicyEntry.reasonCode(packet.ingressEntry));
         }
-        packet.listener = PolicyEntry.listener(packet.egressEntry);
         return NONE;
     }
 
     /** What was decided for the flow, by which revision, for all packets to come. */
-    private void recordVerdict(final Packet packet, final FlowEntry flow, final DropReason denied) {
-        final FlowVerdict allowed = packet.listener == 0 ? FlowVerdict.ALLOW : FlowVerdict.REDIRECT;
+    private static void recordVerdict(
+            final Packet packet,
+            final FlowEntry flow,
+            final DropReason denied,
+            final int listener) {
         flow.recordVerdict(
-                denied == NONE ? allowed : FlowVerdict.DENY,
-                denied == NONE ? packet.listener : 0,
-                denied.code(),
-                packet.policyRevision);
+                verdict(packet, denied, listener), listener, denied.code(), packet.policyRevision);
     }
 
-    /** The flow's trackers see only packets that really leave. */
+    private static FlowVerdict verdict(
+            final Packet packet, final DropReason denied, final int listener) {
+        if (denied != NONE) {
+            return FlowVerdict.DENY;
+        }
+        if (listener != ProxyLegs.NO_PORT) {
+            return FlowVerdict.REDIRECT;
+        }
+        return PolicyEntry.punts(packet.egressEntry) ? FlowVerdict.PUNT : FlowVerdict.ALLOW;
+    }
+
+    /**
+     * To the DNS agent, if it has to read the datagram, or out.
+     *
+     * @param towardsResponder whether the packet goes to who did not open the flow
+     */
     private DropReason passOn(
-            final Packet packet, final Endpoint sender, final Endpoint receiver, final long nowNs) {
-        final DropReason stopped = forwarder.forward(packet, sender, receiver, nowNs);
-        if (stopped == NONE && !packet.quotesPacket) {
+            final Packet packet,
+            final FlowEntry flow,
+            final boolean towardsResponder,
+            final Endpoint sender,
+            final Tables tables,
+            final long nowNs) {
+        return flow.verdict() == FlowVerdict.PUNT && !packet.quotesPacket
+                ? punt(packet, towardsResponder ? Punt.Way.TO_RESPONDER : Punt.Way.TO_INITIATOR)
+                : leave(packet, flow, towardsResponder, sender, tables, nowNs);
+    }
+
+    /**
+     * To the other side, or to the proxy if the flow is redirected and the packet does not come
+     * from there. The flow's trackers see only packets that really leave, and of a redirected flow
+     * those of the client's connection: the one that the proxy makes to the server has other
+     * numbers.
+     */
+    private DropReason leave(
+            final Packet packet,
+            final FlowEntry flow,
+            final boolean towardsResponder,
+            final Endpoint sender,
+            final Tables tables,
+            final long nowNs) {
+        final boolean isRedirected = flow.verdict() == FlowVerdict.REDIRECT;
+        final boolean toProxy = isRedirected && sender.kind() != Endpoint.Kind.PROXY;
+        if (toProxy) {
+            packet.outPort = Tables.PROXY_PORT;
+            if (towardsResponder) {
+                enterListener(packet, flow.proxyPort());
+            }
+        }
+        final DropReason stopped =
+                forwarder.forward(packet, sender, tables.endpoint(packet.outPort), nowNs);
+        final boolean isTracked = !isRedirected || towardsResponder == toProxy;
+        if (stopped == NONE && isTracked && !packet.quotesPacket) {
             conntrack.advance(
                     packet.conntrackState,
                     packet.tcpFlags,
@@ -430,8 +553,18 @@ final class Datapath {
                     packet.ipBytes(),
                     1,
                     nowNs);
+            if (isRedirected) {
+                flow.initiatorTuple(initiatorTuple);
+                legs.keep(initiatorTuple, flow, nowNs);
+            }
         }
         return stopped;
+    }
+
+    private static void enterListener(final Packet packet, final int listener) {
+        if (packet.fragment != Packet.Fragment.LATER && !packet.quotesPacket) {
+            Tcp.setDestinationPort(packet.memory(), packet.l4, listener, isChecksumPartial(packet));
+        }
     }
 
     // Datagrams of flows under DNS rules.
@@ -511,9 +644,16 @@ final class Datapath {
                 && packet.conntrackState != ConntrackState.REPLY) {
             return DNS_FLOW_GONE;
         }
-        final DropReason stopped = follow(packet, conntrack.entry(), returnTables, returnNs);
+        final FlowEntry flow = conntrack.entry();
+        final DropReason stopped = follow(packet, flow, sender, returnTables, returnNs);
         return stopped == NONE
-                ? passOn(packet, sender, returnTables.endpoint(packet.outPort), returnNs)
+                ? leave(
+                        packet,
+                        flow,
+                        isTowardsResponder(packet, flow),
+                        sender,
+                        returnTables,
+                        returnNs)
                 : stopped;
     }
 

@@ -5,7 +5,6 @@ import io.sluice.conntrack.FlowKey;
 import io.sluice.conntrack.TcpSegment;
 import io.sluice.conntrack.Tuple;
 import io.sluice.dataplane.port.PacketBatch;
-import io.sluice.dataplane.table.PolicyEntry;
 import io.sluice.dataplane.wire.Ethernet;
 import io.sluice.dataplane.wire.IpProtocol;
 import java.lang.foreign.MemorySegment;
@@ -134,9 +133,6 @@ public final class Packet {
     /** Answer of the receiver's ingress map. */
     public long ingressEntry;
 
-    /** Listener that looks inside the flow, see {@link PolicyEntry#listener}; 0 for none. */
-    public int listener;
-
     /** The direction whose map denied, or the side of the switch where the packet stopped. */
     public TrafficDirection direction = TrafficDirection.EGRESS;
 
@@ -165,7 +161,6 @@ public final class Packet {
         destinationIdentity = 0;
         egressEntry = 0;
         ingressEntry = 0;
-        listener = 0;
         direction = TrafficDirection.EGRESS;
     }
 

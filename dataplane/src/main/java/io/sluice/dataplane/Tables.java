@@ -23,27 +23,42 @@ import java.util.List;
  * and a flow that opens in between is judged again. Immutable but for the ipcache; any thread.
  */
 public final class Tables {
+    /** Index of the port that leads to the L7 proxy: above those of all endpoints. */
+    public static final int PROXY_PORT = ForwardingLoop.PORTS_MAX - 1;
+
     /** Judges nothing and forwards nothing: what a lane starts with. */
     public static final Tables EMPTY = new Tables(0, List.of(), new Ipcache.Builder().build());
 
     private final int policyRevision;
     private final Endpoint[] endpoints;
+    private final Endpoint proxy;
     private final Ipcache ipcache;
 
     /**
      * @param policyRevision number of this snapshot, counting up from 1
      * @param endpoints by port index; {@link Endpoint#NONE} where a port has no endpoint
+     * @param proxy behind {@link #PROXY_PORT}
      * @param ipcache knows every endpoint's address and every prefix that policy names
      */
-    public Tables(final int policyRevision, final List<Endpoint> endpoints, final Ipcache ipcache) {
+    public Tables(
+            final int policyRevision,
+            final List<Endpoint> endpoints,
+            final Endpoint proxy,
+            final Ipcache ipcache) {
         this.policyRevision = policyRevision;
         this.endpoints = endpoints.toArray(new Endpoint[0]);
+        this.proxy = proxy;
         this.ipcache = ipcache;
+    }
+
+    /** Tables of a switch without a proxy: flows that policy redirects are dropped. */
+    public Tables(final int policyRevision, final List<Endpoint> endpoints, final Ipcache ipcache) {
+        this(policyRevision, endpoints, Endpoint.NONE, ipcache);
     }
 
     /** The same tables under another number: open flows are judged again. */
     public Tables withRevision(final int revision) {
-        return new Tables(revision, List.of(endpoints), ipcache);
+        return new Tables(revision, List.of(endpoints), proxy, ipcache);
     }
 
     /** Number of this snapshot. */
@@ -53,7 +68,10 @@ public final class Tables {
 
     /** The endpoint behind a port; {@link Endpoint#NONE} for any index without one. */
     public Endpoint endpoint(final int port) {
-        return port >= 0 && port < endpoints.length ? endpoints[port] : Endpoint.NONE;
+        if (port >= 0 && port < endpoints.length) {
+            return endpoints[port];
+        }
+        return port == PROXY_PORT ? proxy : Endpoint.NONE;
     }
 
     /** Prefix to identity and port. */

@@ -41,7 +41,7 @@ class DnsPuntTest {
 
     private void underDnsRules() {
         final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
-        sluice.publish(PolicyMap.always(PolicyEntry.redirect(PolicyEntry.DNS, 5)), all, all, all);
+        sluice.publish(PolicyMap.always(PolicyEntry.punt(5)), all, all, all);
     }
 
     private Punt query() {

@@ -20,8 +20,8 @@ import org.agrona.concurrent.UnsafeBuffer;
 import org.agrona.concurrent.status.CountersManager;
 
 /**
- * A real switch on the test's own thread: two pods and an uplink on in-memory ports, a clock that
- * the test turns, and policy maps that it writes.
+ * A real switch on the test's own thread: two pods, an uplink and the proxy's namespace on
+ * in-memory ports, a clock that the test turns, and policy maps that it writes.
  */
 final class TestSwitch implements AutoCloseable {
     static final int A_PORT = 1;
@@ -37,11 +37,13 @@ final class TestSwitch implements AutoCloseable {
     static final Host A6 = new Host(A.mac(), "fd00:10:244::10");
     static final Host B6 = new Host(B.mac(), "fd00:10:244::20");
     static final Host NODE = new Host(0x0253_4c00_0002L, "10.244.0.1");
+    static final Host PROXY = new Host(0x0253_4c00_0003L, "169.254.1.2");
     static final Host OUTSIDER = new Host(NODE.mac(), "198.51.100.10");
 
     final MemoryPort a = new MemoryPort("a", 65_521);
     final MemoryPort b = new MemoryPort("b", 65_521);
     final MemoryPort uplink = new MemoryPort("uplink", 65_521);
+    final MemoryPort proxy = new MemoryPort("proxy", 65_521);
     final LaneCounters counters;
     final List<String> events = new ArrayList<>();
     final List<Integer> gone = new ArrayList<>();
@@ -75,6 +77,7 @@ final class TestSwitch implements AutoCloseable {
         command(loop.proxy().addPort(UPLINK_PORT, uplink));
         command(loop.proxy().addPort(A_PORT, a));
         command(loop.proxy().addPort(B_PORT, b));
+        command(loop.proxy().addPort(Tables.PROXY_PORT, proxy));
         allowAll();
     }
 
@@ -153,6 +156,12 @@ final class TestSwitch implements AutoCloseable {
         return intervals;
     }
 
+    /** Somebody has to read what A and others send to B. */
+    void ingressOfBRedirects() {
+        final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
+        publish(all, all, all, PolicyMap.always(PolicyEntry.redirect(5)));
+    }
+
     void nobodyReachesB() {
         final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
         publish(all, all, all, PolicyMap.always(PolicyEntry.deny(POLICY_DENIED, 9)));
@@ -178,7 +187,14 @@ final class TestSwitch implements AutoCloseable {
         ipcache.add(0, 0, 0, WORLD, UPLINK_PORT);
         final IpAddress pool = IpAddress.parse("10.244.0.0");
         ipcache.add(pool.high(), pool.low(), 120, WORLD, Ipcache.NO_PORT);
-        command(loop.proxy().publishTables(new Tables(++revision, endpoints, ipcache.build())));
+        command(
+                loop.proxy()
+                        .publishTables(
+                                new Tables(
+                                        ++revision,
+                                        endpoints,
+                                        Endpoint.proxy(PROXY.mac(), 65_521),
+                                        ipcache.build())));
     }
 
     private static List<IpAddress> addresses(final Host... hosts) {
@@ -216,7 +232,18 @@ final class TestSwitch implements AutoCloseable {
 
     /** The lane has its ports again. */
     void resume() {
-        command(loop.proxy().addPorts(Map.of(UPLINK_PORT, uplink, A_PORT, a, B_PORT, b)));
+        command(
+                loop.proxy()
+                        .addPorts(
+                                Map.of(
+                                        UPLINK_PORT,
+                                        uplink,
+                                        A_PORT,
+                                        a,
+                                        B_PORT,
+                                        b,
+                                        Tables.PROXY_PORT,
+                                        proxy)));
     }
 
     void fromA(final byte[]... frames) {
@@ -225,6 +252,13 @@ final class TestSwitch implements AutoCloseable {
 
     void fromB(final byte[]... frames) {
         inject(b, frames);
+    }
+
+    /** The proxy's namespace sends with a MAC of its own, whatever address it speaks for. */
+    void fromProxy(final byte[]... frames) {
+        for (final byte[] frame : frames) {
+            inject(proxy, Frames.withSourceMac(frame, PROXY.mac()));
+        }
     }
 
     void fromUplink(final byte[]... frames) {
@@ -266,6 +300,21 @@ final class TestSwitch implements AutoCloseable {
 
     int flows() {
         return conntrack.size();
+    }
+
+    /** The port of B that A is found to mean who was accepted at a listener. */
+    int serverPortOf(final int clientPort, final int listener) {
+        final IpAddress client = IpAddress.parse(A.address());
+        final IpAddress server = IpAddress.parse(B.address());
+        return new ProxyLegs(conntrack)
+                .serverPort(
+                        client.high(),
+                        client.low(),
+                        clientPort,
+                        server.high(),
+                        server.low(),
+                        listener,
+                        nowNs);
     }
 
     /** Ends the test: every packet must have met exactly one of its three ends. */

@@ -30,7 +30,7 @@ import java.util.concurrent.TimeUnit;
  * that of a listener, and by routing it into the proxy's namespace, where every address is local.
  * The listener is IP_TRANSPARENT, so client and server addresses are the real ones, and {@link
  * OriginalDestination} knows the port and the policy. The connection to the server is bound to the
- * client's own address with a port of the kernel's choice.
+ * client's own address and port: to the switch, both connections are one flow.
  *
  * <p>There is one listener per protocol and loop, all of a protocol on one address (SO_REUSEPORT):
  * the kernel spreads connections, and each lives on the loop that accepted it, with its server leg.
@@ -202,9 +202,11 @@ public final class ProxyServer implements AutoCloseable {
                                 new WriteBufferWaterMark(WATER_MARK_LOW, WATER_MARK_HIGH))
                         .handler(new Unread());
         if (config.addressing() == Addressing.TRANSPARENT) {
-            bootstrap.option(config.transport().transparent(), true);
-            return bootstrap.connect(
-                    flow.server(), new InetSocketAddress(flow.client().getAddress(), 0));
+            // Connections of the client to other servers have the same port.
+            bootstrap
+                    .option(config.transport().transparent(), true)
+                    .option(ChannelOption.SO_REUSEADDR, true);
+            return bootstrap.connect(flow.server(), flow.client());
         }
         return bootstrap.connect(flow.server());
     }

@@ -91,6 +91,8 @@ final class Libc {
             bind("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
     private static final MethodHandle SETNS =
             bind("setns", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle UNSHARE =
+            bind("unshare", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
 
     private static final MethodHandle SOCKET =
             bind("socket", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
@@ -217,6 +219,21 @@ final class Libc {
         final MemorySegment capture = CAPTURE.get();
         try {
             return answer((int) EVENTFD.invokeExact(capture, 0, flags), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * unshare(2): moves the calling thread, and nobody else, into a new namespace.
+     *
+     * @param kind {@link #CLONE_NEWNET}
+     * @return 0; EPERM without CAP_SYS_ADMIN, ENOSPC above the limit of namespaces
+     */
+    static int unshare(final int kind) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) UNSHARE.invokeExact(capture, kind), capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }

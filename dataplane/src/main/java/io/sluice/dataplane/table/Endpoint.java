@@ -20,7 +20,9 @@ public final class Endpoint {
         /** One workload; sends only from its own addresses. */
         WORKLOAD,
         /** The node and the world behind it; sends from any address that is no local endpoint's. */
-        UPLINK
+        UPLINK,
+        /** The L7 proxy's namespace, which speaks for both ends of redirected flows. */
+        PROXY
     }
 
     /** Stands at every port index without an endpoint. */
@@ -81,6 +83,16 @@ public final class Endpoint {
     public static Endpoint uplink(final long mac, final int mtu) {
         final PolicyMap allowAll = PolicyMap.always(PolicyEntry.allow(0));
         return new Endpoint(Kind.UPLINK, mac, mtu, List.of(), allowAll, allowAll);
+    }
+
+    /**
+     * The proxy's namespace. Its maps are never asked: it opens no flows.
+     *
+     * @param mac MAC of the device on the proxy's side
+     */
+    public static Endpoint proxy(final long mac, final int mtu) {
+        final PolicyMap denyAll = PolicyMap.always(PolicyEntry.deny(203, 0));
+        return new Endpoint(Kind.PROXY, mac, mtu, List.of(), denyAll, denyAll);
     }
 
     public Kind kind() {

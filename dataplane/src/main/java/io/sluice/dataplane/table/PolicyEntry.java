@@ -5,21 +5,28 @@ package io.sluice.dataplane.table;
  *
  * <p>Packed into a long, because the packet path stores and compares it: bits 0-15 the code of the
  * drop reason (0 = allowed), bits 16-47 the rule, an index into the list of rule authors that
- * control keeps for the revision, bits 48-50 the {@link #DNS listener} that has to look inside what
- * the entry allows (0 = none).
+ * control keeps for the revision, bit 48 whether a proxy has to read what passes, bit 49 whether
+ * the DNS agent has.
  */
 public final class PolicyEntry {
-    /** Listener of queries for names. */
-    public static final int DNS = 4;
-
-    private static final int LISTENER_SHIFT = 48;
-    private static final long LISTENER_MASK = 7;
+    private static final long REDIRECT = 1L << 48;
+    private static final long PUNT = 1L << 49;
 
     private PolicyEntry() {}
 
     /** An entry that allows. */
     public static long allow(final int rule) {
         return Integer.toUnsignedLong(rule) << 16;
+    }
+
+    /** An entry that allows as far as headers tell: a proxy reads the flow and asks the rest. */
+    public static long redirect(final int rule) {
+        return allow(rule) | REDIRECT;
+    }
+
+    /** An entry that allows as far as headers tell: the DNS agent reads each datagram. */
+    public static long punt(final int rule) {
+        return allow(rule) | PUNT;
     }
 
     /**
@@ -31,23 +38,19 @@ public final class PolicyEntry {
         return Integer.toUnsignedLong(rule) << 16 | reasonCode;
     }
 
-    /**
-     * An entry that allows what a listener lets pass.
-     *
-     * @param listener {@link #DNS}
-     */
-    public static long redirect(final int listener, final int rule) {
-        return (long) listener << LISTENER_SHIFT | allow(rule);
-    }
-
-    /** The listener that looks inside, or 0. */
-    public static int listener(final long entry) {
-        return (int) (entry >>> LISTENER_SHIFT & LISTENER_MASK);
-    }
-
     /** Whether the entry lets the flow pass. */
     public static boolean allows(final long entry) {
         return (entry & 0xffffL) == 0;
+    }
+
+    /** Whether a proxy has to read the flow; never where the entry denies. */
+    public static boolean redirects(final long entry) {
+        return (entry & REDIRECT) != 0;
+    }
+
+    /** Whether the DNS agent has to read the flow; never where the entry denies. */
+    public static boolean punts(final long entry) {
+        return (entry & PUNT) != 0;
     }
 
     /** Code of the drop reason; 0 where the entry allows. */

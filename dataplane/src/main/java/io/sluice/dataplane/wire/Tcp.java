@@ -65,6 +65,45 @@ public final class Tcp {
         return BigEndian.u16(frame, l4 + DESTINATION_PORT);
     }
 
+    /**
+     * Writes the source port of a whole packet.
+     *
+     * @param isChecksumPartial whether the checksum field holds the sum of the pseudo header only,
+     *     which ports are no part of ({@link VnetHeader#needsChecksum}); else it is kept right
+     */
+    public static void setSourcePort(
+            final MemorySegment frame,
+            final long l4,
+            final int port,
+            final boolean isChecksumPartial) {
+        setPort(frame, l4, l4 + SOURCE_PORT, port, isChecksumPartial);
+    }
+
+    /** Writes the destination port, as {@link #setSourcePort} does the other. */
+    public static void setDestinationPort(
+            final MemorySegment frame,
+            final long l4,
+            final int port,
+            final boolean isChecksumPartial) {
+        setPort(frame, l4, l4 + DESTINATION_PORT, port, isChecksumPartial);
+    }
+
+    private static void setPort(
+            final MemorySegment frame,
+            final long l4,
+            final long at,
+            final int port,
+            final boolean isChecksumPartial) {
+        if (!isChecksumPartial) {
+            final int checksum = BigEndian.u16(frame, l4 + CHECKSUM);
+            BigEndian.put16(
+                    frame,
+                    l4 + CHECKSUM,
+                    Checksum.update(checksum, BigEndian.u16(frame, at), port));
+        }
+        BigEndian.put16(frame, at, port);
+    }
+
     /** Sequence number, unsigned; safe in a quoted packet as well. */
     public static int sequence(final MemorySegment frame, final long l4) {
         return BigEndian.u32(frame, l4 + SEQUENCE);

@@ -30,8 +30,7 @@ import java.util.function.Supplier;
  */
 final class DnsPolicy implements DnsRules {
     private static final Allowed NOTHING = new Allowed(NamePatternIndex.NONE, false);
-    private static final Allowed EVERYTHING =
-            new Allowed(NamePatternIndex.of(List.of(NamePattern.parse("*"))), false);
+    private static final NamePattern EVERY_NAME = NamePattern.parse("*");
 
     private final Supplier<LivePolicy> live;
     private final IdentityHashMap<PolicyEntry, Allowed> byEntry = new IdentityHashMap<>();
@@ -96,20 +95,39 @@ final class DnsPolicy implements DnsRules {
         };
     }
 
+    /**
+     * Whether the agent reads queries that such an entry lets pass. Also where all of them pass,
+     * for what answers teach; and where only audited policies ask, so that what they would deny is
+     * reported.
+     */
+    static boolean isForAgent(final PolicyEntry entry) {
+        return redirect(entry)
+                .map(redirect -> redirect.rules().parser() == L7Rules.Parser.DNS)
+                .orElse(false);
+    }
+
+    private static Optional<Redirect> redirect(final PolicyEntry entry) {
+        return switch (entry.verdict()) {
+            case REDIRECT -> entry.redirect();
+            case ALLOW -> entry.audited().flatMap(PolicyEntry::redirect);
+            case DENY -> Optional.empty();
+        };
+    }
+
     private static Allowed allowed(final PolicyEntry entry) {
+        final boolean isAudited = entry.verdict() == PolicyEntry.Verdict.ALLOW;
         final List<NamePattern> patterns = new ArrayList<>();
-        PolicyEntry asked = entry;
+        PolicyEntry asked = isAudited ? entry.audited().orElse(entry) : entry;
+        boolean passesAll = false;
         while (asked.redirect().isPresent()) {
             final Redirect redirect = asked.redirect().get();
-            final L7Rules rules = redirect.rules();
-            if (rules.matchesAll()) {
-                return EVERYTHING;
-            }
-            if (rules.parser() == L7Rules.Parser.DNS) {
-                patterns.addAll(rules.dns());
-            }
+            passesAll |= redirect.rules().matchesAll();
+            patterns.addAll(redirect.rules().dns());
             asked = redirect.otherwise();
         }
-        return asked.isAllowed() ? EVERYTHING : new Allowed(NamePatternIndex.of(patterns), false);
+        if (passesAll || asked.isAllowed()) {
+            patterns.add(EVERY_NAME);
+        }
+        return new Allowed(NamePatternIndex.of(patterns), isAudited);
     }
 }

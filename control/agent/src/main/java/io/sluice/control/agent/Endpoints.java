@@ -4,7 +4,7 @@ import io.sluice.control.agent.PolicyTables.PlannedEndpoint;
 import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.PortFactory.Device;
 import io.sluice.control.policy.IpAddress;
-import io.sluice.dataplane.ForwardingLoop;
+import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -135,8 +135,7 @@ final class Endpoints {
     private void add(final EndpointSpec spec) {
         final int id = nextId();
         if (id < 0) {
-            LOG.error(
-                    "endpoint {}: all {} ports are in use", spec.path(), ForwardingLoop.PORTS_MAX);
+            LOG.error("endpoint {}: all {} ports are in use", spec.path(), Tables.PROXY_PORT);
             final Map<String, String> more = new TreeMap<>(failures);
             more.put(spec.path(), "all ports are in use");
             failures = Map.copyOf(more);
@@ -157,8 +156,8 @@ final class Endpoints {
     }
 
     private int nextId() {
-        for (int tried = 1; tried < ForwardingLoop.PORTS_MAX; tried++) {
-            final int id = (lastId + tried) % ForwardingLoop.PORTS_MAX;
+        for (int tried = 1; tried < Tables.PROXY_PORT; tried++) {
+            final int id = (lastId + tried) % Tables.PROXY_PORT;
             if (id != Uplink.ID && !byId.containsKey(id)) {
                 lastId = id;
                 return id;
@@ -204,19 +203,18 @@ final class Endpoints {
     }
 
     /**
-     * Gives the lane the ports of all endpoints whose device is there, and the uplink's, in one
-     * turn: none receives a frame for another that is not open yet. A live policy knows them.
+     * Gives the lane the ports of all endpoints whose device is there, and others, in one turn:
+     * none receives a frame for another that is not open yet. A live policy knows them.
      *
-     * @param uplink its port, where it is to be opened
+     * @param others those of the uplink and the proxy by index, where they are to be opened
      */
-    void open(final Optional<Port> uplink) {
+    void open(final Map<Integer, Port> others) {
         final List<Live> ready =
                 byPath.values().stream()
                         .filter(live -> live.state == EndpointState.CREATING && live.port != null)
                         .toList();
         final boolean routed = routeTogether(ready);
-        final Map<Integer, Port> opening = new HashMap<>();
-        uplink.ifPresent(port -> opening.put(Uplink.ID, port));
+        final Map<Integer, Port> opening = new HashMap<>(others);
         final List<Live> opened = new ArrayList<>();
         for (final Live live : ready) {
             try {
@@ -358,11 +356,10 @@ final class Endpoints {
     /**
      * Gives the lane the ports that were open when it was suspended.
      *
-     * @param uplink its port, where it was open
+     * @param others those of the uplink and the proxy by index, where they were open
      */
-    void resume(final Optional<Port> uplink) {
-        final Map<Integer, Port> opening = new HashMap<>();
-        uplink.ifPresent(port -> opening.put(Uplink.ID, port));
+    void resume(final Map<Integer, Port> others) {
+        final Map<Integer, Port> opening = new HashMap<>(others);
         for (final Live live : byPath.values()) {
             if (live.open && live.port != null) {
                 opening.put(live.id, live.port);

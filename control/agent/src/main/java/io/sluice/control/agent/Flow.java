@@ -2,9 +2,11 @@ package io.sluice.control.agent;
 
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 
 /**
- * One flow event: something the switch decided about a packet, with names.
+ * One flow event: something that was decided about a packet, or about a request in a connection,
+ * with names.
  *
  * @param sequence number of the event, from 0, without gaps but for lost ones
  * @param time when the packet was judged
@@ -27,6 +29,7 @@ import java.util.List;
  * @param egressBy authors of the sender's egress verdict, empty when it was not asked
  * @param ingressBy authors of the receiver's ingress verdict, empty when it was not asked
  * @param lengthBytes length of the IP packet, in bytes
+ * @param l7 the request or answer, where the event is about one
  */
 public record Flow(
         long sequence,
@@ -49,13 +52,16 @@ public record Flow(
         long policyRevision,
         List<PolicyAuthor> egressBy,
         List<PolicyAuthor> ingressBy,
-        int lengthBytes) {
+        int lengthBytes,
+        Optional<L7Message> l7) {
     /** Kind of event, with the number of Cilium's monitor (pkg/monitor/api/types.go). */
     public enum Kind {
         /** A packet was dropped. */
         DROP(1),
         /** A new flow was judged by policy. */
-        POLICY_VERDICT(5);
+        POLICY_VERDICT(5),
+        /** A request was judged by a proxy, or answered. */
+        L7(129);
 
         private final int number;
 
@@ -71,7 +77,13 @@ public record Flow(
     /** Verdict, with Hubble's number (flow.proto). */
     public enum Verdict {
         FORWARDED(1),
-        DROPPED(2);
+        DROPPED(2),
+        /** Something went wrong that policy has no part in. */
+        ERROR(3),
+        /** It passed, though audited policies would deny it. */
+        AUDIT(4),
+        /** It was sent to a proxy, which has to read it. */
+        REDIRECTED(5);
 
         private final int number;
 

@@ -1,6 +1,10 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.ObjectRef;
+import io.sluice.control.policy.Pod;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One side of a flow event.
@@ -22,4 +26,23 @@ public record FlowPeer(
         List<String> labels,
         String address,
         int port,
-        String mac) {}
+        String mac) {
+    /** Whoever has an address in a revision of the policy. */
+    static FlowPeer of(
+            final LivePolicy policy,
+            final IpAddress address,
+            final int identity,
+            final int port,
+            final String mac) {
+        final Optional<ObjectRef> pod = policy.world().podAt(address).map(Pod::ref);
+        return new FlowPeer(
+                policy.endpointIds().getOrDefault(address, 0),
+                identity,
+                pod.map(ObjectRef::namespace).orElse(""),
+                pod.map(ObjectRef::name).orElse(""),
+                policy.labels(identity),
+                address.toString(),
+                port,
+                mac);
+    }
+}

@@ -9,7 +9,6 @@ import com.lmax.disruptor.dsl.ProducerType;
 import io.sluice.conntrack.ConntrackState;
 import io.sluice.control.policy.Author;
 import io.sluice.control.policy.IpAddress;
-import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.Pod;
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.FlowEvents;
@@ -277,7 +276,6 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                     slot.destinationPort,
                     slot.atNs);
         }
-        final long sequence = store.nextSequence();
         final LivePolicy policy = policyOfRevision.apply(slot.revision);
         final boolean addressed = slot.known.compareTo(Packet.Known.ADDRESSES) >= 0;
         final boolean ported = slot.known.compareTo(Packet.Known.TUPLE) >= 0;
@@ -312,30 +310,41 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                         slot.destinationIdentity,
                         mac(slot, slot.destinationMac));
         store.append(
-                new Flow(
-                        sequence,
-                        time(slot.atNs),
-                        new UUID(uuidHigh, sequence).toString(),
-                        nodeName,
-                        slot.opened ? Flow.Kind.POLICY_VERDICT : Flow.Kind.DROP,
-                        slot.opened ? Flow.Verdict.FORWARDED : Flow.Verdict.DROPPED,
-                        slot.reason.code(),
-                        slot.opened ? "" : slot.reason.name(),
-                        addressed ? version(slot.sourceHigh, slot.sourceLow) : 0,
-                        addressed ? slot.protocol : 0,
-                        ported && slot.protocol == PROTOCOL_TCP ? slot.tcpFlags & 0xff : 0,
-                        ported && slot.icmp ? slot.icmpTypeCode >>> 8 : -1,
-                        ported && slot.icmp ? slot.icmpTypeCode & 0xff : -1,
-                        sender,
-                        receiver,
-                        direction(slot, receiver),
-                        isReply(slot),
-                        slot.revision,
-                        judged ? authors(policy, slot.egressEntry) : List.of(),
-                        judged && PolicyEntry.allows(slot.egressEntry)
-                                ? authors(policy, slot.ingressEntry)
-                                : List.of(),
-                        addressed ? slot.lengthBytes : 0));
+                sequence ->
+                        new Flow(
+                                sequence,
+                                time(slot.atNs),
+                                new UUID(uuidHigh, sequence).toString(),
+                                nodeName,
+                                slot.opened ? Flow.Kind.POLICY_VERDICT : Flow.Kind.DROP,
+                                verdict(slot),
+                                slot.reason.code(),
+                                slot.opened ? "" : slot.reason.name(),
+                                addressed ? version(slot.sourceHigh, slot.sourceLow) : 0,
+                                addressed ? slot.protocol : 0,
+                                ported && slot.protocol == PROTOCOL_TCP ? slot.tcpFlags & 0xff : 0,
+                                ported && slot.icmp ? slot.icmpTypeCode >>> 8 : -1,
+                                ported && slot.icmp ? slot.icmpTypeCode & 0xff : -1,
+                                sender,
+                                receiver,
+                                direction(slot, receiver),
+                                isReply(slot),
+                                slot.revision,
+                                judged ? authors(policy, slot.egressEntry) : List.of(),
+                                judged && PolicyEntry.allows(slot.egressEntry)
+                                        ? authors(policy, slot.ingressEntry)
+                                        : List.of(),
+                                addressed ? slot.lengthBytes : 0,
+                                Optional.empty()));
+    }
+
+    private static Flow.Verdict verdict(final Slot slot) {
+        if (!slot.opened) {
+            return Flow.Verdict.DROPPED;
+        }
+        return PolicyEntry.redirects(slot.egressEntry) || PolicyEntry.redirects(slot.ingressEntry)
+                ? Flow.Verdict.REDIRECTED
+                : Flow.Verdict.FORWARDED;
     }
 
     private static String mac(final Slot slot, final long mac) {
@@ -366,18 +375,9 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
             return new FlowPeer(0, 0, "", "", List.of(), "", 0, mac);
         }
         final IpAddress address = new IpAddress(high, low);
-        final Optional<ObjectRef> pod = policy.world().podAt(address).map(Pod::ref);
         // A packet that was dropped early has no identities yet; people want to know all the same.
         final int identity = judgedIdentity != 0 ? judgedIdentity : policy.identityOf(address);
-        return new FlowPeer(
-                policy.endpointIds().getOrDefault(address, 0),
-                identity,
-                pod.map(ObjectRef::namespace).orElse(""),
-                pod.map(ObjectRef::name).orElse(""),
-                policy.labels(identity),
-                address.toString(),
-                port,
-                mac);
+        return FlowPeer.of(policy, address, identity, port, mac);
     }
 
     /** The endpoint behind the port, with the addresses that its packet claims. */

@@ -6,12 +6,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongFunction;
 import java.util.function.Predicate;
 
 /**
  * The latest flows, in a ring in memory.
  *
- * <p>One thread appends, the event handler; any thread reads. The lock is held for an append, or
+ * <p>The event handler and the proxies append; any thread reads. The lock is held for an append, or
  * for copying references to at most {@link #COPY_MAX} flows; filters of readers run outside it, so
  * that a slow filter delays its own reader only. What a full ring does: the oldest flow makes room,
  * and a cursor that has not seen it counts it as lost.
@@ -47,10 +48,15 @@ final class FlowStore {
         }
     }
 
-    /** Appends a flow whose sequence is {@link #nextSequence()}. */
-    void append(final Flow flow) {
+    /**
+     * Appends a flow.
+     *
+     * @param made makes it with its sequence; called under the lock, so to be quick
+     */
+    void append(final LongFunction<Flow> made) {
         lock.lock();
         try {
+            final Flow flow = made.apply(nextSequence);
             if (flow.sequence() != nextSequence) {
                 throw new IllegalArgumentException(
                         "flow " + flow.sequence() + " appended where " + nextSequence + " is next");

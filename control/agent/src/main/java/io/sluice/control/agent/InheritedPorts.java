@@ -94,6 +94,12 @@ final class InheritedPorts implements PortFactory {
                 : new Inherited(taps.adoptUplink(uplink, device.descriptor()));
     }
 
+    /** Connections of the proxy are not passed on: the successor's has none. */
+    @Override
+    public ProxyDevice proxy() throws AttachException {
+        return taps.proxy();
+    }
+
     private @Nullable PassedDevice passed(final PassedDevice wanted) throws AttachException {
         if (!taken) {
             taken = true;

@@ -16,6 +16,7 @@ import io.sluice.control.policy.PolicyOptions;
 import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.World;
 import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyMap;
 import java.time.Instant;
@@ -51,6 +52,7 @@ final class PolicyPublisher {
 
     private final IdentityAllocator identities;
     private final LaneControl lane;
+    private final Runnable proxyIsNeeded;
     // Revision to policy. Written by control before the lane can know the revision.
     private final ConcurrentSkipListMap<Integer, LivePolicy> revisions =
             new ConcurrentSkipListMap<>();
@@ -77,10 +79,16 @@ final class PolicyPublisher {
      * @param lastRevision revision after which to count on: a number means one policy for as long
      *     as anything may remember it
      * @param identities numbers of identities, for the life of the publisher
+     * @param proxyIsNeeded called before tables are published that redirect flows; what it throws
+     *     keeps them from being published
      */
     PolicyPublisher(
-            final LaneControl lane, final int lastRevision, final IdentityAllocator identities) {
+            final LaneControl lane,
+            final int lastRevision,
+            final IdentityAllocator identities,
+            final Runnable proxyIsNeeded) {
         this.lane = lane;
+        this.proxyIsNeeded = proxyIsNeeded;
         this.identities = identities;
         this.compiler = new PolicyCompiler(identities, PolicyOptions.DEFAULTS);
         this.lastRevision = lastRevision;
@@ -104,6 +112,14 @@ final class PolicyPublisher {
     /** The revision that judges packets now. */
     LivePolicy live() {
         return live;
+    }
+
+    /**
+     * The revision that judges packets now, or will in a moment: a packet that the lane has judged
+     * is never of a newer one.
+     */
+    LivePolicy newest() {
+        return revisions.lastEntry().getValue();
     }
 
     /** The policy of a revision; the oldest kept for one that is older. */
@@ -184,7 +200,7 @@ final class PolicyPublisher {
                         routes,
                         before.endpointIds());
         revisions.put(revision, next);
-        publishIpcache(new Tables(revision, maps.byPort(), ipcache));
+        publishIpcache(tables(revision, maps));
         makeLive(next);
         return next;
     }
@@ -210,6 +226,9 @@ final class PolicyPublisher {
                                                 TreeMap::new)),
                         routesOf(built),
                         built.endpointIds());
+        if (built.maps().redirects()) {
+            proxyIsNeeded.run();
+        }
         revisions.put(revision, next);
         putInForce(built, revision);
         makeLive(next);
@@ -243,7 +262,7 @@ final class PolicyPublisher {
 
     private void putInForce(final Built built, final int revision) {
         final Maps next = built.maps();
-        final Tables tables = new Tables(revision, next.byPort(), ipcache);
+        final Tables tables = tables(revision, next);
         laidOut.addAll(next.policyMaps());
         if (!next.equals(maps)) {
             lane.publish(tables.withRevision(live.revision()));
@@ -260,6 +279,14 @@ final class PolicyPublisher {
                     }
                     return isGone;
                 });
+    }
+
+    private Tables tables(final int revision, final Maps of) {
+        return new Tables(
+                revision,
+                of.byPort(),
+                Endpoint.proxy(TapPorts.PROXY_MAC, SluiceConfig.MTU_BYTES_MAX),
+                ipcache);
     }
 
     /** Returns between two batches of the lane, so that what was replaced before is free. */

@@ -5,7 +5,6 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.IpcacheEntry;
-import io.sluice.control.policy.L7Rules;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.PolicyDirection;
 import io.sluice.control.policy.PolicyEntry.Reason;
@@ -69,6 +68,7 @@ final class PolicyTables {
      *
      * @param byPort endpoints by port index
      * @param authors by the rule numbers in the maps
+     * @param redirects whether some flow is to be read by the L7 proxy
      * @param knownIdentities identities that the maps have a program for
      * @param policies what they were compiled to
      * @param endpoints the endpoints
@@ -77,6 +77,7 @@ final class PolicyTables {
     record Maps(
             List<Endpoint> byPort,
             List<Author> authors,
+            boolean redirects,
             Set<Integer> knownIdentities,
             PolicySet policies,
             List<PlannedEndpoint> endpoints,
@@ -86,6 +87,7 @@ final class PolicyTables {
             return new Maps(
                     List.of(),
                     List.of(),
+                    false,
                     Set.of(),
                     policies,
                     List.of(),
@@ -122,8 +124,8 @@ final class PolicyTables {
     private static final long UNKNOWN_IDENTITY =
             PolicyEntry.deny(DropReason.INVALID_IDENTITY.code(), 0);
 
-    /** Of an entry for all protocols that are not listed. */
-    private static final int NO_PROTOCOL = -1;
+    /** No protocol's number: entries for all that have none of their own. */
+    private static final int OTHER_PROTOCOLS = -1;
 
     private static final PolicyMap DENY_ALL =
             PolicyMap.always(PolicyEntry.deny(DropReason.EP_NOT_READY.code(), 0));
@@ -143,6 +145,7 @@ final class PolicyTables {
     private final Set<Integer> leaving = new HashSet<>();
     private final Map<MapKey, PolicyMap> maps = new HashMap<>();
     private final IdentityHashMap<VerdictProgram, Program> programs = new IdentityHashMap<>();
+    private boolean redirects;
 
     private PolicyTables(final PolicySet policies, final Maps before, final PolicySet current) {
         this.policies = policies;
@@ -223,7 +226,8 @@ final class PolicyTables {
             authors.put(Author.DEFAULT, 0);
             byPort = byPort(endpoints, node);
         }
-        return new Maps(byPort, List.copyOf(authors.keySet()), known, policies, endpoints, node);
+        return new Maps(
+                byPort, List.copyOf(authors.keySet()), redirects, known, policies, endpoints, node);
     }
 
     private List<Endpoint> byPort(final List<PlannedEndpoint> endpoints, final NodeSide node) {
@@ -298,7 +302,7 @@ final class PolicyTables {
 
     private Program translate(final VerdictProgram program) {
         return new Program(
-                entry(program.otherProtocols(), NO_PROTOCOL),
+                entry(OTHER_PROTOCOLS, program.otherProtocols()),
                 program.protocols().stream()
                         .map(
                                 protocol ->
@@ -312,37 +316,35 @@ final class PolicyTables {
                                                                                 interval
                                                                                         .sourceFrom(),
                                                                                 entry(
-                                                                                        interval
-                                                                                                .entry(),
                                                                                         protocol
-                                                                                                .protocol())))
+                                                                                                .protocol(),
+                                                                                        interval
+                                                                                                .entry())))
                                                         .toList()))
                         .toList());
     }
 
-    private long entry(final io.sluice.control.policy.PolicyEntry entry, final int protocol) {
+    private long entry(final int protocol, final io.sluice.control.policy.PolicyEntry entry) {
         final int known = authors.size();
         final int rule = authors.computeIfAbsent(entry.by(), author -> known);
         used.add(rule);
+        if (protocol == IpProtocol.TCP && L7Rulings.isForProxy(entry)) {
+            redirects = true;
+            return PolicyEntry.redirect(rule);
+        }
+        if (protocol == IpProtocol.UDP && DnsPolicy.isForAgent(entry)) {
+            return PolicyEntry.punt(rule);
+        }
         return switch (entry.verdict()) {
             case ALLOW -> PolicyEntry.allow(rule);
-            case REDIRECT -> redirect(entry.redirect().orElseThrow(), protocol, rule);
+            // Nobody is there who could tell requests apart: what passes only in part is denied,
+            // what passes whole is let through.
+            case REDIRECT ->
+                    entry.redirect().filter(Redirect::allowsAll).isPresent()
+                            ? PolicyEntry.allow(rule)
+                            : PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
             case DENY -> PolicyEntry.deny(dropReason(entry.reason()).code(), rule);
         };
-    }
-
-    /**
-     * Queries are read also where all of them pass: what they teach opens addresses. Of the others
-     * no proxy is there yet that could tell requests apart: what passes only in part is denied,
-     * what passes whole is let through.
-     */
-    private static long redirect(final Redirect redirect, final int protocol, final int rule) {
-        if (redirect.rules().parser() == L7Rules.Parser.DNS && protocol == IpProtocol.UDP) {
-            return PolicyEntry.redirect(PolicyEntry.DNS, rule);
-        }
-        return redirect.allowsAll()
-                ? PolicyEntry.allow(rule)
-                : PolicyEntry.deny(DropReason.L7_NOT_ENFORCEABLE.code(), rule);
     }
 
     private static DropReason dropReason(final Reason reason) {

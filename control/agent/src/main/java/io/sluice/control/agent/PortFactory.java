@@ -52,6 +52,22 @@ interface PortFactory {
      */
     Device uplink(SluiceConfig.Uplink uplink, List<IpAddress> addresses) throws AttachException;
 
+    /** The device of the L7 proxy, in a namespace that was made for it. */
+    interface ProxyDevice extends Device {
+        /** Moves the calling thread into the proxy's namespace, for good. */
+        void enter();
+
+        /** Where the namespace is found: for {@code nsenter --net=}. */
+        String namespace();
+    }
+
+    /**
+     * Makes the L7 proxy's namespace and its device there, into which the switch redirects.
+     *
+     * @throws AttachException when that cannot be
+     */
+    ProxyDevice proxy() throws AttachException;
+
     /** Leads the node's packets for these addresses into the uplink. */
     void addRoutes(String uplinkDevice, List<IpAddress> addresses) throws AttachException;
 

@@ -11,6 +11,7 @@ import io.sluice.control.policy.PolicyOptions;
 import io.sluice.control.policy.Problem;
 import io.sluice.control.policy.World;
 import io.sluice.dataplane.Gateway;
+import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.table.Ipcache;
 import java.io.IOException;
@@ -76,6 +77,7 @@ final class Reconciler {
     private final AddressBook book;
     private final Endpoints endpoints;
     private final Uplink uplink;
+    private final ProxyPort proxy;
     private final PolicyPublisher publisher;
     private final StateRecorder state;
     // From the lane to control: ports whose device is gone.
@@ -96,6 +98,7 @@ final class Reconciler {
             final AddressBook book,
             final Endpoints endpoints,
             final Uplink uplink,
+            final ProxyPort proxy,
             final PolicyPublisher publisher,
             final StateRecorder state) {
         this.config = config;
@@ -103,6 +106,7 @@ final class Reconciler {
         this.book = book;
         this.endpoints = endpoints;
         this.uplink = uplink;
+        this.proxy = proxy;
         this.publisher = publisher;
         this.state = state;
     }
@@ -286,8 +290,9 @@ final class Reconciler {
     /** Gives the lane the ports that the live policy knows and that it does not have yet. */
     private void open() {
         try {
-            endpoints.open(uplink.toOpen());
+            endpoints.open(others(uplink.toOpen(), proxy.toOpen()));
             uplink.opened();
+            proxy.opened();
             openProblem = "";
         } catch (final RuntimeException e) {
             final String problem = "ports could not be opened, it is tried again: " + e;
@@ -296,6 +301,14 @@ final class Reconciler {
             }
             openProblem = problem;
         }
+    }
+
+    private static Map<Integer, Port> others(
+            final Optional<Port> uplink, final Optional<Port> proxy) {
+        final Map<Integer, Port> others = new HashMap<>();
+        uplink.ifPresent(port -> others.put(Uplink.ID, port));
+        proxy.ifPresent(port -> others.put(Tables.PROXY_PORT, port));
+        return others;
     }
 
     private PolicyOptions options() {
@@ -350,6 +363,8 @@ final class Reconciler {
         for (Gone news = gone.poll(); news != null; news = gone.poll()) {
             if (news.id == Uplink.ID) {
                 uplink.portGone(news.port);
+            } else if (news.id == Tables.PROXY_PORT) {
+                proxy.portGone();
             } else {
                 endpoints.portGone(news.port, news.id);
             }
@@ -368,7 +383,7 @@ final class Reconciler {
 
     /** Gives the ports back to the lane, as the other process did not take them. */
     void resume() {
-        endpoints.resume(uplink.openPort());
+        endpoints.resume(others(uplink.openPort(), proxy.openPort()));
     }
 
     /** Another process has the devices: nothing is made or removed any more. */
@@ -381,10 +396,12 @@ final class Reconciler {
     void removeAll() {
         stopping = true;
         if (handedOver) {
+            proxy.remove();
             return;
         }
         endpoints.removeAll();
         uplink.remove();
+        proxy.remove();
         takeSnapshot();
     }
 
@@ -409,6 +426,9 @@ final class Reconciler {
         }
         if (!uplink.problem().isEmpty()) {
             problems.add("uplink: " + uplink.problem());
+        }
+        if (!proxy.problem().isEmpty()) {
+            problems.add(proxy.problem());
         }
         problems.addAll(state.problems());
         store.problems().forEach(problem -> problems.add(problem.toString()));

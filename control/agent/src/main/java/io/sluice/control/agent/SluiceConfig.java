@@ -6,6 +6,7 @@ import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
+import io.sluice.l7proxy.Transport;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,6 +35,7 @@ import java.util.function.Supplier;
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
+ * @param l7 the L7 proxy
  * @param logLevel what the log tells
  */
 public record SluiceConfig(
@@ -50,6 +52,7 @@ public record SluiceConfig(
         Idle idle,
         int laneNice,
         int flowRing,
+        L7 l7,
         LogLevel logLevel) {
     /** Smallest MTU a pod can work with (RFC 791 section 3.2; ETH_MIN_MTU). */
     public static final int MTU_BYTES_MIN = 68;
@@ -159,6 +162,42 @@ public record SluiceConfig(
         }
     }
 
+    /**
+     * The L7 proxy.
+     *
+     * @param transport how its event loops talk to the kernel
+     * @param loops event loops, 1 to {@link #LOOPS_MAX}
+     * @param connections client connections at a time, 1 to {@link #CONNECTIONS_MAX}
+     * @param connectTimeoutSeconds how long a server may take to accept
+     * @param idleTimeoutSeconds after which a connection without traffic ends
+     * @param headTimeoutSeconds how long the head of a request may take to arrive
+     */
+    public record L7(
+            Transport transport,
+            int loops,
+            int connections,
+            int connectTimeoutSeconds,
+            int idleTimeoutSeconds,
+            int headTimeoutSeconds) {
+        /** More threads than any machine has processors to spare. */
+        public static final int LOOPS_MAX = 256;
+
+        /** More would be 20 GB of sockets and buffers. */
+        public static final int CONNECTIONS_MAX = 1_000_000;
+
+        private static final int WEEK_SECONDS = 604_800;
+
+        static final L7 DEFAULTS = new L7(Transport.EPOLL, 1, 16_384, 5, 3_600, 10);
+
+        public L7 {
+            inRange("l7.loops", loops, 1, LOOPS_MAX);
+            inRange("l7.connections", connections, 1, CONNECTIONS_MAX);
+            inRange("l7.timeoutSeconds.connect", connectTimeoutSeconds, 1, 300);
+            inRange("l7.timeoutSeconds.idle", idleTimeoutSeconds, 1, WEEK_SECONDS);
+            inRange("l7.timeoutSeconds.head", headTimeoutSeconds, 1, 600);
+        }
+    }
+
     public SluiceConfig {
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
@@ -202,6 +241,7 @@ public record SluiceConfig(
                 Idle.ADAPTIVE,
                 -10,
                 4095,
+                L7.DEFAULTS,
                 LogLevel.INFO);
     }
 
@@ -262,6 +302,7 @@ public record SluiceConfig(
                                         settings.number(
                                                 "dns.ttlMinSeconds",
                                                 defaults.dns().ttlMinSeconds())));
+        final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
                         settings,
@@ -281,6 +322,7 @@ public record SluiceConfig(
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
+                                        l7,
                                         settings.choice("log.level", defaults.logLevel())));
         final List<String> problems = settings.problems();
         if (!problems.isEmpty()) {
@@ -305,6 +347,16 @@ public record SluiceConfig(
                 seconds(settings, "other", defaults.otherTimeoutNs()),
                 settings.flag("conntrack.tcpLoose", defaults.tcpLoose()),
                 settings.flag("conntrack.tcpWindowCheck", defaults.tcpWindowCheck()));
+    }
+
+    private static L7 l7(final Settings settings, final L7 defaults) {
+        return new L7(
+                settings.choice("l7.transport", defaults.transport()),
+                settings.number("l7.loops", defaults.loops()),
+                settings.number("l7.connections", defaults.connections()),
+                settings.number("l7.timeoutSeconds.connect", defaults.connectTimeoutSeconds()),
+                settings.number("l7.timeoutSeconds.idle", defaults.idleTimeoutSeconds()),
+                settings.number("l7.timeoutSeconds.head", defaults.headTimeoutSeconds()));
     }
 
     private static long seconds(final Settings settings, final String name, final long defaultNs) {
@@ -391,6 +443,7 @@ public record SluiceConfig(
                 idle,
                 laneNice,
                 flowRing,
+                l7,
                 logLevel);
     }
 }

@@ -19,6 +19,8 @@ import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
 import io.sluice.dnsproxy.cache.FqdnRecord;
+import io.sluice.l7proxy.ProxyCounters;
+import io.sluice.l7proxy.rule.HttpRule;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -47,6 +49,7 @@ import org.slf4j.LoggerFactory;
  *   configuration, run folder, state folder
  *   conntrack, counters, flow ring  -&gt;  forwarding loop, lane
  *   objects, address book, folders  -&gt;  endpoints, uplink, publisher, reconciler on the control thread
+ *   L7 proxy, when a policy needs it
  *   folder watcher, API
  * </pre>
  *
@@ -322,11 +325,28 @@ public final class SluiceMain implements AutoCloseable {
         final LaneMailbox mailbox =
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
         final StateStore state = opened(openingState, "the state folder");
+        final ProxyCounters proxyCounters = new ProxyCounters();
+        final L7Proxy l7Proxy =
+                new L7Proxy(
+                        config.l7(),
+                        new RedirectedFlows(
+                                conntrack,
+                                () -> publisherOfEvents.get().newest(),
+                                System::nanoTime),
+                        proxyCounters,
+                        HttpRule.NO_SECRETS,
+                        new RequestRecorder(
+                                config.nodeName(),
+                                flows,
+                                () -> publisherOfEvents.get().newest(),
+                                Clock.systemUTC()));
+        final ProxyPort proxy = new ProxyPort(ports, mailbox, l7Proxy::start);
         final PolicyPublisher publisher =
                 new PolicyPublisher(
                         mailbox,
                         predecessor.map(HandoverClient::revision).orElse(0),
-                        new IdentityAllocator(state.identities()));
+                        new IdentityAllocator(state.identities()),
+                        proxy::require);
         publisherOfEvents.set(publisher);
         final Endpoints endpoints =
                 new Endpoints(
@@ -343,6 +363,7 @@ public final class SluiceMain implements AutoCloseable {
                         book,
                         endpoints,
                         uplink,
+                        proxy,
                         publisher,
                         new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);

@@ -2,15 +2,19 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.PortFactory.AttachException.Cause;
 import io.sluice.control.policy.IpAddress;
+import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.linux.IpCommand;
 import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
+import io.sluice.dataplane.linux.PrivateNamespace;
 import io.sluice.dataplane.linux.Tun;
 import io.sluice.dataplane.port.PodInterface;
 import io.sluice.dataplane.port.Port;
+import io.sluice.dataplane.port.ProxyInterface;
 import io.sluice.dataplane.port.TapOptions;
 import io.sluice.dataplane.port.TapOptions.Lifetime;
 import io.sluice.dataplane.port.TapPort;
+import io.sluice.dataplane.wire.MacAddress;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,6 +46,39 @@ final class TapPorts implements PortFactory {
 
     /** MAC of the node's side of the uplink: locally administered, beside the gateway's. */
     static final long UPLINK_MAC = 0x0253_4c00_0002L;
+
+    /** MAC of the L7 proxy's device. */
+    static final long PROXY_MAC = 0x0253_4c00_0003L;
+
+    private static final String PROXY_DEVICE = "sluice-l7";
+
+    private record TapProxyDevice(TapPort tap, PrivateNamespace home) implements ProxyDevice {
+        @Override
+        public Port port() {
+            return tap;
+        }
+
+        @Override
+        public boolean isReplaced() {
+            return false;
+        }
+
+        @Override
+        public void enter() {
+            home.namespace().enter();
+        }
+
+        @Override
+        public String namespace() {
+            return home.namespace().path().toString();
+        }
+
+        @Override
+        public void remove() {
+            tap.release();
+            home.close();
+        }
+    }
 
     private record TapDevice(TapPort tap, Optional<EndpointSpec> spec, NetworkNamespace namespace)
             implements Device {
@@ -181,6 +218,38 @@ final class TapPorts implements PortFactory {
                             .formatted(pid));
         }
         return namespace;
+    }
+
+    @Override
+    public ProxyDevice proxy() throws AttachException {
+        PrivateNamespace home = null;
+        TapPort tap = null;
+        try {
+            home = PrivateNamespace.create("sluice-proxy");
+            tap =
+                    TapPort.open(
+                            new TapOptions(
+                                    PROXY_DEVICE,
+                                    home.namespace(),
+                                    PROXY_MAC,
+                                    SluiceConfig.MTU_BYTES_MAX,
+                                    Lifetime.PORT));
+            new ProxyInterface(
+                            PROXY_DEVICE,
+                            IPV4_GATEWAY,
+                            IPV6_GATEWAY,
+                            MacAddress.format(Gateway.DEFAULT.mac()))
+                    .apply(home.namespace());
+            return new TapProxyDevice(tap, home);
+        } catch (final LinuxException e) {
+            if (tap != null) {
+                tap.release();
+            }
+            if (home != null) {
+                home.close();
+            }
+            throw new AttachException(Cause.REFUSED, "the L7 proxy's namespace: " + e.getMessage());
+        }
     }
 
     @Override

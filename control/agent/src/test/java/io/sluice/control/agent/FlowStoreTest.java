@@ -88,7 +88,7 @@ class FlowStoreTest {
 
     private void append(final int count) {
         for (int i = 0; i < count; i++) {
-            store.append(Flows.withSequence(store.nextSequence()));
+            store.append(Flows::withSequence);
         }
     }
 }

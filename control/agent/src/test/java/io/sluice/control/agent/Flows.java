@@ -33,6 +33,7 @@ final class Flows {
                 1,
                 List.of(),
                 List.of(),
-                60);
+                60,
+                java.util.Optional.empty());
     }
 }

@@ -16,6 +16,7 @@ import java.util.Set;
  */
 final class MemoryPorts implements PortFactory {
     static final String UPLINK = "uplink";
+    static final String PROXY = "proxy";
 
     private final List<String> journal;
     private final Map<String, MemoryPort> ports = new HashMap<>();
@@ -71,6 +72,35 @@ final class MemoryPorts implements PortFactory {
     public Device uplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses)
             throws AttachException {
         return device(UPLINK, uplink.mtuBytes(), "");
+    }
+
+    @Override
+    public ProxyDevice proxy() throws AttachException {
+        final Device device = device(PROXY, 65_521, "");
+        return new ProxyDevice() {
+            @Override
+            public void enter() {}
+
+            @Override
+            public String namespace() {
+                return "memory";
+            }
+
+            @Override
+            public Port port() {
+                return device.port();
+            }
+
+            @Override
+            public boolean isReplaced() {
+                return false;
+            }
+
+            @Override
+            public void remove() {
+                device.remove();
+            }
+        };
     }
 
     private Device device(final String name, final int mtu, final String namespace)

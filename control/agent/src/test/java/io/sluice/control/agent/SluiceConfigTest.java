@@ -77,6 +77,12 @@ class SluiceConfigTest {
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
+        values.put("l7.transport", "io_uring");
+        values.put("l7.loops", "2");
+        values.put("l7.connections", "1000");
+        values.put("l7.timeoutSeconds.connect", "6");
+        values.put("l7.timeoutSeconds.idle", "60");
+        values.put("l7.timeoutSeconds.head", "11");
         values.put("log.level", "debug");
         return values;
     }

@@ -71,7 +71,17 @@ final class SwitchInOneThread implements AutoCloseable {
                         (port, id) -> reconcilerOfPorts.get().portGone(port, id));
         final LaneControl lane = new TurnedLane();
         state = StateStore.open(folder, Clock.systemUTC());
-        publisher = new PolicyPublisher(lane, 0, new IdentityAllocator(state.identities()));
+        final ProxyPort proxy =
+                new ProxyPort(
+                        ports,
+                        lane,
+                        enter -> {
+                            journal.add("proxy listens");
+                            return () -> journal.add("proxy ends");
+                        });
+        publisher =
+                new PolicyPublisher(
+                        lane, 0, new IdentityAllocator(state.identities()), proxy::require);
         publisherOfEvents.set(publisher);
         final Uplink uplink = new Uplink(config, ports, lane);
         uplink.create();
@@ -82,6 +92,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         AddressBook.load(folder.resolve("addresses")),
                         new Endpoints(ports, lane, Optional.of(config.uplink().device())),
                         uplink,
+                        proxy,
                         publisher,
                         new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);

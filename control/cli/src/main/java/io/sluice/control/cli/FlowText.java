@@ -24,8 +24,10 @@ final class FlowText {
     /** Reserved identities print their name in place of a number. */
     private static final String RESERVED = "reserved:";
 
-    /** Number of event_type.type (pkg/monitor/api); all other flows are drops. */
+    /** Numbers of event_type.type (pkg/monitor/api); all other flows are drops. */
     private static final int POLICY_VERDICT = 5;
+
+    private static final int L7 = 129;
 
     /** Hubble's words for policy_match_type. */
     private static final int MATCH_NONE = 0;
@@ -162,9 +164,22 @@ final class FlowText {
     }
 
     private static String type(final JsonNode flow) {
-        return flow.path("event_type").path("type").asInt() == POLICY_VERDICT
-                ? policyVerdict(flow)
-                : dropText(flow.path("drop_reason_desc").asText());
+        return switch (flow.path("event_type").path("type").asInt()) {
+            case POLICY_VERDICT -> policyVerdict(flow);
+            case L7 -> message(flow.path("l7"));
+            default -> dropText(flow.path("drop_reason_desc").asText());
+        };
+    }
+
+    /** {@code http-request}, {@code http-response}. */
+    private static String message(final JsonNode l7) {
+        final String half = "-" + l7.path("type").asText().toLowerCase(Locale.ROOT);
+        for (final String protocol : new String[] {"http", "kafka", "dns", "tls"}) {
+            if (l7.has(protocol)) {
+                return protocol + half;
+            }
+        }
+        return "l7" + half;
     }
 
     private static String policyVerdict(final JsonNode flow) {

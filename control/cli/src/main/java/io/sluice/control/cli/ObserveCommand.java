@@ -61,12 +61,12 @@ final class ObserveCommand implements Callable<Integer> {
     @Option(names = "--until", paramLabel = "TIME", description = "Not after this time.")
     private @Nullable String until;
 
-    @Option(names = "--verdict", description = "FORWARDED or DROPPED.")
+    @Option(names = "--verdict", description = "FORWARDED, DROPPED, REDIRECTED, AUDIT or ERROR.")
     private List<String> verdict = List.of();
 
     @Option(
             names = {"-t", "--type"},
-            description = "drop or policy-verdict.")
+            description = "drop, policy-verdict or l7.")
     private List<String> type = List.of();
 
     @Option(names = "--protocol", description = "tcp, udp, sctp, icmp, icmpv4 or icmpv6.")

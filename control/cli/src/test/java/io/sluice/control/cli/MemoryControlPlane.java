@@ -437,7 +437,8 @@ final class MemoryControlPlane implements ControlPlane {
                 7,
                 List.of(),
                 List.of(),
-                60);
+                60,
+                java.util.Optional.empty());
     }
 
     private static FlowPeer peer(
@@ -482,7 +483,8 @@ final class MemoryControlPlane implements ControlPlane {
                 7,
                 List.of(),
                 ingressBy,
-                60);
+                60,
+                java.util.Optional.empty());
     }
 
     @Override

@@ -183,7 +183,8 @@ public final class FlowFilter {
         return switch (value) {
             case "drop" -> flow -> flow.kind() == Flow.Kind.DROP;
             case "policy-verdict" -> flow -> flow.kind() == Flow.Kind.POLICY_VERDICT;
-            default -> throw wrong("type", value, "drop or policy-verdict");
+            case "l7" -> flow -> flow.kind() == Flow.Kind.L7;
+            default -> throw wrong("type", value, "drop, l7 or policy-verdict");
         };
     }
 

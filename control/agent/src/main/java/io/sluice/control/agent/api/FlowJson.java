@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
 import java.time.Instant;
 import java.util.List;
@@ -84,8 +85,9 @@ public final class FlowJson {
         }
         json.set("source", peer(flow.source()));
         json.set("destination", peer(flow.destination()));
-        json.put("Type", "L3_L4");
+        json.put("Type", flow.l7().isPresent() ? "L7" : "L3_L4");
         json.put("node_name", flow.nodeName());
+        flow.l7().ifPresent(message -> json.set("l7", l7(message)));
         json.set("event_type", eventType(flow));
         json.put(
                 "traffic_direction",
@@ -157,7 +159,7 @@ public final class FlowJson {
         final ObjectNode type = JSON.objectNode().put("type", flow.kind().number());
         switch (flow.kind()) {
             case DROP -> type.put("sub_type", flow.dropReason());
-            case POLICY_VERDICT -> {
+            case POLICY_VERDICT, L7 -> {
                 // Hubble leaves it out here.
             }
         }
@@ -180,7 +182,57 @@ public final class FlowJson {
         return flow.verdict() == Flow.Verdict.DROPPED ? MATCH_NONE : MATCH_ALL;
     }
 
+    private static ObjectNode l7(final L7Message message) {
+        final ObjectNode l7 = JSON.objectNode();
+        l7.put("type", message.isRequest() ? "REQUEST" : "RESPONSE");
+        if (!message.isRequest()) {
+            // protojson writes 64-bit integers as strings.
+            l7.put("latency_ns", Long.toString(message.latencyNs()));
+        }
+        switch (message.content()) {
+            case final L7Message.Http http -> {
+                final ObjectNode json = l7.putObject("http");
+                if (http.code() != 0) {
+                    json.put("code", http.code());
+                }
+                json.put("method", http.method());
+                json.put("url", http.url());
+                json.put("protocol", http.protocol());
+                final ArrayNode headers = json.putArray("headers");
+                http.headers()
+                        .forEach(
+                                header ->
+                                        headers.addObject()
+                                                .put("key", header.key())
+                                                .put("value", header.value()));
+            }
+            case final L7Message.Tls tls ->
+                    l7.putObject("tls").put("server_name", tls.serverName());
+        }
+        return l7;
+    }
+
+    private static String summary(final L7Message message) {
+        return switch (message.content()) {
+            case final L7Message.Http http ->
+                    message.isRequest()
+                            ? "%s %s %s".formatted(http.protocol(), http.method(), http.url())
+                            : "%s %d %dms (%s %s)"
+                                    .formatted(
+                                            http.protocol(),
+                                            http.code(),
+                                            message.latencyNs() / 1_000_000,
+                                            http.method(),
+                                            http.url());
+            case final L7Message.Tls tls ->
+                    "TLS " + (tls.serverName().isEmpty() ? "without SNI" : tls.serverName());
+        };
+    }
+
     private static String summary(final Flow flow) {
+        if (flow.l7().isPresent()) {
+            return summary(flow.l7().get());
+        }
         return switch (flow.protocol()) {
             case TCP -> "TCP Flags: " + flags(flow.tcpFlags());
             case UDP -> "UDP";

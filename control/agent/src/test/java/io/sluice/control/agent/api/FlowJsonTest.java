@@ -56,7 +56,8 @@ final class FlowJsonTest {
                 7,
                 List.of(EGRESS_RULE),
                 List.of(TIER_END),
-                60);
+                60,
+                java.util.Optional.empty());
     }
 
     @Test

@@ -61,6 +61,16 @@ final class Running implements AutoCloseable {
         throw new IllegalStateException("no line \"" + line + "\" but: " + output());
     }
 
+    /** Gives it a line to read. */
+    void write(final String line) {
+        try {
+            process.outputWriter().write(line + "\n");
+            process.outputWriter().flush();
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     long pid() {
         return process.pid();
     }

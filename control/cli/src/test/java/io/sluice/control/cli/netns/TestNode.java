@@ -183,7 +183,8 @@ final class TestNode implements AutoCloseable {
         return start(name, peerLine(arguments));
     }
 
-    private Running start(final String name, final String... line) {
+    /** Starts a program in a namespace of this node; it ends with the node. */
+    Running start(final String name, final String... line) {
         return remember(new Running(inside(name, List.of(line))));
     }
 
@@ -351,6 +352,14 @@ final class TestNode implements AutoCloseable {
 
     JsonNode get(final String path) {
         return ask("GET", path, "");
+    }
+
+    static JsonNode json(final String text) {
+        try {
+            return JSON.readTree(text);
+        } catch (final JsonProcessingException e) {
+            throw new IllegalStateException(text, e);
+        }
     }
 
     JsonNode ask(final String method, final String path, final String body) {

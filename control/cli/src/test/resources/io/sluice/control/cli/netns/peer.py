@@ -6,10 +6,12 @@
     peer.py probe KIND:PORT:ADDRESS...  a line of "tcp" or "udp" for each, in this order, asked for all at once
     peer.py sum ADDRESS PORT BYTES  same | different | timed out
     peer.py stream ADDRESS PORT     a line "echo" for every echo, one asked for every 20 ms
+    peer.py http ADDRESS PORT       one connection; for each line with a path: the status of a GET, "reset", "closed" or "timed out"
     peer.py count ADDRESS PORT RATE  numbered datagrams until a line comes in; then "sent N lost M" of those not echoed
 """
 import concurrent.futures
 import hashlib
+import http.client
 import os
 import socket
 import sys
@@ -145,6 +147,23 @@ def stream(address, port):
         time.sleep(0.02)
 
 
+def http_session(address, port):
+    connection = http.client.HTTPConnection(address, int(port), timeout=20)
+    connection.connect()
+    for path in sys.stdin:
+        try:
+            connection.request("GET", path.strip())
+            answer = connection.getresponse()
+            answer.read()
+            print(answer.status, flush=True)
+        except ConnectionResetError:
+            print("reset", flush=True)
+        except (BrokenPipeError, http.client.RemoteDisconnected):
+            print("closed", flush=True)
+        except TimeoutError:
+            print("timed out", flush=True)
+
+
 def count(address, port, rate):
     opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
@@ -180,6 +199,8 @@ if mode == "serve":
     serve(arguments)
 elif mode == "stream":
     stream(*arguments)
+elif mode == "http":
+    http_session(*arguments)
 elif mode == "count":
     count(*arguments)
 elif mode == "probe":

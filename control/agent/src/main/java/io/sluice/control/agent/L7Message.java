@@ -1,0 +1,42 @@
+package io.sluice.control.agent;
+
+import java.util.List;
+
+/**
+ * A request or an answer as a proxy read it: Hubble's {@code Layer7} (flow.proto).
+ *
+ * @param isRequest false for an answer
+ * @param latencyNs from the request to its answer, in nanoseconds; 0 for a request
+ * @param content what is particular to the protocol
+ */
+public record L7Message(boolean isRequest, long latencyNs, Content content) {
+    /** What is particular to a protocol. */
+    public sealed interface Content {}
+
+    /**
+     * HTTP.
+     *
+     * @param protocol such as {@code HTTP/1.1}
+     * @param method as sent
+     * @param url with scheme and host
+     * @param code status of the answer, 0 for a request
+     * @param headers those that rules asked for and that were not so
+     */
+    public record Http(String protocol, String method, String url, int code, List<Header> headers)
+            implements Content {}
+
+    /**
+     * A header.
+     *
+     * @param key its name
+     * @param value as sent, or as it should have been
+     */
+    public record Header(String key, String value) {}
+
+    /**
+     * The start of a TLS handshake, whose content nobody read.
+     *
+     * @param serverName empty if the client sent none
+     */
+    public record Tls(String serverName) implements Content {}
+}

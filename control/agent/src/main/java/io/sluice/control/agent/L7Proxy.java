@@ -1,0 +1,93 @@
+package io.sluice.control.agent;
+
+import io.sluice.control.policy.L7Rules.Parser;
+import io.sluice.dataplane.ProxyLegs;
+import io.sluice.l7proxy.Conversation;
+import io.sluice.l7proxy.L7Sink;
+import io.sluice.l7proxy.Link;
+import io.sluice.l7proxy.Protocol;
+import io.sluice.l7proxy.ProxyConfig;
+import io.sluice.l7proxy.ProxyConfig.Addressing;
+import io.sluice.l7proxy.ProxyCounters;
+import io.sluice.l7proxy.ProxyServer;
+import io.sluice.l7proxy.ProxyServer.Listener;
+import io.sluice.l7proxy.http.HttpLimits;
+import io.sluice.l7proxy.http.HttpProtocol;
+import io.sluice.l7proxy.rule.SecretName;
+import io.sluice.l7proxy.tls.TlsProtocol;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+
+/**
+ * The L7 proxy as part of this daemon: what it listens at, and who reads which flow.
+ *
+ * <p>A listener port stands for no protocol: policy says of each flow who has to read it. Thread:
+ * any.
+ */
+final class L7Proxy {
+    private final ProxyConfig config;
+    private final RedirectedFlows flows;
+    private final ProxyCounters counters;
+    private final Protocol http;
+    private final Protocol tls;
+
+    /**
+     * @param secrets values of secrets that rules refer to
+     * @param sink where requests and answers are reported
+     */
+    L7Proxy(
+            final SluiceConfig.L7 config,
+            final RedirectedFlows flows,
+            final ProxyCounters counters,
+            final Function<SecretName, Optional<String>> secrets,
+            final L7Sink sink) {
+        this.config =
+                new ProxyConfig(
+                        config.transport(),
+                        config.loops(),
+                        Addressing.TRANSPARENT,
+                        config.connections(),
+                        Duration.ofSeconds(config.connectTimeoutSeconds()),
+                        Duration.ofSeconds(config.idleTimeoutSeconds()),
+                        Duration.ofSeconds(config.headTimeoutSeconds()),
+                        ProxyConfig.DEFAULTS.lingerTimeout());
+        this.flows = flows;
+        this.counters = counters;
+        this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets, sink);
+        this.tls = new TlsProtocol(sink);
+    }
+
+    /**
+     * Starts listening.
+     *
+     * @param enter moves the calling thread into the proxy's namespace
+     * @throws IllegalStateException if it cannot listen
+     */
+    AutoCloseable start(final Runnable enter) {
+        final List<Listener> listeners = new ArrayList<>();
+        for (int i = 0; i < ProxyLegs.LISTENERS; i++) {
+            listeners.add(
+                    new Listener(
+                            // Both families: an IPv4 client is accepted by its mapped address.
+                            new InetSocketAddress(
+                                    InetAddress.ofLiteral("::"), ProxyLegs.FIRST_LISTENER + i),
+                            this::open));
+        }
+        return ProxyServer.start(config, listeners, flows, counters, enter);
+    }
+
+    /**
+     * A flow that policy has let go of in the meantime is read as before it was redirected: HTTP.
+     */
+    private Conversation open(final Link link) {
+        return switch (flows.parser(link.flow()).orElse(Parser.HTTP)) {
+            case HTTP, KAFKA, DNS, CUSTOM -> http.open(link);
+            case TLS -> tls.open(link);
+        };
+    }
+}
