@@ -74,6 +74,8 @@ class SluiceConfigTest {
         values.put("conntrack.timeoutSeconds.other", "68");
         values.put("conntrack.tcpLoose", "false");
         values.put("conntrack.tcpWindowCheck", "false");
+        values.put("dns.denied", "NXDOMAIN");
+        values.put("dns.ttlMinSeconds", "30");
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
