@@ -490,6 +490,29 @@ public final class Conntrack implements AutoCloseable {
         return table.size();
     }
 
+    /** {@link #size}, of IPv4 alone. Any thread. */
+    public int sizeIpv4() {
+        return table.ipv4.size();
+    }
+
+    /** {@link #size}, of IPv6 alone. Any thread. */
+    public int sizeIpv6() {
+        return table.ipv6.size();
+    }
+
+    /**
+     * Memory of the IPv4 flows, in bytes: the same from {@link #open} to {@link #close}, whatever
+     * comes. Any thread.
+     */
+    public long bytesIpv4() {
+        return table.ipv4.bytes();
+    }
+
+    /** The same for IPv6. Any thread. */
+    public long bytesIpv6() {
+        return table.ipv6.bytes();
+    }
+
     /** Flows opened so far by this process. Any thread. */
     public long createdCount() {
         return table.read(FlowTable.CREATED_COUNT);

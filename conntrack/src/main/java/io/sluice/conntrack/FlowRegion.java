@@ -89,6 +89,13 @@ final class FlowRegion {
         return (int) (long) LONG_HANDLE.getOpaque(ALL, size);
     }
 
+    /** Memory of the slots, hot and cold, and of their map, in bytes. */
+    long bytes() {
+        return ((long) slotCount << slotShift)
+                + ((long) slotCount << FlowSlot.COLD_SHIFT)
+                + slotCount / Byte.SIZE;
+    }
+
     /** Copies the flow of a key into the entry as it is at one moment. */
     boolean find(final FlowKey key, final FlowEntry entry) {
         final int home = homeOf(key.hash);

@@ -20,9 +20,9 @@ import java.nio.file.Path;
  * that is 2 MiB too long is reserved first and the memory mapped into its aligned part. Then 2 MiB
  * pages are asked for (madvise MADV_HUGEPAGE). For a file, every page is made now
  * (MADV_POPULATE_WRITE) so that no packet waits for one, and then collapsed into 2 MiB pages
- * (MADV_COLLAPSE, Linux 6.1, which asks for no mount option of the tmpfs). Anonymous memory is made
- * when it is first touched. All advice is optional: where the kernel refuses, the pages are small
- * ones and all works.
+ * (MADV_COLLAPSE, Linux 6.1, which asks for no mount option of the tmpfs) and mapped again.
+ * Anonymous memory is made when it is first touched. All advice is optional: where the kernel
+ * refuses, the pages are small ones and all works.
  *
  * <p>Two ways lead to the bytes. {@link #segment} checks bounds and that the memory is still there:
  * for everybody who reads from outside. {@link #ALL} at {@link #address} checks nothing, and costs
@@ -95,6 +95,8 @@ final class TableMemory implements AutoCloseable {
                 throw new IOException("no room for " + sizeBytes + " bytes, or Linux before 5.14");
             }
             madvise(at, sizeBytes & -HUGE_PAGE_BYTES, MADV_COLLAPSE);
+            // Pages that were collapsed are no longer mapped, and would be at their first use.
+            madvise(at, sizeBytes, MADV_POPULATE_WRITE);
         }
         arena = Arena.ofShared();
         segment =

@@ -7,6 +7,7 @@ import io.sluice.conntrack.ConntrackConfig;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.dataplane.Frames.Host;
 import io.sluice.dataplane.port.MemoryPort;
+import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyEntry;
@@ -48,6 +49,9 @@ final class TestSwitch implements AutoCloseable {
     final List<String> events = new ArrayList<>();
     final List<Integer> gone = new ArrayList<>();
     long nowNs = 1_000_000_000L;
+
+    /** Whether {@link #events} are kept; not where a test sends millions of packets. */
+    boolean recordsEvents = true;
 
     private final Conntrack conntrack;
     private final FragmentTable fragments = FragmentTable.open(7);
@@ -102,11 +106,17 @@ final class TestSwitch implements AutoCloseable {
     private final class Recorder implements FlowEvents {
         @Override
         public void opened(final Packet packet, final long atNs) {
+            if (!recordsEvents) {
+                return;
+            }
             events.add("opened " + packet.sourceIdentity + "->" + packet.destinationIdentity);
         }
 
         @Override
         public void dropped(final Packet packet, final DropReason reason, final long atNs) {
+            if (!recordsEvents) {
+                return;
+            }
             events.add(
                     "dropped "
                             + reason
@@ -217,6 +227,17 @@ final class TestSwitch implements AutoCloseable {
         assertThat(done).isCompleted();
     }
 
+    /** Puts another port in the place of one. */
+    void plug(final int index, final Port port) {
+        command(loop.proxy().removePort(index));
+        command(loop.proxy().addPort(index, port));
+    }
+
+    /** Turns the loop once: a batch of every port. */
+    void turn() {
+        loop.doWork(nowNs);
+    }
+
     /** Turns the loop until it has nothing to do. */
     void run() {
         int turns = 0;
@@ -296,6 +317,10 @@ final class TestSwitch implements AutoCloseable {
         final List<Punt> punted = new ArrayList<>();
         loop.punts().poll(punted::add, Integer.MAX_VALUE);
         return punted;
+    }
+
+    Conntrack conntrack() {
+        return conntrack;
     }
 
     int flows() {

@@ -25,15 +25,12 @@ public final class Endpoint {
         PROXY
     }
 
+    /** Of endpoints whose maps decide nothing; never freed. 203 is EP_NOT_READY. */
+    private static final PolicyMap DENY_ALL = PolicyMap.always(PolicyEntry.deny(203, 0));
+
     /** Stands at every port index without an endpoint. */
     public static final Endpoint NONE =
-            new Endpoint(
-                    Kind.NONE,
-                    0,
-                    0,
-                    List.of(),
-                    PolicyMap.always(PolicyEntry.deny(203, 0)),
-                    PolicyMap.always(PolicyEntry.deny(203, 0)));
+            new Endpoint(Kind.NONE, 0, 0, List.of(), DENY_ALL, DENY_ALL);
 
     private final Kind kind;
     private final long mac;
@@ -91,8 +88,7 @@ public final class Endpoint {
      * @param mac MAC of the device on the proxy's side
      */
     public static Endpoint proxy(final long mac, final int mtu) {
-        final PolicyMap denyAll = PolicyMap.always(PolicyEntry.deny(203, 0));
-        return new Endpoint(Kind.PROXY, mac, mtu, List.of(), denyAll, denyAll);
+        return new Endpoint(Kind.PROXY, mac, mtu, List.of(), DENY_ALL, DENY_ALL);
     }
 
     public Kind kind() {

@@ -14,12 +14,18 @@ import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.TrafficDirection;
 import io.sluice.dataplane.wire.MacAddress;
+import io.sluice.dnsproxy.cache.FqdnRecord;
+import io.sluice.dnsproxy.rule.NamePattern;
+import io.sluice.dnsproxy.rule.NamePatternIndex;
+import io.sluice.l7proxy.ProxyCounter;
+import io.sluice.l7proxy.ProxyCounters;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -50,6 +56,9 @@ final class ControlAgent implements ControlPlane {
             LaneCounterFile counterFile,
             FlowStore flows,
             FlowRecorder recorder,
+            KnownNames names,
+            ProxyPort proxy,
+            ProxyCounters proxyCounters,
             LongSupplier clockNs,
             Runnable stop) {}
 
@@ -89,6 +98,7 @@ final class ControlAgent implements ControlPlane {
                 parts.conntrack().size(),
                 parts.config().conntrack().capacityFlows()
                         + parts.config().conntrack().capacityFlowsIpv6(),
+                tables(),
                 parts.flows().size(),
                 parts.flows().capacity(),
                 parts.recorder().lost(),
@@ -97,7 +107,28 @@ final class ControlAgent implements ControlPlane {
                 lane.answeredPackets(),
                 lane.droppedPackets(),
                 parts.config().uplink().enabled() ? parts.config().uplink().device() : "",
+                parts.proxy().namespace(),
+                parts.proxyCounters().openConnections(),
                 snapshot.problems());
+    }
+
+    /** Names are those of Cilium's maps without their prefix (pkg/maps). */
+    private List<TableReport> tables() {
+        final Conntrack conntrack = parts.conntrack();
+        final PolicyPublisher.TableSizes sizes = parts.publisher().sizes();
+        return List.of(
+                new TableReport(
+                        "ct4_global",
+                        conntrack.sizeIpv4(),
+                        parts.config().conntrack().capacityFlows(),
+                        conntrack.bytesIpv4()),
+                new TableReport(
+                        "ct6_global",
+                        conntrack.sizeIpv6(),
+                        parts.config().conntrack().capacityFlowsIpv6(),
+                        conntrack.bytesIpv6()),
+                new TableReport("ipcache", sizes.prefixes(), 0, sizes.ipcacheBytes()),
+                new TableReport("policy", sizes.policyMaps(), 0, sizes.policyMapBytes()));
     }
 
     private static String version() {
@@ -384,6 +415,61 @@ final class ControlAgent implements ControlPlane {
     }
 
     @Override
+    public List<NameReport> names() {
+        final LivePolicy live = parts.publisher().live();
+        return parts.names().learned().stream()
+                .map(record -> report(record, live))
+                .sorted(
+                        Comparator.comparing(NameReport::name)
+                                .thenComparing(NameReport::address)
+                                .thenComparing(NameReport::endpoint))
+                .toList();
+    }
+
+    private static NameReport report(final FqdnRecord record, final LivePolicy live) {
+        final IpAddress address = new IpAddress(record.address().high(), record.address().low());
+        return new NameReport(
+                record.name(),
+                address.toString(),
+                live.identityOf(address),
+                record.endpoint(),
+                Instant.ofEpochMilli(record.learnedMs()),
+                Instant.ofEpochMilli(record.expiresMs()),
+                record.isZombie() ? "zombie" : "live");
+    }
+
+    @Override
+    public List<NameSelectorReport> nameSelectors() {
+        final List<NameReport> learned = names();
+        return parts.publisher().live().policies().nameSelectors().stream()
+                .map(selector -> report(selector, learned))
+                .sorted(Comparator.comparing(NameSelectorReport::selector))
+                .toList();
+    }
+
+    private static NameSelectorReport report(
+            final NamePattern selector, final List<NameReport> learned) {
+        final List<NameReport> under =
+                learned.stream().filter(name -> selector.matches(name.name())).toList();
+        return new NameSelectorReport(
+                selector.toString(),
+                under.stream().map(NameReport::identity).distinct().sorted().toList(),
+                under);
+    }
+
+    @Override
+    public int forgetNames(final String endpoint, final String pattern) {
+        try {
+            return parts.names()
+                    .clean(
+                            endpoint.isEmpty() ? Optional.empty() : Optional.of(endpoint),
+                            NamePatternIndex.of(List.of(NamePattern.parse(pattern))));
+        } catch (final IllegalArgumentException e) {
+            throw new RequestException(Reason.INVALID, String.valueOf(e.getMessage()));
+        }
+    }
+
+    @Override
     public List<ConntrackReport> conntrack() {
         final List<ConntrackReport> reports = new ArrayList<>();
         parts.conntrack().forEach(parts.clockNs().getAsLong(), flow -> reports.add(report(flow)));
@@ -466,6 +552,24 @@ final class ControlAgent implements ControlPlane {
                         "sluice_flow_events_lost_total",
                         "Flow events lost because the ring was full.",
                         (double) parts.recorder().lost()));
+        addL7(counters);
+        parts.names()
+                .counts()
+                .forEach(
+                        (end, count) ->
+                                counters.add(
+                                        new CounterReport(
+                                                "sluice_dns_messages_total",
+                                                "Messages of flows under DNS rules, by their end.",
+                                                CounterReport.Type.COUNTER,
+                                                Map.of("end", end.name()),
+                                                count)));
+        counters.add(
+                counter(
+                        "sluice_dns_wrong_drops_total",
+                        "Packets dropped by policy after the answer with their address had gone"
+                                + " out: always 0.",
+                        (double) parts.names().wrongDrops()));
         final StatusReport status = status();
         counters.add(gauge("sluice_conntrack_flows", "Tracked flows.", status.conntrackCount()));
         counters.add(
@@ -473,6 +577,19 @@ final class ControlAgent implements ControlPlane {
                         "sluice_conntrack_capacity_flows",
                         "Tracked flows at most.",
                         status.conntrackCapacity()));
+        for (final TableReport table : status.tables()) {
+            counters.addAll(counters(table));
+        }
+        counters.add(
+                counter(
+                        "sluice_conntrack_created_total",
+                        "Flows opened.",
+                        (double) parts.conntrack().createdCount()));
+        counters.add(
+                counter(
+                        "sluice_conntrack_expired_total",
+                        "Flows forgotten when their time was over.",
+                        (double) parts.conntrack().expiredCount()));
         counters.add(
                 counter(
                         "sluice_conntrack_refused_total",
@@ -517,6 +634,35 @@ final class ControlAgent implements ControlPlane {
         return List.copyOf(counters);
     }
 
+    private static List<CounterReport> counters(final TableReport table) {
+        final Map<String, String> name = Map.of("map_name", table.name());
+        final List<CounterReport> counters = new ArrayList<>();
+        if (table.capacity() > 0) {
+            counters.add(
+                    new CounterReport(
+                            "cilium_bpf_map_pressure",
+                            "Share of a table that is in use, of those that have a limit.",
+                            CounterReport.Type.GAUGE,
+                            name,
+                            table.pressure()));
+        }
+        counters.add(
+                new CounterReport(
+                        "sluice_table_entries",
+                        "Entries of a table; of policy maps, how many there are.",
+                        CounterReport.Type.GAUGE,
+                        name,
+                        (double) table.entries()));
+        counters.add(
+                new CounterReport(
+                        "sluice_table_bytes",
+                        "Native memory of a table.",
+                        CounterReport.Type.GAUGE,
+                        name,
+                        (double) table.bytes()));
+        return counters;
+    }
+
     /** The lane's own counters by their label in the file, with a sentence for people. */
     private static final Map<String, String> LANE_COUNTERS =
             new TreeMap<>(
@@ -526,9 +672,50 @@ final class ControlAgent implements ControlPlane {
                             "forwarded_packets", "Packets sent on to another port.",
                             "forwarded_bytes", "Bytes sent on to another port.",
                             "answered", "Packets that the switch answered itself.",
+                            "punted", "Datagrams handed to the DNS agent.",
+                            "returned", "Punted datagrams that came back.",
                             "icmp_errors_sent", "ICMP errors sent on behalf of dropped packets.",
                             "fragments_sent", "Fragments made of packets too long for their port.",
                             "policy_verdicts", "Packets that a policy map was asked about."));
+
+    private void addL7(final List<CounterReport> counters) {
+        final ProxyCounters proxy = parts.proxyCounters();
+        for (final ProxyCounter counter : ProxyCounter.values()) {
+            counters.add(
+                    counter(
+                            "sluice_l7_%s_total".formatted(counter.name().toLowerCase(Locale.ROOT)),
+                            "L7 proxy: " + counter.meaning() + ".",
+                            (double) proxy.value(counter)));
+        }
+        counters.add(
+                gauge(
+                        "sluice_l7_connections",
+                        "Client connections in the L7 proxy.",
+                        proxy.openConnections()));
+        final long forwarded =
+                proxy.value(ProxyCounter.REQUESTS_FORWARDED)
+                        + proxy.value(ProxyCounter.REQUESTS_AUDITED);
+        final long denied = proxy.value(ProxyCounter.REQUESTS_DENIED);
+        final long malformed = proxy.value(ProxyCounter.REQUESTS_MALFORMED);
+        Map.of(
+                        "received",
+                        forwarded + denied + malformed,
+                        "forwarded",
+                        forwarded,
+                        "denied",
+                        denied,
+                        "parse_errors",
+                        malformed)
+                .forEach(
+                        (rule, value) ->
+                                counters.add(
+                                        new CounterReport(
+                                                "cilium_policy_l7_total",
+                                                "Requests that the L7 proxy judged, by outcome.",
+                                                CounterReport.Type.COUNTER,
+                                                Map.of("rule", rule),
+                                                (double) value)));
+    }
 
     private static CounterReport counter(final String name, final String help, final double value) {
         return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);

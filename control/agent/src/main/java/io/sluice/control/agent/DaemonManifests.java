@@ -17,8 +17,9 @@ import java.util.List;
 
 /**
  * Reads manifests for the daemon: to what the reader finds it adds, in the words {@code not
- * enforced yet}, what the engine judges and the daemon does not carry out: rules that need a proxy,
- * names, and the traffic of the node itself. Stateless, any thread.
+ * enforced yet}, what the engine judges and the daemon does not carry out: rules that need a proxy
+ * for other protocols than HTTP and TLS server names, names learned by DNS, and the traffic of the
+ * node itself. Stateless, any thread.
  */
 final class DaemonManifests {
     private DaemonManifests() {}
@@ -30,7 +31,6 @@ final class DaemonManifests {
         for (final KubeObject object : result.objects()) {
             switch (object) {
                 case final CiliumPolicy policy -> addCilium(policy, problems);
-                case final CalicoPolicy policy -> addCalico(policy, problems);
                 case final CalicoPolicy.HostEndpoint endpoint ->
                         problems.add(
                                 warning(
@@ -75,7 +75,7 @@ final class DaemonManifests {
     private static void addRequests(
             final PortRule ports, final boolean defaultDeny, final List<Problem> problems) {
         final Restriction restriction = ports.restriction();
-        if (restriction != Restriction.NONE) {
+        if (!isEnforced(restriction)) {
             problems.add(
                     Problem.warning(
                             ports.where(),
@@ -90,19 +90,10 @@ final class DaemonManifests {
         }
     }
 
-    private static void addCalico(final CalicoPolicy policy, final List<Problem> problems) {
-        for (final PolicyDirection direction : PolicyDirection.values()) {
-            for (final CalicoPolicy.Rule rule : policy.rules(direction)) {
-                final boolean tls = rule.protocol().map(CalicoPolicy.Protocol::tls).orElse(false);
-                if (rule.http().isPresent() || tls) {
-                    problems.add(
-                            Problem.warning(
-                                    rule.where(),
-                                    rule.http().isPresent() ? "http" : "protocol",
-                                    "not enforced yet: requests: this traffic is denied to what the"
-                                            + " rule would let through in part"));
-                }
-            }
-        }
+    private static boolean isEnforced(final Restriction restriction) {
+        return switch (restriction) {
+            case NONE, HTTP, SERVER_NAMES -> true;
+            case KAFKA, DNS, L7PROTO, TLS, LISTENER -> false;
+        };
     }
 }

@@ -61,7 +61,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Thread: its own, {@code sluice-dns}; {@link #post}, {@link #call}, {@link #onLive} any.
  */
-final class DnsAgent implements AutoCloseable {
+final class DnsAgent implements KnownNames, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(DnsAgent.class);
 
     private static final int PUNTS_PER_TURN = 64;
@@ -164,7 +164,8 @@ final class DnsAgent implements AutoCloseable {
         }
     }
 
-    private int turn() {
+    /** What waits, once; how much there was. */
+    int turn() {
         int work = punts.poll(this::onPunt, PUNTS_PER_TURN);
         for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
             guarded(task);
@@ -399,24 +400,24 @@ final class DnsAgent implements AutoCloseable {
         post(() -> exchange.onLive(batch, releases));
     }
 
-    /** All that is known. Thread: any but this one. */
-    List<FqdnRecord> learned() {
+    @Override
+    public List<FqdnRecord> learned() {
         return call(_ -> records());
     }
 
-    /**
-     * Forgets names at once, flows or not.
-     *
-     * @param endpoint {@code namespace/name}; empty for all
-     * @return addresses forgotten
-     */
-    int clean(final Optional<String> endpoint, final NamePatternIndex names) {
+    @Override
+    public int clean(final Optional<String> endpoint, final NamePatternIndex names) {
         return call(known -> known.clean(endpoint.orElse(null), names));
     }
 
-    /** Messages by their end, as of a second ago at most. Thread: any. */
-    Map<DnsEnd, Long> counts() {
+    @Override
+    public Map<DnsEnd, Long> counts() {
         return counts;
+    }
+
+    @Override
+    public long wrongDrops() {
+        return outside.released().wrongDrops();
     }
 
     private <T> T call(final Function<FqdnCache, T> task) {

@@ -14,6 +14,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -62,7 +63,7 @@ final class LearnedNames implements NameObserver {
     private record EndpointGone(String endpoint) implements Change {}
 
     private final Supplier<LivePolicy> live;
-    private final ControlThread control;
+    private final Predicate<Runnable> control;
     private final Reconciler reconciler;
     private final LongConsumer confirm;
 
@@ -81,11 +82,12 @@ final class LearnedNames implements NameObserver {
 
     /**
      * @param live the policy in force
+     * @param control runs a task on the control thread, or says that it cannot now
      * @param confirm told the number of each batch that is live; must not block
      */
     LearnedNames(
             final Supplier<LivePolicy> live,
-            final ControlThread control,
+            final Predicate<Runnable> control,
             final Reconciler reconciler,
             final LongConsumer confirm) {
         this.live = live;
@@ -146,7 +148,7 @@ final class LearnedNames implements NameObserver {
     private void tell(final Change change) {
         waiting.incrementAndGet();
         changes.add(change);
-        if (posted.compareAndSet(false, true) && !control.post(this::publish)) {
+        if (posted.compareAndSet(false, true) && !control.test(this::publish)) {
             posted.set(false);
             LOG.debug("control is busy: names wait for the next tick");
         }

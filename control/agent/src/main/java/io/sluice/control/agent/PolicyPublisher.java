@@ -75,6 +75,18 @@ final class PolicyPublisher {
     /** Whether the lane may have something else than {@link #live} says. */
     private boolean inDoubt;
 
+    private volatile TableSizes sizes = new TableSizes(0, 0, 0, 0);
+
+    /**
+     * What the tables take.
+     *
+     * @param policyMaps distinct policy maps
+     * @param policyMapBytes memory of them
+     * @param prefixes prefixes of the ipcache
+     * @param ipcacheBytes native memory of the ipcache, what is free for other prefixes included
+     */
+    record TableSizes(int policyMaps, long policyMapBytes, int prefixes, long ipcacheBytes) {}
+
     /**
      * @param lastRevision revision after which to count on: a number means one policy for as long
      *     as anything may remember it
@@ -120,6 +132,11 @@ final class PolicyPublisher {
      */
     LivePolicy newest() {
         return revisions.lastEntry().getValue();
+    }
+
+    /** Sizes of the tables as of the last publication. */
+    TableSizes sizes() {
+        return sizes;
     }
 
     /** The policy of a revision; the oldest kept for one that is older. */
@@ -279,6 +296,12 @@ final class PolicyPublisher {
                     }
                     return isGone;
                 });
+        sizes =
+                new TableSizes(
+                        inForce.size(),
+                        inForce.stream().mapToLong(PolicyMap::bytes).sum(),
+                        ipcache.size(),
+                        ipcache.bytes());
     }
 
     private Tables tables(final int revision, final Maps of) {

@@ -417,6 +417,9 @@ public final class SluiceMain implements AutoCloseable {
                                 counterFile,
                                 flows,
                                 recorder,
+                                dns.agent,
+                                proxy,
+                                proxyCounters,
                                 System::nanoTime,
                                 stop::request));
         control.set(Optional.of(agent));
@@ -451,7 +454,7 @@ public final class SluiceMain implements AutoCloseable {
         final LearnedNames names =
                 new LearnedNames(
                         publisher::live,
-                        controlThread,
+                        controlThread::post,
                         reconciler,
                         batch -> agentOfBatches.get().onLive(batch));
         final ReleasedAddresses released = new ReleasedAddresses(publisher::live, System::nanoTime);

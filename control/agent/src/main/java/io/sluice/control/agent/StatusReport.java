@@ -23,6 +23,7 @@ import java.util.Map;
  * @param ipcacheCount prefixes of the live policy
  * @param conntrackCount tracked flows
  * @param conntrackCapacity tracked flows at most
+ * @param tables sizes of the data plane's tables
  * @param flowCount flows in the flow ring
  * @param flowCapacity flows in the ring at most
  * @param flowsLost flow events lost because a ring was full, since start
@@ -31,6 +32,8 @@ import java.util.Map;
  * @param packetsAnswered packets the switch answered itself
  * @param packetsDropped packets dropped, for any reason
  * @param uplink the uplink's device name, empty when there is none
+ * @param l7Namespace where the L7 proxy's network namespace is found, empty until it is needed
+ * @param l7Connections client connections in the L7 proxy
  * @param problems what is wrong now, one line each: bad files, endpoints that wait, policies not
  *     enforced wholly
  */
@@ -51,6 +54,7 @@ public record StatusReport(
         int ipcacheCount,
         int conntrackCount,
         int conntrackCapacity,
+        List<TableReport> tables,
         int flowCount,
         int flowCapacity,
         long flowsLost,
@@ -59,4 +63,6 @@ public record StatusReport(
         long packetsAnswered,
         long packetsDropped,
         String uplink,
+        String l7Namespace,
+        int l7Connections,
         List<String> problems) {}

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.Probe;
+import io.sluice.l7proxy.ProxyCounters;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -48,6 +49,9 @@ class ControlAgentTest {
                                 sluice.counterFile,
                                 sluice.flows,
                                 sluice.recorder,
+                                sluice.dns,
+                                sluice.proxy,
+                                new ProxyCounters(),
                                 () -> sluice.nowNs,
                                 stops::incrementAndGet));
     }
@@ -285,6 +289,13 @@ class ControlAgentTest {
         assertThat(status.packetsIn()).isEqualTo(1);
         assertThat(status.packetsOut()).isEqualTo(1);
         assertThat(status.conntrackCount()).isEqualTo(1);
+        assertThat(status.tables())
+                .extracting(TableReport::name)
+                .containsExactly("ct4_global", "ct6_global", "ipcache", "policy");
+        assertThat(status.tables().getFirst())
+                .isEqualTo(new TableReport("ct4_global", 1, 1 << 20, sluice.conntrack.bytesIpv4()));
+        assertThat(status.tables().getFirst().bytes()).isGreaterThan(256L << 20);
+        assertThat(status.tables()).allMatch(table -> table.entries() > 0 || table.bytes() > 0);
         assertThat(status.uplink()).isEqualTo("sluice0");
         assertThat(status.problems()).containsExactly("endpoint shop/b: no namespace b");
     }
@@ -329,6 +340,13 @@ class ControlAgentTest {
                         counter -> {
                             assertThat(counter.name()).isEqualTo("sluice_packets_in_total");
                             assertThat(counter.value()).isEqualTo(1);
+                        })
+                .anySatisfy(
+                        counter -> {
+                            assertThat(counter.name()).isEqualTo("cilium_bpf_map_pressure");
+                            assertThat(counter.labels())
+                                    .isEqualTo(Map.of("map_name", "ct4_global"));
+                            assertThat(counter.value()).isEqualTo(1.0 / (1 << 20));
                         })
                 .extracting(counter -> counter.name() + counter.labels())
                 .doesNotHaveDuplicates();

@@ -74,7 +74,7 @@ class SluiceConfigTest {
         values.put("conntrack.timeoutSeconds.other", "68");
         values.put("conntrack.tcpLoose", "false");
         values.put("conntrack.tcpWindowCheck", "false");
-        values.put("dns.denied", "NXDOMAIN");
+        values.put("dns.denied", "nxdomain");
         values.put("dns.ttlMinSeconds", "30");
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");

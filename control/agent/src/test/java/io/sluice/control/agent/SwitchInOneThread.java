@@ -10,16 +10,21 @@ import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
+import io.sluice.dnsproxy.DnsClock;
+import io.sluice.dnsproxy.DnsEvents;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,7 +43,12 @@ final class SwitchInOneThread implements AutoCloseable {
     final Reconciler reconciler;
     final FlowStore flows = new FlowStore(100);
     final FlowRecorder recorder;
+    final ProxyPort proxy;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);
+    final LearnedNames names;
+    final ReleasedAddresses released;
+    final DnsAgent dns;
+    private final Queue<Runnable> tasks = new ArrayDeque<>();
     final LaneCounterFile counterFile;
     final LaneCounters counters;
     private final FragmentTable fragments = FragmentTable.open(SEED);
@@ -46,6 +56,9 @@ final class SwitchInOneThread implements AutoCloseable {
 
     /** A command of the journal that the lane does not answer; empty for none. */
     String unanswered = "";
+
+    /** What happens when the lane has taken tables, before control goes on. */
+    Consumer<String> afterPublish = command -> {};
 
     long nowNs = 1_000_000_000L;
 
@@ -71,7 +84,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         (port, id) -> reconcilerOfPorts.get().portGone(port, id));
         final LaneControl lane = new TurnedLane();
         state = StateStore.open(folder, Clock.systemUTC());
-        final ProxyPort proxy =
+        proxy =
                 new ProxyPort(
                         ports,
                         lane,
@@ -96,14 +109,56 @@ final class SwitchInOneThread implements AutoCloseable {
                         publisher,
                         new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);
+        names = new LearnedNames(publisher::live, tasks::add, reconciler, this::confirm);
+        released = new ReleasedAddresses(publisher::live, () -> nowNs);
+        recorder.watchDrops(released::dropped);
+        dns =
+                new DnsAgent(
+                        loop.punts(),
+                        config.dns().limits(),
+                        config.dns().cache(),
+                        new DnsAgent.Outside(
+                                new DnsPolicy(publisher::live),
+                                names,
+                                released,
+                                new FlowAddresses(
+                                        conntrack, () -> nowNs, () -> publisher.live().world()),
+                                new NameStore(state.names()),
+                                DnsEvents.NONE),
+                        new TurnedClock());
+    }
+
+    private void confirm(final long batch) {
+        dns.onLive(batch);
+    }
+
+    private final class TurnedClock implements DnsClock {
+        @Override
+        public long monotonicMs() {
+            return nowNs / 1_000_000;
+        }
+
+        @Override
+        public long epochMs() {
+            return nowNs / 1_000_000;
+        }
+    }
+
+    /** What the DNS agent asked of control. */
+    void runTasks() {
+        for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
+            task.run();
+        }
     }
 
     /** The lane in the caller's thread: a command is carried out by turning it. */
     private final class TurnedLane implements LaneControl {
         @Override
         public void publish(final Tables tables) {
-            answer("publish " + tables.policyRevision());
+            final String command = "publish " + tables.policyRevision();
+            answer(command);
             await(loop.proxy().publishTables(tables));
+            afterPublish.accept(command);
         }
 
         @Override

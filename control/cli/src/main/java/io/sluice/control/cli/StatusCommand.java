@@ -60,6 +60,13 @@ final class StatusCommand implements Callable<Integer> {
         line("Run folder", status.path("runFolder").asText());
         line("State folder", status.path("stateFolder").asText());
         line("Uplink", orNone(status.path("uplink").asText()));
+        final String l7 = status.path("l7Namespace").asText();
+        if (!l7.isEmpty()) {
+            line(
+                    "L7 proxy",
+                    "%d connections, namespace %s"
+                            .formatted(status.path("l7Connections").asInt(), l7));
+        }
         line(
                 "Policy",
                 "revision "
@@ -77,6 +84,7 @@ final class StatusCommand implements Callable<Integer> {
                         + status.path("ipcacheCount").asText()
                         + " ipcache prefixes");
         line("Conntrack", usage(status, "conntrackCount", "conntrackCapacity"));
+        line("Memory", memory(status.path("tables")));
         line(
                 "Flows",
                 usage(status, "flowCount", "flowCapacity")
@@ -123,6 +131,18 @@ final class StatusCommand implements Callable<Integer> {
             if (count.getValue().asInt() != 0) {
                 parts.add(count.getValue().asText() + " " + count.getKey());
             }
+        }
+        return parts.isEmpty() ? "none" : String.join(", ", parts);
+    }
+
+    private static String memory(final JsonNode tables) {
+        final List<String> parts = new ArrayList<>();
+        for (final JsonNode table : tables) {
+            parts.add(
+                    "%s %.1f MiB"
+                            .formatted(
+                                    table.path("name").asText(),
+                                    table.path("bytes").asLong() / (double) (1 << 20)));
         }
         return parts.isEmpty() ? "none" : String.join(", ", parts);
     }

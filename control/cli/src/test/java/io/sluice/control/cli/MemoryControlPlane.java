@@ -13,12 +13,15 @@ import io.sluice.control.agent.FlowCursor;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.IdentityReport;
 import io.sluice.control.agent.IpcacheReport;
+import io.sluice.control.agent.NameReport;
+import io.sluice.control.agent.NameSelectorReport;
 import io.sluice.control.agent.ObjectChange;
 import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
 import io.sluice.control.agent.StatusReport;
+import io.sluice.control.agent.TableReport;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -74,6 +77,9 @@ final class MemoryControlPlane implements ControlPlane {
                 12,
                 3,
                 65_536,
+                List.of(
+                        new TableReport("ct4_global", 3, 65_536, 33_570_816),
+                        new TableReport("ipcache", 12, 0, 3_145_728)),
                 5,
                 4095,
                 0,
@@ -82,6 +88,8 @@ final class MemoryControlPlane implements ControlPlane {
                 5,
                 15,
                 "sluice0",
+                "/proc/4711/task/4720/ns/net",
+                3,
                 List.of("/etc/sluice/shop/bad.yaml:3:1: spec.ingres: unknown field"));
     }
 
@@ -267,6 +275,34 @@ final class MemoryControlPlane implements ControlPlane {
         return List.of(
                 new IpcacheReport("0.0.0.0/0", 2, ""),
                 new IpcacheReport("10.244.0.10/32", 256, "shop/frontend"));
+    }
+
+    @Override
+    public List<NameReport> names() {
+        return List.of(
+                new NameReport(
+                        "api.example.com.",
+                        "198.51.100.7",
+                        16777220,
+                        "shop/web",
+                        Instant.parse("2026-11-27T05:00:00Z"),
+                        Instant.parse("2026-11-27T05:01:00Z"),
+                        "live"));
+    }
+
+    @Override
+    public List<NameSelectorReport> nameSelectors() {
+        return List.of(
+                new NameSelectorReport("*.example.com.", List.of(16777220), names()),
+                new NameSelectorReport("other.example.org.", List.of(), List.of()));
+    }
+
+    @Override
+    public int forgetNames(final String endpoint, final String pattern) {
+        if (pattern.contains("%")) {
+            throw new RequestException(RequestException.Reason.INVALID, "pattern: " + pattern);
+        }
+        return endpoint.isEmpty() ? 1 : 0;
     }
 
     @Override

@@ -89,7 +89,7 @@ final class AskedAddresses {
                     names.add(name);
                 }
             }
-            universe = new Universe(prefixes, NamePatternIndex.of(names));
+            universe = new Universe(prefixes, Set.copyOf(names), NamePatternIndex.of(names));
         }
         return changed;
     }

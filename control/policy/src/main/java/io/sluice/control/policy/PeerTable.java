@@ -91,10 +91,20 @@ final class PeerTable {
      * What the rules of all policies ask about addresses.
      *
      * @param prefixes prefixes by the kinds of peers that rules match them against
-     * @param names patterns of names
+     * @param patterns names and patterns of names
+     * @param names the same, to be asked at once
      */
-    record Universe(Map<PeerFacts.Kind, Set<Cidr>> prefixes, NamePatternIndex names) {
-        static final Universe EMPTY = new Universe(Map.of(), NamePatternIndex.NONE);
+    record Universe(
+            Map<PeerFacts.Kind, Set<Cidr>> prefixes,
+            Set<NamePattern> patterns,
+            NamePatternIndex names)
+            implements PolicySet.NameUniverse {
+        static final Universe EMPTY = new Universe(Map.of(), Set.of(), NamePatternIndex.NONE);
+
+        @Override
+        public Set<NamePattern> patternsOf(final List<String> learned) {
+            return matching(names, learned);
+        }
     }
 
     PeerTable(final PolicyOptions options, final IdentityAllocator allocator) {

@@ -39,6 +39,9 @@ public final class PolicySet {
     /** Which patterns of policies match some names. */
     interface NameUniverse {
         Set<NamePattern> patternsOf(List<String> names);
+
+        /** All of them. */
+        Set<NamePattern> patterns();
     }
 
     PolicySet(
@@ -100,6 +103,11 @@ public final class PolicySet {
             }
         }
         return true;
+    }
+
+    /** Names and patterns that policies name. */
+    public Set<NamePattern> nameSelectors() {
+        return names.patterns();
     }
 
     /** Whether some policy names the name. */

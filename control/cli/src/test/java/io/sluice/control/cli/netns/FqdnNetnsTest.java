@@ -49,7 +49,8 @@ class FqdnNetnsTest {
                 - ports: [{ port: "7000", protocol: TCP }]
             """;
 
-    private static final Pattern COUNT = Pattern.compile("connected (\\d+) of (\\d+), unanswered (\\d+)");
+    private static final Pattern COUNT =
+            Pattern.compile("connected (\\d+) of (\\d+), unanswered (\\d+)");
 
     private TestNode node;
 
@@ -101,9 +102,10 @@ class FqdnNetnsTest {
                 "--host-record=evil.example.org," + EVIL);
         TestNode.await(
                 "dnsmasq answers",
-                () -> node.in("outside", "dig", "+short", "@" + RESOLVER, "api.example.com")
-                        .output()
-                        .equals(API));
+                () ->
+                        node.in("outside", "dig", "+short", "@" + RESOLVER, "api.example.com")
+                                .output()
+                                .equals(API));
     }
 
     private static String[] script(final String... arguments) {
@@ -130,7 +132,8 @@ class FqdnNetnsTest {
     }
 
     private String dig(final String pod, final String... arguments) {
-        final List<String> line = new ArrayList<>(List.of("dig", "+tries=1", "+time=3", "@" + RESOLVER));
+        final List<String> line =
+                new ArrayList<>(List.of("dig", "+tries=1", "+time=3", "@" + RESOLVER));
         line.addAll(List.of(arguments));
         return node.in(pod, line.toArray(String[]::new)).output();
     }
@@ -168,9 +171,7 @@ class FqdnNetnsTest {
         node.startDaemon("client", "other");
 
         final String output =
-                node.in(
-                                "client",
-                                script("connect", RESOLVER, "api.example.com", "300", PORT))
+                node.in("client", script("connect", RESOLVER, "api.example.com", "300", PORT))
                         .output();
         assertThat(output).matches(COUNT);
         assertThat(output).isEqualTo("connected 300 of 300, unanswered 0");
