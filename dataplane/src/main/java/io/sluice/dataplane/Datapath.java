@@ -6,6 +6,7 @@ import static io.sluice.dataplane.DropReason.DNS_NOT_WHOLE;
 import static io.sluice.dataplane.DropReason.DNS_RING_FULL;
 import static io.sluice.dataplane.DropReason.EP_NOT_READY;
 import static io.sluice.dataplane.DropReason.NONE;
+import static io.sluice.dataplane.DropReason.NO_SERVICE_AT_RESOLVER;
 import static io.sluice.dataplane.DropReason.PORT_REFUSED_FRAME;
 import static io.sluice.dataplane.DropReason.STALE_OR_UNROUTABLE_IP;
 import static io.sluice.dataplane.DropReason.UNKNOWN_CONNECTION_TRACKING_STATE;
@@ -64,6 +65,9 @@ import org.jspecify.annotations.Nullable;
  * own order; nothing else here is shared. Nothing is allocated.
  */
 final class Datapath {
+    /** Where resolvers listen (RFC 1035 section 4.2). */
+    private static final int DNS_PORT = 53;
+
     /** A cursor for each packet of a batch. */
     private final Packet[] packets = new Packet[PacketBatch.FRAMES_MAX];
 
@@ -480,7 +484,12 @@ final class Datapath {
         if (!PolicyEntry.allows(packet.ingressEntry)) {
             return DropReason.ofCode(PolicyEntry.reasonCode(packet.ingressEntry));
         }
-        return NONE;
+
+        final boolean isServer = responder.kind() == Endpoint.Kind.RESOLVER;
+        packet.isForAgent = isServer || PolicyEntry.punts(packet.egressEntry);
+        return isServer && !(tuple.protocol == IpProtocol.UDP && policyPort == DNS_PORT)
+                ? NO_SERVICE_AT_RESOLVER
+                : NONE;
     }
 
     /** What was decided for the flow, by which revision, for all packets to come. */
@@ -501,7 +510,7 @@ final class Datapath {
         if (listener != ProxyLegs.NO_PORT) {
             return FlowVerdict.REDIRECT;
         }
-        return PolicyEntry.punts(packet.egressEntry) ? FlowVerdict.PUNT : FlowVerdict.ALLOW;
+        return packet.isForAgent ? FlowVerdict.PUNT : FlowVerdict.ALLOW;
     }
 
     /**

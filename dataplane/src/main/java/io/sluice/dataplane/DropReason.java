@@ -96,7 +96,9 @@ public enum DropReason {
     DNS_QUERIES_FULL(
             324, Severity.LIMIT, "the endpoint has as many DNS queries open as it may have"),
     DNS_FLOW_GONE(
-            325, Severity.PATH, "the flow of a DNS message ended while the message was judged");
+            325, Severity.PATH, "the flow of a DNS message ended while the message was judged"),
+    NO_SERVICE_AT_RESOLVER(
+            326, Severity.QUIET, "the switch's resolver answers UDP port 53 and nothing else");
 
     /** How much a drop of this kind should worry someone who watches. */
     public enum Severity {

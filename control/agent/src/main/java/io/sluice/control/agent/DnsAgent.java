@@ -18,8 +18,10 @@ import io.sluice.dnsproxy.cache.FqdnStore;
 import io.sluice.dnsproxy.rule.NamePatternIndex;
 import io.sluice.dnsproxy.wire.Address;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -27,6 +29,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -47,6 +50,10 @@ import org.slf4j.LoggerFactory;
  * exactly once. An answer whose addresses are new waits here, as its frame, until control has
  * confirmed that the lane has them ({@link LearnedNames}). So the order that a client sees is:
  * tables, then answer.
+ *
+ * <p>What is sent to the switch's own resolver ({@link Resolver}) ends here: it is answered by
+ * turning its own frame around. Where the flow is under DNS rules, question and answer pass the
+ * exchange like those of any other server.
  *
  * <p>Addresses whose time is over are let go of once a second, after a look at the flows ({@link
  * FlowAddresses}) on a thread of its own, because it walks the whole conntrack table. Endpoints
@@ -82,6 +89,9 @@ final class DnsAgent implements KnownNames, AutoCloseable {
 
     private static final int CALL_SECONDS = 10;
 
+    /** The resolver itself gives up sooner, and says so. */
+    private static final long RESOLVE_MS = TimeUnit.SECONDS.toMillis(15);
+
     private static final byte[] NO_DATA = new byte[0];
 
     /** What it tells, and asks for. */
@@ -91,7 +101,8 @@ final class DnsAgent implements KnownNames, AutoCloseable {
             ReleasedAddresses released,
             FlowAddresses flows,
             FqdnStore store,
-            DnsEvents events) {}
+            DnsEvents events,
+            Resolver resolver) {}
 
     private final PuntRing punts;
     private final Outside outside;
@@ -104,13 +115,42 @@ final class DnsAgent implements KnownNames, AutoCloseable {
 
     // The agent's own.
     private final Map<Long, Held> held = new HashMap<>();
+    private final Map<Long, Resolving> resolving = new LinkedHashMap<>();
+    private long resolves;
     private final Releases releases = new HeldAnswers();
     private List<Address> answered = List.of();
     private boolean looking;
     private volatile Map<DnsEnd, Long> counts = Map.of();
 
-    /** An answer that waits, with the addresses in it. */
-    private record Held(Punt punt, String endpoint, List<Address> addresses) {}
+    /** An answer that waits: how it is given back once its addresses are live. */
+    private static final class Held {
+        private final Punt punt;
+        private final PuntRing.Step step;
+        private final byte[] data;
+        private final String endpoint;
+        private final List<Address> addresses;
+
+        private Held(
+                final Punt punt,
+                final PuntRing.Step step,
+                final byte[] data,
+                final DnsFlow flow,
+                final List<Address> addresses) {
+            this.punt = punt;
+            this.step = step;
+            this.data = data;
+            this.endpoint = flow.endpoint();
+            this.addresses = addresses;
+        }
+
+        /** How another answer goes in its place. */
+        private PuntRing.Step otherwise() {
+            return step == PuntRing.Step.RELEASE ? PuntRing.Step.REPLACE : step;
+        }
+    }
+
+    /** A query that the resolver has. */
+    private record Resolving(Punt punt, long deadlineMs) {}
 
     DnsAgent(
             final PuntRing punts,
@@ -150,6 +190,7 @@ final class DnsAgent implements KnownNames, AutoCloseable {
             if (nextTickNs - nowNs <= 0) {
                 nextTickNs = nowNs + TICK_NS;
                 guarded(() -> exchange.expire(releases));
+                guarded(this::expireResolving);
             }
             if (nextSlowTickNs - nowNs <= 0) {
                 nextSlowTickNs = nowNs + SLOW_TICK_NS;
@@ -217,6 +258,10 @@ final class DnsAgent implements KnownNames, AutoCloseable {
                         punt.initiatorPort(),
                         new Address(punt.responderHigh(), punt.responderLow()),
                         punt.responderPort());
+        if (outside.resolver().isAt(flow.server())) {
+            onQueryToResolver(punt, flow);
+            return;
+        }
         switch (punt.way()) {
             case TO_RESPONDER -> onQuery(punt, flow);
             case TO_INITIATOR -> onAnswer(punt, flow);
@@ -227,12 +272,81 @@ final class DnsAgent implements KnownNames, AutoCloseable {
         final Step step =
                 exchange.onQuery(flow, punt.frame(), punt.dataOffset(), punt.dataLength());
         switch (step) {
-            case FORWARD -> release(punt);
+            case FORWARD -> forward(punt, flow);
             case ANSWER -> giveBack(punt, PuntRing.Step.ANSWER, DropReason.NONE, exchange.reply());
             case DROP -> giveBack(punt, PuntRing.Step.DROP, reason(exchange.end()), NO_DATA);
             case RELEASE, HOLD -> throw new IllegalStateException("a query is not " + step);
         }
     }
+
+    private void forward(final Punt punt, final DnsFlow flow) {
+        if (outside.resolver().isAt(flow.server())) {
+            resolve(punt, reply -> onResolved(punt, flow, reply));
+        } else {
+            release(punt);
+        }
+    }
+
+    // Messages to the switch's own resolver.
+
+    private void onQueryToResolver(final Punt punt, final DnsFlow flow) {
+        if (outside.policy().isUnderRules(flow)) {
+            onQuery(punt, flow);
+        } else {
+            resolve(punt, reply -> giveBack(punt, PuntRing.Step.ANSWER, DropReason.NONE, reply));
+        }
+    }
+
+    private void resolve(final Punt punt, final Consumer<byte[]> done) {
+        final long number = ++resolves;
+        resolving.put(number, new Resolving(punt, clock.monotonicMs() + RESOLVE_MS));
+        final byte[] query =
+                Arrays.copyOfRange(
+                        punt.frame(), punt.dataOffset(), punt.dataOffset() + punt.dataLength());
+        outside.resolver()
+                .answer(
+                        query,
+                        reply ->
+                                post(
+                                        () -> {
+                                            if (resolving.remove(number) != null) {
+                                                done.accept(reply);
+                                            }
+                                        }));
+    }
+
+    /** What no answer came for was no query. */
+    private void expireResolving() {
+        final long nowMs = clock.monotonicMs();
+        while (!resolving.isEmpty()) {
+            final Map.Entry<Long, Resolving> oldest = resolving.entrySet().iterator().next();
+            if (oldest.getValue().deadlineMs - nowMs > 0) {
+                return;
+            }
+            resolving.remove(oldest.getKey());
+            giveBack(oldest.getValue().punt, PuntRing.Step.DROP, DropReason.DNS_MALFORMED, NO_DATA);
+        }
+    }
+
+    private void onResolved(final Punt query, final DnsFlow flow, final byte[] reply) {
+        answered = List.of();
+        final Step step = exchange.onAnswer(flow, reply, 0, reply.length);
+        switch (step) {
+            case RELEASE -> {
+                outside.released().released(flow.endpoint(), answered);
+                giveBack(query, PuntRing.Step.ANSWER, DropReason.NONE, reply);
+            }
+            case HOLD ->
+                    held.put(
+                            exchange.ticket(),
+                            new Held(query, PuntRing.Step.ANSWER, reply, flow, answered));
+            case ANSWER -> giveBack(query, PuntRing.Step.ANSWER, DropReason.NONE, exchange.reply());
+            case DROP -> giveBack(query, PuntRing.Step.DROP, reason(exchange.end()), NO_DATA);
+            case FORWARD -> throw new IllegalStateException("an answer is not " + step);
+        }
+    }
+
+    // Answers of other servers.
 
     private void onAnswer(final Punt punt, final DnsFlow flow) {
         answered = List.of();
@@ -243,7 +357,10 @@ final class DnsAgent implements KnownNames, AutoCloseable {
                 outside.released().released(flow.endpoint(), answered);
                 release(punt);
             }
-            case HOLD -> held.put(exchange.ticket(), new Held(punt, flow.endpoint(), answered));
+            case HOLD ->
+                    held.put(
+                            exchange.ticket(),
+                            new Held(punt, PuntRing.Step.RELEASE, NO_DATA, flow, answered));
             case ANSWER -> giveBack(punt, PuntRing.Step.REPLACE, DropReason.NONE, exchange.reply());
             case DROP -> giveBack(punt, PuntRing.Step.DROP, reason(exchange.end()), NO_DATA);
             case FORWARD -> throw new IllegalStateException("an answer is not " + step);
@@ -256,7 +373,7 @@ final class DnsAgent implements KnownNames, AutoCloseable {
             final Held answer = held.remove(ticket);
             if (answer != null) {
                 outside.released().released(answer.endpoint, answer.addresses);
-                DnsAgent.this.release(answer.punt);
+                giveBack(answer.punt, answer.step, DropReason.NONE, answer.data);
             }
         }
 
@@ -264,7 +381,7 @@ final class DnsAgent implements KnownNames, AutoCloseable {
         public void answer(final long ticket, final byte[] reply) {
             final Held answer = held.remove(ticket);
             if (answer != null) {
-                giveBack(answer.punt, PuntRing.Step.REPLACE, DropReason.NONE, reply);
+                giveBack(answer.punt, answer.otherwise(), DropReason.NONE, reply);
             }
         }
     }

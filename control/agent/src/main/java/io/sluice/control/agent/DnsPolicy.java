@@ -73,6 +73,13 @@ final class DnsPolicy implements DnsRules {
                 .orElse(NOTHING);
     }
 
+    /** Whether the endpoint's policy asks for its queries to be read. */
+    boolean isUnderRules(final DnsFlow flow) {
+        return entry(live.get(), flow.endpoint(), flow.server(), protocol(flow), flow.serverPort())
+                .filter(DnsPolicy::isForAgent)
+                .isPresent();
+    }
+
     /** What an endpoint's policy says of an address and port. */
     static Optional<PolicyEntry> entry(
             final LivePolicy policy,

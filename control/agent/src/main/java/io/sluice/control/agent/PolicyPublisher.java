@@ -70,7 +70,7 @@ final class PolicyPublisher {
     private final Set<PolicyMap> laidOut = Collections.newSetFromMap(new IdentityHashMap<>());
     private Maps maps;
     private List<PlannedEndpoint> endpoints = List.of();
-    private NodeSide node = new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of());
+    private NodeSide node = new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of(), List.of());
 
     /** Whether the lane may have something else than {@link #live} says. */
     private boolean inDoubt;

@@ -190,7 +190,7 @@ final class Reconciler {
     }
 
     /** The objects, with the Pods as they really are. */
-    private static World world(final List<KubeObject> objects, final List<Pod> planned) {
+    private World world(final List<KubeObject> objects, final List<Pod> planned) {
         final Map<ObjectRef, Pod> real = new HashMap<>();
         planned.forEach(pod -> real.put(pod.ref(), pod));
         final List<KubeObject> seen = new ArrayList<>();
@@ -199,7 +199,7 @@ final class Reconciler {
             final Pod pod = real.remove(object.ref());
             seen.add(pod == null ? object : pod);
         }
-        return World.of(seen);
+        return ResolverPod.addTo(World.of(seen), config.dns().resolver().addresses());
     }
 
     /** Whether all that control knows is in force. */
@@ -250,7 +250,10 @@ final class Reconciler {
                                 uplink.isEnabled() ? Uplink.ID : Ipcache.NO_PORT,
                                 config.uplink().mtuBytes(),
                                 config.pool().all(),
-                                nodeAddresses),
+                                nodeAddresses,
+                                ResolverPod.isIn(world)
+                                        ? config.dns().resolver().addresses()
+                                        : List.of()),
                         options());
         try {
             if (!published.equals(Optional.of(input))) {

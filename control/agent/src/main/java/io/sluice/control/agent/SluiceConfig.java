@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.ConntrackConfig;
 import io.sluice.control.policy.Cidr;
+import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
 import io.sluice.dnsproxy.DnsLimits;
@@ -128,12 +129,33 @@ public record SluiceConfig(
     }
 
     /**
+     * The resolver that plays {@code kube-system/kube-dns}.
+     *
+     * @param addresses its own, one of each family at most; empty for no resolver
+     * @param servers who is asked for names that are not the cluster's; empty for those of this
+     *     machine's {@code /etc/resolv.conf}
+     * @param domain of the cluster
+     */
+    public record Resolver(List<IpAddress> addresses, List<IpAddress> servers, String domain) {
+        public Resolver {
+            addresses = List.copyOf(addresses);
+            servers = List.copyOf(servers);
+            checkName("dns.resolver.domain", domain);
+            if (addresses.stream().map(IpAddress::isIpv4).distinct().count() < addresses.size()) {
+                throw new IllegalArgumentException(
+                        "dns.resolver.addresses: one of each family at most");
+            }
+        }
+    }
+
+    /**
      * Names.
      *
      * @param denied how a query that no rule allows is answered
      * @param ttlMinSeconds an address holds at least so long after an answer, 0 to 604,800
+     * @param resolver the switch's own
      */
-    public record Dns(DnsLimits.DeniedRcode denied, int ttlMinSeconds) {
+    public record Dns(DnsLimits.DeniedRcode denied, int ttlMinSeconds, Resolver resolver) {
         /** A week. */
         public static final int TTL_SECONDS_MAX = (int) (FqdnLimits.TTL_MAX_MS / 1000);
 
@@ -237,7 +259,11 @@ public record SluiceConfig(
                 new Uplink(true, "sluice0", 1500),
                 new Policy(DefaultVerdict.ALLOW, Set.of()),
                 ConntrackConfig.defaults(),
-                new Dns(DnsLimits.DeniedRcode.REFUSED, 60),
+                new Dns(
+                        DnsLimits.DeniedRcode.REFUSED,
+                        60,
+                        new Resolver(
+                                List.of(IpAddress.ofIpv4(0x0a60000a)), List.of(), "cluster.local")),
                 Idle.ADAPTIVE,
                 -10,
                 4095,
@@ -301,7 +327,8 @@ public record SluiceConfig(
                                         settings.choice("dns.denied", defaults.dns().denied()),
                                         settings.number(
                                                 "dns.ttlMinSeconds",
-                                                defaults.dns().ttlMinSeconds())));
+                                                defaults.dns().ttlMinSeconds()),
+                                        resolver(settings, defaults.dns().resolver())));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -347,6 +374,33 @@ public record SluiceConfig(
                 seconds(settings, "other", defaults.otherTimeoutNs()),
                 settings.flag("conntrack.tcpLoose", defaults.tcpLoose()),
                 settings.flag("conntrack.tcpWindowCheck", defaults.tcpWindowCheck()));
+    }
+
+    private static Resolver resolver(final Settings settings, final Resolver defaults) {
+        return new Resolver(
+                settings.value(
+                        "dns.resolver.addresses", defaults.addresses(), SluiceConfig::addresses),
+                settings.value("dns.resolver.servers", defaults.servers(), SluiceConfig::addresses),
+                settings.text("dns.resolver.domain", defaults.domain()));
+    }
+
+    private static List<IpAddress> addresses(final String text) {
+        final List<IpAddress> addresses = new ArrayList<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            switch (word.strip()) {
+                case "none", "" -> {}
+                default -> addresses.add(address(word.strip()));
+            }
+        }
+        return addresses;
+    }
+
+    private static IpAddress address(final String word) {
+        return IpAddress.parse(word)
+                .orElseThrow(
+                        () ->
+                                new IllegalArgumentException(
+                                        "\"%s\": none, or a list of addresses".formatted(word)));
     }
 
     private static L7 l7(final Settings settings, final L7 defaults) {

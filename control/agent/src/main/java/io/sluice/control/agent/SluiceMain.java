@@ -458,6 +458,14 @@ public final class SluiceMain implements AutoCloseable {
                         reconciler,
                         batch -> agentOfBatches.get().onLive(batch));
         final ReleasedAddresses released = new ReleasedAddresses(publisher::live, System::nanoTime);
+        final DnsClock clock = new SystemClock();
+        final Resolver resolver =
+                keep(
+                        new Resolver(
+                                config.dns().resolver(),
+                                new ClusterObjects(
+                                        () -> publisher.live().world(), config.pool().all()),
+                                clock));
         final DnsAgent agent =
                 keep(
                         new DnsAgent(
@@ -473,8 +481,9 @@ public final class SluiceMain implements AutoCloseable {
                                                 System::nanoTime,
                                                 () -> publisher.live().world()),
                                         new NameStore(state.names()),
-                                        DnsEvents.NONE),
-                                new SystemClock()));
+                                        DnsEvents.NONE,
+                                        resolver),
+                                clock));
         agentOfBatches.set(agent);
         return new DnsParts(agent, names, released, agent.restore());
     }

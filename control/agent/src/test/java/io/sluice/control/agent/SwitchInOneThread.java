@@ -47,6 +47,7 @@ final class SwitchInOneThread implements AutoCloseable {
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);
     final LearnedNames names;
     final ReleasedAddresses released;
+    final Resolver resolver;
     final DnsAgent dns;
     private final Queue<Runnable> tasks = new ArrayDeque<>();
     final LaneCounterFile counterFile;
@@ -112,6 +113,11 @@ final class SwitchInOneThread implements AutoCloseable {
         names = new LearnedNames(publisher::live, tasks::add, reconciler, this::confirm);
         released = new ReleasedAddresses(publisher::live, () -> nowNs);
         recorder.watchDrops(released::dropped);
+        resolver =
+                new Resolver(
+                        config.dns().resolver(),
+                        new ClusterObjects(() -> publisher.live().world(), config.pool().all()),
+                        new TurnedClock());
         dns =
                 new DnsAgent(
                         loop.punts(),
@@ -124,7 +130,8 @@ final class SwitchInOneThread implements AutoCloseable {
                                 new FlowAddresses(
                                         conntrack, () -> nowNs, () -> publisher.live().world()),
                                 new NameStore(state.names()),
-                                DnsEvents.NONE),
+                                DnsEvents.NONE,
+                                resolver),
                         new TurnedClock());
     }
 
@@ -269,6 +276,7 @@ final class SwitchInOneThread implements AutoCloseable {
     @Override
     public void close() throws IOException {
         reconciler.removeAll();
+        resolver.close();
         recorder.close();
         loop.close();
         conntrack.close();

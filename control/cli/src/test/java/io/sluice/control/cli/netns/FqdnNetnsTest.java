@@ -20,6 +20,7 @@ class FqdnNetnsTest {
     private static final int CLIENT = 11;
     private static final int OTHER = 12;
     private static final String RESOLVER = "198.51.100.10";
+    private static final String KUBE_DNS = "10.96.0.10";
     private static final String PORT = "7000";
 
     /** Addresses that names rotate through. */
@@ -56,7 +57,7 @@ class FqdnNetnsTest {
 
     @BeforeEach
     void start() {
-        node = new TestNode();
+        node = new TestNode("dns: { resolver: { servers: [" + RESOLVER + "] } }");
         node.addPod("client", CLIENT);
         node.addPod("other", OTHER);
         node.addNamespace("outside");
@@ -132,8 +133,12 @@ class FqdnNetnsTest {
     }
 
     private String dig(final String pod, final String... arguments) {
+        return digAt(pod, RESOLVER, arguments);
+    }
+
+    private String digAt(final String pod, final String server, final String... arguments) {
         final List<String> line =
-                new ArrayList<>(List.of("dig", "+tries=1", "+time=3", "@" + RESOLVER));
+                new ArrayList<>(List.of("dig", "+tries=1", "+time=3", "@" + server));
         line.addAll(List.of(arguments));
         return node.in(pod, line.toArray(String[]::new)).output();
     }
@@ -175,6 +180,56 @@ class FqdnNetnsTest {
                         .output();
         assertThat(output).matches(COUNT);
         assertThat(output).isEqualTo("connected 300 of 300, unanswered 0");
+        assertThat(wrongDrops()).isZero();
+    }
+
+    @Test
+    void theSwitchsOwnResolverPlaysKubeDns() {
+        dnsmasq();
+        node.save(
+                "client-policy.yaml",
+                """
+                apiVersion: cilium.io/v2
+                kind: CiliumNetworkPolicy
+                metadata: { name: client, namespace: app }
+                spec:
+                  endpointSelector: { matchLabels: { app: client } }
+                  egress:
+                  - toEndpoints:
+                    - matchLabels:
+                        k8s:io.kubernetes.pod.namespace: kube-system
+                        k8s-app: kube-dns
+                    toPorts:
+                    - ports: [{ port: "53", protocol: ANY }]
+                      rules:
+                        dns: [{ matchPattern: "*.example.com" }, { matchPattern: "**.cluster.local" }]
+                  - toFQDNs: [{ matchName: api.example.com }]
+                    toPorts:
+                    - ports: [{ port: "7000", protocol: TCP }]
+                """);
+        node.save(
+                "service.yaml",
+                """
+                apiVersion: v1
+                kind: Service
+                metadata: { name: web, namespace: app }
+                spec:
+                  clusterIP: 10.96.1.1
+                  selector: { app: other }
+                  ports: [{ port: 80 }]
+                """);
+        node.delete("other-policy.yaml");
+        node.startDaemon("client", "other");
+
+        assertThat(digAt("client", KUBE_DNS, "+short", "api.example.com")).isEqualTo(API);
+        assertThat(connect("client", API)).contains("answered");
+        assertThat(digAt("client", KUBE_DNS, "evil.example.org")).contains("status: REFUSED");
+        assertThat(digAt("client", KUBE_DNS, "+short", "web.app.svc.cluster.local"))
+                .isEqualTo("10.96.1.1");
+        assertThat(digAt("client", KUBE_DNS, "no.app.svc.cluster.local"))
+                .contains("status: NXDOMAIN");
+        // Whom no DNS rule selects is answered, and learns nothing.
+        assertThat(digAt("other", KUBE_DNS, "+short", "evil.example.org")).isEqualTo(EVIL);
         assertThat(wrongDrops()).isZero();
     }
 

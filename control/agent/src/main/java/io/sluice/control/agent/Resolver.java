@@ -1,0 +1,120 @@
+package io.sluice.control.agent;
+
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.sluice.control.policy.IpAddress;
+import io.sluice.dnsproxy.DnsClock;
+import io.sluice.dnsproxy.resolver.ClusterWorld;
+import io.sluice.dnsproxy.resolver.EmbeddedResolver;
+import io.sluice.dnsproxy.resolver.UpstreamLimits;
+import io.sluice.dnsproxy.wire.Address;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The switch's own resolver with its event loop. It has no socket for clients: the lane punts what
+ * they send, and the DNS agent's answers go back the same way. Only for what it asks other servers
+ * has it sockets, in the daemon's namespace.
+ *
+ * <p>Thread: any.
+ */
+final class Resolver implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Resolver.class);
+
+    private static final Path RESOLV_CONF = Path.of("/etc/resolv.conf");
+    private static final int DNS_PORT = 53;
+
+    private final SluiceConfig.Resolver config;
+    private final MultiThreadIoEventLoopGroup loops;
+    private final EmbeddedResolver embedded;
+
+    Resolver(final SluiceConfig.Resolver config, final ClusterWorld world, final DnsClock clock) {
+        this.config = config;
+        this.loops =
+                new MultiThreadIoEventLoopGroup(
+                        1,
+                        Thread.ofPlatform().name("sluice-resolver").daemon().factory(),
+                        NioIoHandler.newFactory());
+        this.embedded =
+                new EmbeddedResolver(
+                        loops.next(),
+                        world,
+                        config.domain(),
+                        servers(config, readNameservers()),
+                        UpstreamLimits.DEFAULT,
+                        clock);
+    }
+
+    /** Whether this is one of its own addresses. */
+    boolean isAt(final Address address) {
+        return config.addresses().contains(new IpAddress(address.high(), address.low()));
+    }
+
+    /**
+     * Answers a query.
+     *
+     * @param done gets the answer, on another thread; never for what is not a query
+     */
+    void answer(final byte[] query, final Consumer<byte[]> done) {
+        embedded.answer(query, false, done);
+    }
+
+    /** Never itself: that would be a loop. */
+    static List<InetSocketAddress> servers(
+            final SluiceConfig.Resolver config, final List<IpAddress> ofThisMachine) {
+        final List<IpAddress> asked = config.servers().isEmpty() ? ofThisMachine : config.servers();
+        final List<InetSocketAddress> servers = new ArrayList<>();
+        for (final IpAddress server : asked) {
+            if (!config.addresses().contains(server)) {
+                servers.add(new InetSocketAddress(inet(server), DNS_PORT));
+            }
+        }
+        return servers;
+    }
+
+    private static InetAddress inet(final IpAddress address) {
+        try {
+            return InetAddress.getByName(address.toString());
+        } catch (final UnknownHostException impossible) {
+            throw new IllegalStateException("an address in numbers", impossible);
+        }
+    }
+
+    private static List<IpAddress> readNameservers() {
+        try {
+            return nameservers(Files.readAllLines(RESOLV_CONF));
+        } catch (final IOException e) {
+            LOG.warn("{} cannot be read: only names of the cluster are resolved", RESOLV_CONF, e);
+            return List.of();
+        }
+    }
+
+    /**
+     * Lines {@code nameserver ADDRESS} of resolv.conf(5); an address with a zone is passed over.
+     */
+    static List<IpAddress> nameservers(final List<String> lines) {
+        final List<IpAddress> found = new ArrayList<>();
+        for (final String line : lines) {
+            final String[] words = line.strip().split("\\s+", -1);
+            if (words.length > 1 && words[0].equals("nameserver")) {
+                IpAddress.parse(words[1]).ifPresent(found::add);
+            }
+        }
+        return found;
+    }
+
+    @Override
+    public void close() {
+        loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
+    }
+}
