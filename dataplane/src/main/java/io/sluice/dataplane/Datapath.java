@@ -485,11 +485,16 @@ final class Datapath {
             return DropReason.ofCode(PolicyEntry.reasonCode(packet.ingressEntry));
         }
 
-        final boolean isServer = responder.kind() == Endpoint.Kind.RESOLVER;
-        packet.isForAgent = isServer || PolicyEntry.punts(packet.egressEntry);
-        return isServer && !(tuple.protocol == IpProtocol.UDP && policyPort == DNS_PORT)
-                ? NO_SERVICE_AT_RESOLVER
-                : NONE;
+        final boolean toResolver = responder.kind() == Endpoint.Kind.RESOLVER;
+        packet.isForAgent =
+                tuple.protocol == IpProtocol.UDP
+                        && (toResolver || PolicyEntry.punts(packet.egressEntry));
+        return toResolver && !isServed(packet, policyPort) ? NO_SERVICE_AT_RESOLVER : NONE;
+    }
+
+    /** The resolver is reached through the DNS agent, and through the proxy where one reads. */
+    private static boolean isServed(final Packet packet, final int policyPort) {
+        return policyPort == DNS_PORT && (packet.isForAgent || wantsProxy(packet));
     }
 
     /** What was decided for the flow, by which revision, for all packets to come. */

@@ -98,7 +98,9 @@ public enum DropReason {
     DNS_FLOW_GONE(
             325, Severity.PATH, "the flow of a DNS message ended while the message was judged"),
     NO_SERVICE_AT_RESOLVER(
-            326, Severity.QUIET, "the switch's resolver answers UDP port 53 and nothing else");
+            326,
+            Severity.QUIET,
+            "the switch's resolver answers at port 53: UDP, and TCP that is under DNS rules");
 
     /** How much a drop of this kind should worry someone who watches. */
     public enum Severity {

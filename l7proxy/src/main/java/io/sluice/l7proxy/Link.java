@@ -173,6 +173,11 @@ public final class Link {
         conversation = next;
     }
 
+    /** Has the event loop run a task, for a conversation that waited for another thread. Any. */
+    public void execute(final Runnable task) {
+        client.eventLoop().execute(task);
+    }
+
     /** A buffer to write into. */
     public ByteBuf buffer(final int capacity) {
         return client.alloc().buffer(capacity);

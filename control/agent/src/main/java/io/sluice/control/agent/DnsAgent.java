@@ -122,32 +122,9 @@ final class DnsAgent implements KnownNames, AutoCloseable {
     private boolean looking;
     private volatile Map<DnsEnd, Long> counts = Map.of();
 
-    /** An answer that waits: how it is given back once its addresses are live. */
-    private static final class Held {
-        private final Punt punt;
-        private final PuntRing.Step step;
-        private final byte[] data;
-        private final String endpoint;
-        private final List<Address> addresses;
-
-        private Held(
-                final Punt punt,
-                final PuntRing.Step step,
-                final byte[] data,
-                final DnsFlow flow,
-                final List<Address> addresses) {
-            this.punt = punt;
-            this.step = step;
-            this.data = data;
-            this.endpoint = flow.endpoint();
-            this.addresses = addresses;
-        }
-
-        /** How another answer goes in its place. */
-        private PuntRing.Step otherwise() {
-            return step == PuntRing.Step.RELEASE ? PuntRing.Step.REPLACE : step;
-        }
-    }
+    /** An answer that waits: how it goes on, and how another goes in its place. */
+    private record Held(
+            Runnable release, Consumer<byte[]> answer, String endpoint, List<Address> addresses) {}
 
     /** A query that the resolver has. */
     private record Resolving(Punt punt, long deadlineMs) {}
@@ -273,8 +250,8 @@ final class DnsAgent implements KnownNames, AutoCloseable {
                 exchange.onQuery(flow, punt.frame(), punt.dataOffset(), punt.dataLength());
         switch (step) {
             case FORWARD -> forward(punt, flow);
-            case ANSWER -> giveBack(punt, PuntRing.Step.ANSWER, DropReason.NONE, exchange.reply());
-            case DROP -> giveBack(punt, PuntRing.Step.DROP, reason(exchange.end()), NO_DATA);
+            case ANSWER -> answer(punt, exchange.reply());
+            case DROP -> drop(punt);
             case RELEASE, HOLD -> throw new IllegalStateException("a query is not " + step);
         }
     }
@@ -293,7 +270,7 @@ final class DnsAgent implements KnownNames, AutoCloseable {
         if (outside.policy().isUnderRules(flow)) {
             onQuery(punt, flow);
         } else {
-            resolve(punt, reply -> giveBack(punt, PuntRing.Step.ANSWER, DropReason.NONE, reply));
+            resolve(punt, reply -> answer(punt, reply));
         }
     }
 
@@ -334,14 +311,18 @@ final class DnsAgent implements KnownNames, AutoCloseable {
         switch (step) {
             case RELEASE -> {
                 outside.released().released(flow.endpoint(), answered);
-                giveBack(query, PuntRing.Step.ANSWER, DropReason.NONE, reply);
+                answer(query, reply);
             }
             case HOLD ->
                     held.put(
                             exchange.ticket(),
-                            new Held(query, PuntRing.Step.ANSWER, reply, flow, answered));
-            case ANSWER -> giveBack(query, PuntRing.Step.ANSWER, DropReason.NONE, exchange.reply());
-            case DROP -> giveBack(query, PuntRing.Step.DROP, reason(exchange.end()), NO_DATA);
+                            new Held(
+                                    () -> answer(query, reply),
+                                    other -> answer(query, other),
+                                    flow.endpoint(),
+                                    answered));
+            case ANSWER -> answer(query, exchange.reply());
+            case DROP -> drop(query);
             case FORWARD -> throw new IllegalStateException("an answer is not " + step);
         }
     }
@@ -360,9 +341,13 @@ final class DnsAgent implements KnownNames, AutoCloseable {
             case HOLD ->
                     held.put(
                             exchange.ticket(),
-                            new Held(punt, PuntRing.Step.RELEASE, NO_DATA, flow, answered));
-            case ANSWER -> giveBack(punt, PuntRing.Step.REPLACE, DropReason.NONE, exchange.reply());
-            case DROP -> giveBack(punt, PuntRing.Step.DROP, reason(exchange.end()), NO_DATA);
+                            new Held(
+                                    () -> release(punt),
+                                    other -> replace(punt, other),
+                                    flow.endpoint(),
+                                    answered));
+            case ANSWER -> replace(punt, exchange.reply());
+            case DROP -> drop(punt);
             case FORWARD -> throw new IllegalStateException("an answer is not " + step);
         }
     }
@@ -373,7 +358,7 @@ final class DnsAgent implements KnownNames, AutoCloseable {
             final Held answer = held.remove(ticket);
             if (answer != null) {
                 outside.released().released(answer.endpoint, answer.addresses);
-                giveBack(answer.punt, answer.step, DropReason.NONE, answer.data);
+                answer.release.run();
             }
         }
 
@@ -381,7 +366,7 @@ final class DnsAgent implements KnownNames, AutoCloseable {
         public void answer(final long ticket, final byte[] reply) {
             final Held answer = held.remove(ticket);
             if (answer != null) {
-                giveBack(answer.punt, answer.otherwise(), DropReason.NONE, reply);
+                answer.answer.accept(reply);
             }
         }
     }
@@ -390,10 +375,83 @@ final class DnsAgent implements KnownNames, AutoCloseable {
         giveBack(punt, PuntRing.Step.RELEASE, DropReason.NONE, NO_DATA);
     }
 
+    private void answer(final Punt query, final byte[] reply) {
+        giveBack(query, PuntRing.Step.ANSWER, DropReason.NONE, reply);
+    }
+
+    private void replace(final Punt answer, final byte[] reply) {
+        giveBack(answer, PuntRing.Step.REPLACE, DropReason.NONE, reply);
+    }
+
+    private void drop(final Punt punt) {
+        giveBack(punt, PuntRing.Step.DROP, reason(exchange.end()), NO_DATA);
+    }
+
     private void giveBack(
             final Punt punt, final PuntRing.Step step, final DropReason reason, final byte[] data) {
         while (!punts.giveBack(punt, step, reason, data) && running) {
             LockSupport.parkNanos(FULL_RING_WAIT_NS);
+        }
+    }
+
+    // Messages over TCP.
+
+    /** The endpoint at an address. Thread: any. */
+    Optional<String> endpointAt(final Address address) {
+        return outside.policy().endpointAt(address.high(), address.low());
+    }
+
+    /** A query of a connection through the proxy. Thread: any. */
+    void onTcpQuery(final DnsFlow flow, final byte[] query, final DnsConversation.Outcome outcome) {
+        post(
+                () -> {
+                    final Step step = exchange.onQuery(flow, query, 0, query.length);
+                    switch (step) {
+                        case FORWARD -> forward(flow, query, outcome);
+                        case ANSWER -> outcome.answer(exchange.reply());
+                        case DROP -> outcome.drop();
+                        case RELEASE, HOLD ->
+                                throw new IllegalStateException("a query is not " + step);
+                    }
+                });
+    }
+
+    private void forward(
+            final DnsFlow flow, final byte[] query, final DnsConversation.Outcome outcome) {
+        if (outside.resolver().isAt(flow.server())) {
+            outside.resolver()
+                    .answerTcp(query, reply -> post(() -> judgeTcpAnswer(flow, reply, outcome)));
+        } else {
+            outcome.forward();
+        }
+    }
+
+    /** An answer of a connection through the proxy. Thread: any. */
+    void onTcpAnswer(
+            final DnsFlow flow, final byte[] answer, final DnsConversation.Outcome outcome) {
+        post(() -> judgeTcpAnswer(flow, answer, outcome));
+    }
+
+    private void judgeTcpAnswer(
+            final DnsFlow flow, final byte[] answer, final DnsConversation.Outcome outcome) {
+        answered = List.of();
+        final Step step = exchange.onAnswer(flow, answer, 0, answer.length);
+        switch (step) {
+            case RELEASE -> {
+                outside.released().released(flow.endpoint(), answered);
+                outcome.answer(answer);
+            }
+            case HOLD ->
+                    held.put(
+                            exchange.ticket(),
+                            new Held(
+                                    () -> outcome.answer(answer),
+                                    outcome::answer,
+                                    flow.endpoint(),
+                                    answered));
+            case ANSWER -> outcome.answer(exchange.reply());
+            case DROP -> outcome.drop();
+            case FORWARD -> throw new IllegalStateException("an answer is not " + step);
         }
     }
 

@@ -69,6 +69,11 @@ final class Resolver implements AutoCloseable {
         embedded.answer(query, false, done);
     }
 
+    /** The same for a client that takes answers of any length. */
+    void answerTcp(final byte[] query, final Consumer<byte[]> done) {
+        embedded.answer(query, true, done);
+    }
+
     /** Never itself: that would be a loop. */
     static List<InetSocketAddress> servers(
             final SluiceConfig.Resolver config, final List<IpAddress> ofThisMachine) {

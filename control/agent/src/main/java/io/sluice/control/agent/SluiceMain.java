@@ -326,6 +326,7 @@ public final class SluiceMain implements AutoCloseable {
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
         final StateStore state = opened(openingState, "the state folder");
         final ProxyCounters proxyCounters = new ProxyCounters();
+        final AtomicReference<DnsAgent> dnsOfConnections = new AtomicReference<>();
         final L7Proxy l7Proxy =
                 new L7Proxy(
                         config.l7(),
@@ -339,7 +340,8 @@ public final class SluiceMain implements AutoCloseable {
                                 config.nodeName(),
                                 flows,
                                 () -> publisherOfEvents.get().newest(),
-                                Clock.systemUTC()));
+                                Clock.systemUTC()),
+                        link -> new DnsConversation(link, dnsOfConnections.get()));
         final ProxyPort proxy = new ProxyPort(ports, mailbox, l7Proxy::start);
         final PolicyPublisher publisher =
                 new PolicyPublisher(
@@ -370,6 +372,7 @@ public final class SluiceMain implements AutoCloseable {
 
         // Names, and what is known of them before the first packet.
         final DnsParts dns = dns(loop, conntrack, publisher, controlThread, reconciler, state);
+        dnsOfConnections.set(dns.agent);
         recorder.watchDrops(dns.released::dropped);
 
         lane.start();

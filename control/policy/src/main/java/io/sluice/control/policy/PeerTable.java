@@ -420,20 +420,20 @@ final class PeerTable {
         final Map<String, String> labels = new HashMap<>();
         labels.put(RESERVED_WORLD, "");
         labels.put(RESERVED_WORLD + (prefix.isIpv4() ? "-ipv4" : "-ipv6"), "");
-        final Cidr narrowest = around.stream().max(PeerTable::narrower).orElse(prefix);
+        final Set<NamePattern> names = isHost ? names(prefix.network()) : Set.of();
+        // An address that only a name brought here is like all others of the name: a label of its
+        // own would make it an identity of its own, and every answer would change every map.
+        final Cidr narrowest =
+                around.stream()
+                        .max(PeerTable::narrower)
+                        .orElse(names.isEmpty() ? prefix : Cidr.ALL_IPV4);
         if (narrowest.lengthBits() > 0) {
             labels.put("cidr:" + narrowest, "");
         }
         if (isHost && apiServers.contains(prefix.network())) {
             labels.put(LabelMatch.SOURCE_RESERVED + "kube-apiserver", "");
         }
-        return new PeerFacts(
-                PeerFacts.Kind.WORLD,
-                labels,
-                "",
-                Set.of(),
-                around,
-                isHost ? names(prefix.network()) : Set.of());
+        return new PeerFacts(PeerFacts.Kind.WORLD, labels, "", Set.of(), around, names);
     }
 
     private static int narrower(final Cidr one, final Cidr other) {

@@ -228,8 +228,23 @@ class FqdnNetnsTest {
                 .isEqualTo("10.96.1.1");
         assertThat(digAt("client", KUBE_DNS, "no.app.svc.cluster.local"))
                 .contains("status: NXDOMAIN");
+        assertThat(digAt("client", KUBE_DNS, "+tcp", "+short", "web.app.svc.cluster.local"))
+                .isEqualTo("10.96.1.1");
         // Whom no DNS rule selects is answered, and learns nothing.
         assertThat(digAt("other", KUBE_DNS, "+short", "evil.example.org")).isEqualTo(EVIL);
+        assertThat(wrongDrops()).isZero();
+    }
+
+    @Test
+    void queriesOverTcpAreJudgedAndTeachAsWell() {
+        dnsmasq();
+        node.startDaemon("client", "other");
+
+        assertThat(dig("client", "+tcp", "evil.example.org")).contains("status: REFUSED");
+        assertThat(connect("client", API)).contains("timed out");
+        assertThat(dig("client", "+tcp", "+short", "api.example.com")).isEqualTo(API);
+        assertThat(connect("client", API)).contains("answered");
+        assertThat(connect("other", API)).contains("timed out");
         assertThat(wrongDrops()).isZero();
     }
 
