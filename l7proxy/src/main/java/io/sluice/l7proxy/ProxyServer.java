@@ -12,6 +12,7 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.WriteBufferWaterMark;
+import io.netty.channel.unix.IntegerUnixChannelOption;
 import io.netty.channel.unix.UnixChannelOption;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.EventExecutor;
@@ -51,6 +52,14 @@ public final class ProxyServer implements AutoCloseable {
 
     /** Bytes to one end below which the other is read again. */
     static final int WATER_MARK_LOW = 64 * 1024;
+
+    /**
+     * socket(7), SO_REUSEPORT, for sockets that do not listen: Netty names it for others only. A
+     * bind to the port of a listener is refused unless both have it
+     * (net/ipv4/inet_connection_sock.c, inet_csk_bind_conflict).
+     */
+    private static final ChannelOption<Integer> REUSE_PORT =
+            new IntegerUnixChannelOption("SO_REUSEPORT", 1, 15);
 
     /** How long the loops may take to end. A loop that hangs is left behind. */
     private static final int SHUTDOWN_SECONDS_MAX = 10;
@@ -136,7 +145,7 @@ public final class ProxyServer implements AutoCloseable {
                         .group(loop, loop)
                         .channelFactory(config.transport().listeners())
                         .option(ChannelOption.SO_REUSEADDR, true)
-                        .option(UnixChannelOption.SO_REUSEPORT, config.loops() > 1)
+                        .option(UnixChannelOption.SO_REUSEPORT, true)
                         .childOption(ChannelOption.TCP_NODELAY, true)
                         .childOption(ChannelOption.ALLOW_HALF_CLOSURE, true)
                         .childOption(
@@ -202,10 +211,13 @@ public final class ProxyServer implements AutoCloseable {
                                 new WriteBufferWaterMark(WATER_MARK_LOW, WATER_MARK_HIGH))
                         .handler(new Unread());
         if (config.addressing() == Addressing.TRANSPARENT) {
-            // Connections of the client to other servers have the same port.
+            // Connections of the client to other servers have the same port, and a client's port
+            // may
+            // be that of a listener.
             bootstrap
                     .option(config.transport().transparent(), true)
-                    .option(ChannelOption.SO_REUSEADDR, true);
+                    .option(ChannelOption.SO_REUSEADDR, true)
+                    .option(REUSE_PORT, 1);
             return bootstrap.connect(flow.server(), flow.client());
         }
         return bootstrap.connect(flow.server());

@@ -30,6 +30,11 @@ final class DaemonManifests {
         for (final KubeObject object : result.objects()) {
             switch (object) {
                 case final CiliumPolicy policy -> addCilium(policy, problems);
+                case final CalicoPolicy policy when policy.doNotTrack() || policy.preDnat() ->
+                        problems.add(
+                                warning(
+                                        policy,
+                                        "host policies: the policy has no effect on this node"));
                 case final CalicoPolicy.HostEndpoint endpoint ->
                         problems.add(
                                 warning(

@@ -1,5 +1,7 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.dns.Resolver;
+import io.sluice.control.agent.dns.TcpMessages;
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.Punt;
 import io.sluice.dataplane.PuntRing;
@@ -68,7 +70,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Thread: its own, {@code sluice-dns}; {@link #post}, {@link #call}, {@link #onLive} any.
  */
-final class DnsAgent implements KnownNames, AutoCloseable {
+final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(DnsAgent.class);
 
     private static final int PUNTS_PER_TURN = 64;
@@ -396,13 +398,13 @@ final class DnsAgent implements KnownNames, AutoCloseable {
 
     // Messages over TCP.
 
-    /** The endpoint at an address. Thread: any. */
-    Optional<String> endpointAt(final Address address) {
+    @Override
+    public Optional<String> endpointAt(final Address address) {
         return outside.policy().endpointAt(address.high(), address.low());
     }
 
-    /** A query of a connection through the proxy. Thread: any. */
-    void onTcpQuery(final DnsFlow flow, final byte[] query, final DnsConversation.Outcome outcome) {
+    @Override
+    public void onQuery(final DnsFlow flow, final byte[] query, final Outcome outcome) {
         post(
                 () -> {
                     final Step step = exchange.onQuery(flow, query, 0, query.length);
@@ -416,8 +418,7 @@ final class DnsAgent implements KnownNames, AutoCloseable {
                 });
     }
 
-    private void forward(
-            final DnsFlow flow, final byte[] query, final DnsConversation.Outcome outcome) {
+    private void forward(final DnsFlow flow, final byte[] query, final Outcome outcome) {
         if (outside.resolver().isAt(flow.server())) {
             outside.resolver()
                     .answerTcp(query, reply -> post(() -> judgeTcpAnswer(flow, reply, outcome)));
@@ -426,14 +427,12 @@ final class DnsAgent implements KnownNames, AutoCloseable {
         }
     }
 
-    /** An answer of a connection through the proxy. Thread: any. */
-    void onTcpAnswer(
-            final DnsFlow flow, final byte[] answer, final DnsConversation.Outcome outcome) {
+    @Override
+    public void onAnswer(final DnsFlow flow, final byte[] answer, final Outcome outcome) {
         post(() -> judgeTcpAnswer(flow, answer, outcome));
     }
 
-    private void judgeTcpAnswer(
-            final DnsFlow flow, final byte[] answer, final DnsConversation.Outcome outcome) {
+    private void judgeTcpAnswer(final DnsFlow flow, final byte[] answer, final Outcome outcome) {
         answered = List.of();
         final Step step = exchange.onAnswer(flow, answer, 0, answer.length);
         switch (step) {

@@ -7,6 +7,8 @@ import io.sluice.conntrack.FragmentTable;
 import io.sluice.control.agent.HandoverSocket.HandoverException;
 import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.RunOptions.TakeOver;
+import io.sluice.control.agent.dns.DnsConversation;
+import io.sluice.control.agent.dns.Resolver;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
@@ -465,7 +467,9 @@ public final class SluiceMain implements AutoCloseable {
         final Resolver resolver =
                 keep(
                         new Resolver(
-                                config.dns().resolver(),
+                                config.dns().resolver().addresses(),
+                                config.dns().resolver().servers(),
+                                config.dns().resolver().domain(),
                                 new ClusterObjects(
                                         () -> publisher.live().world(), config.pool().all()),
                                 clock));

@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FragmentTable;
+import io.sluice.control.agent.dns.Resolver;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.KubeObject;
@@ -115,7 +116,9 @@ final class SwitchInOneThread implements AutoCloseable {
         recorder.watchDrops(released::dropped);
         resolver =
                 new Resolver(
-                        config.dns().resolver(),
+                        config.dns().resolver().addresses(),
+                        config.dns().resolver().servers(),
+                        config.dns().resolver().domain(),
                         new ClusterObjects(() -> publisher.live().world(), config.pool().all()),
                         new TurnedClock());
         dns =

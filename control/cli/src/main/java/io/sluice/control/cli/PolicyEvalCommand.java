@@ -280,6 +280,7 @@ final class PolicyEvalCommand implements Callable<Integer> {
                     case "failsafe" -> "failsafe port of " + policy + place;
                     case "end-of-profiles" ->
                             policy + ": no policy and no profile allows it" + place;
+                    case "missing-profile" -> policy + " of the host endpoint is not there";
                     case "self" -> "a pod to itself";
                     case "not-an-endpoint" -> "not an endpoint: nothing to enforce";
                     default -> "default: no policy selects the endpoint";

@@ -5,7 +5,7 @@ import java.util.Optional;
 
 /**
  * The cluster-wide kinds of {@code policy.networking.k8s.io}: {@code AdminNetworkPolicy} and {@code
- * BaselineAdminNetworkPolicy} (v1alpha1), {@code ClusterNetworkPolicy} (v1alpha2).
+ * BaselineAdminNetworkPolicy} (v1alpha1), {@code ClusterNetworkPolicy} (v1alpha2, v1beta1).
  *
  * @param meta name; cluster-scoped
  * @param level {@code spec.tier}, or what the kind of v1alpha1 says

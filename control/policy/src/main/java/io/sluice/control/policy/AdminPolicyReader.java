@@ -26,7 +26,9 @@ import java.util.Set;
  * Reads {@code AdminNetworkPolicy}, {@code BaselineAdminNetworkPolicy} and {@code
  * ClusterNetworkPolicy}. Limits are those of the custom resource definitions of network-policy-api,
  * experimental channel; where those of v1alpha1 state a rule in words only (a range starts below
- * its end), it is checked as in v1alpha2.
+ * its end), it is checked as in v1alpha2. v1beta1 of {@code ClusterNetworkPolicy} has the fields of
+ * v1alpha2, and refuses a CIDR with bits beyond its prefix ({@code
+ * apis/v1beta1/clusternetworkpolicy_types.go CIDR}).
  *
  * <p>A peer of one field that nobody knows is a peer of a newer version: the API asks that it fail
  * closed instead of being refused, so it is read, and warned about. Everything else that is unknown
@@ -56,7 +58,8 @@ final class AdminPolicyReader {
     private enum Form {
         ADMIN_V1ALPHA1(100, 100, "ports", "Allow"),
         BASELINE_V1ALPHA1(100, 100, "ports", "Allow"),
-        CLUSTER_V1ALPHA2(25, 25, "protocols", "Accept");
+        CLUSTER_V1ALPHA2(25, 25, "protocols", "Accept"),
+        CLUSTER_V1BETA1(25, 25, "protocols", "Accept");
 
         private final int ruleCountMax;
         private final int itemCountMax;
@@ -76,6 +79,10 @@ final class AdminPolicyReader {
             this.itemCountMax = itemCountMax;
             this.portsField = portsField;
             this.accept = accept;
+        }
+
+        boolean isOfCluster() {
+            return this == CLUSTER_V1ALPHA2 || this == CLUSTER_V1BETA1;
         }
 
         List<String> actions() {
@@ -117,7 +124,12 @@ final class AdminPolicyReader {
     }
 
     static AdminPolicy readCluster(final ObjectMeta meta, final Fields document) {
-        return read(meta, document, Form.CLUSTER_V1ALPHA2);
+        return read(
+                meta,
+                document,
+                meta.apiVersion().endsWith("/v1beta1")
+                        ? Form.CLUSTER_V1BETA1
+                        : Form.CLUSTER_V1ALPHA2);
     }
 
     private static AdminPolicy read(final ObjectMeta meta, final Fields document, final Form form) {
@@ -140,7 +152,7 @@ final class AdminPolicyReader {
                 switch (form) {
                     case ADMIN_V1ALPHA1 -> Level.ADMIN;
                     case BASELINE_V1ALPHA1 -> Level.BASELINE;
-                    case CLUSTER_V1ALPHA2 -> readTier(spec);
+                    case CLUSTER_V1ALPHA2, CLUSTER_V1BETA1 -> readTier(spec);
                 };
         final int priority = form == Form.BASELINE_V1ALPHA1 ? 0 : readPriority(spec);
         final Subject subject = readSubject(spec, form);
@@ -193,7 +205,7 @@ final class AdminPolicyReader {
     private static Pods readPods(final Fields fields, final Form form) {
         final Optional<LabelSelector> namespaces = readSelector(fields, "namespaceSelector");
         final Optional<LabelSelector> pods = readSelector(fields, "podSelector");
-        if (!fields.has("namespaceSelector") && form != Form.CLUSTER_V1ALPHA2) {
+        if (!fields.has("namespaceSelector") && !form.isOfCluster()) {
             fields.error("namespaceSelector", "Required value: {} is every namespace");
         }
         if (!fields.has("podSelector")) {
@@ -339,7 +351,7 @@ final class AdminPolicyReader {
             case PODS -> fields.object(field).map(object -> readPods(object, form));
             case NODES -> readSelector(fields, field).map(Nodes::new);
             case NETWORKS ->
-                    fields.has(field) ? Optional.of(readNetworks(fields)) : Optional.empty();
+                    fields.has(field) ? Optional.of(readNetworks(fields, form)) : Optional.empty();
             default ->
                     fields.has(field)
                             ? Optional.of(readDomainNames(fields, rule))
@@ -347,10 +359,20 @@ final class AdminPolicyReader {
         };
     }
 
-    private static Networks readNetworks(final Fields fields) {
+    private static Networks readNetworks(final Fields fields, final Form form) {
         final List<Cidr> cidrs = new ArrayList<>();
         for (final Fields.Text text : readSet(fields, NETWORKS)) {
-            NetworkPolicyReader.readCidr(fields, text).ifPresent(cidrs::add);
+            if (form == Form.CLUSTER_V1BETA1
+                    && Cidr.parse(text.value()).isPresent()
+                    && Cidr.hasHostBits(text.value())) {
+                fields.error(
+                        text,
+                        "Invalid value: "
+                                + quoted(text.value())
+                                + ": Invalid CIDR format provided: it has bits beyond its prefix");
+            } else {
+                NetworkPolicyReader.readCidr(fields, text).ifPresent(cidrs::add);
+            }
         }
         return new Networks(List.copyOf(cidrs));
     }
@@ -396,7 +418,7 @@ final class AdminPolicyReader {
             final Optional<Port> port =
                     switch (form) {
                         case ADMIN_V1ALPHA1, BASELINE_V1ALPHA1 -> readPort(item);
-                        case CLUSTER_V1ALPHA2 -> readProtocol(item);
+                        case CLUSTER_V1ALPHA2, CLUSTER_V1BETA1 -> readProtocol(item);
                     };
             port.ifPresent(ports::add);
         }

@@ -43,6 +43,8 @@ public record Author(
         FAILSAFE,
         /** No policy and no profile of a host endpoint allows it. */
         END_OF_PROFILES,
+        /** A host endpoint names a profile that is not there. */
+        MISSING_PROFILE,
         /** The end is no endpoint: nothing enforces policy there. */
         NOT_AN_ENDPOINT
     }
@@ -89,7 +91,7 @@ public record Author(
                 isolating.where().line());
     }
 
-    /** A decision that goes with a host endpoint, not with a policy. */
+    /** A decision that goes with a host endpoint or a profile of one, not with a rule. */
     static Author ofHostEndpoint(final Origin origin, final KubeObject endpoint) {
         final ObjectRef ref = endpoint.ref();
         return new Author(
@@ -126,6 +128,7 @@ public record Author(
             case SELF -> "a pod to itself";
             case FAILSAFE -> "failsafe port of " + policy() + place();
             case END_OF_PROFILES -> policy() + ": no policy and no profile allows it" + place();
+            case MISSING_PROFILE -> policy() + " of the host endpoint is not there";
             case NOT_AN_ENDPOINT -> "not an endpoint: nothing to enforce";
         };
     }

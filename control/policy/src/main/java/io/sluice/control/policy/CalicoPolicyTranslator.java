@@ -101,6 +101,9 @@ final class CalicoPolicyTranslator {
                                 rules(policy, tier.name(), direction, policy.rules(direction)));
                 if (stage == HostStatement.Stage.NORMAL) {
                     statements.add(statement);
+                } else if (policy.staging() != Staging.ENFORCED) {
+                    // It says nothing about pods, but it replaces what may.
+                    statements.add(statement.about(PeerMatch.NOBODY));
                 }
                 if (selectsHostEndpoints(policy)) {
                     hosts.add(
@@ -451,8 +454,9 @@ final class CalicoPolicyTranslator {
                 if (isSelectedOutside(namespaces)
                         && confinedTo.isEmpty()
                         && selector.matchesOutsideNamespaces(HostPolicies.labels(world, host))) {
+                    // Other addresses of its node are not meant (Calico:
+                    // reference/resources/hostendpoint.mdx).
                     host.expectedIps().forEach(ip -> alternatives.add(inPrefix(Cidr.host(ip))));
-                    alternatives.add(new PeerMatch.OfNode(host.node()));
                 }
             }
         }

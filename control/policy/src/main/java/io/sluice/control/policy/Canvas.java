@@ -18,11 +18,12 @@ import java.util.function.UnaryOperator;
  * rule says, which is the meaning of an ordered list of rules, and needs no second idea of
  * precedence.
  *
- * <p>Every part of the space of (protocol, source port, destination port) is in one of four states:
+ * <p>Every part of the space of (protocol, source port, destination port) is in one of five states:
  *
  * <pre>
  *   BLANK    no rule has decided yet; Log rules and HTTP rules that matched are remembered
  *   PASSED   a rule has passed it to the next tier: blank again when the tier ends
+ *   SKIPPED  rules are not about it until they resume: then blank again
  *   MERGING  allowed by a policy of the additive group: more rules of the group may add to it
  *   DONE     decided, with its entry
  * </pre>
@@ -33,6 +34,7 @@ final class Canvas {
     private enum State {
         BLANK,
         PASSED,
+        SKIPPED,
         MERGING,
         DONE
     }
@@ -75,6 +77,15 @@ final class Canvas {
     /** Leaves what is left of some packets to the next tier. */
     void pass(final List<Box> boxes) {
         paint(boxes, cell -> cell.state == State.BLANK ? cell.in(State.PASSED) : cell);
+    }
+
+    /** Leaves what is left of some packets alone until {@link #resume}. */
+    void skip(final List<Box> boxes) {
+        paint(boxes, cell -> cell.state == State.BLANK ? cell.in(State.SKIPPED) : cell);
+    }
+
+    void resume() {
+        paintAll(cell -> cell.state == State.SKIPPED ? cell.in(State.BLANK) : cell);
     }
 
     /** Remembers that a Log rule saw what is left of some packets. */
@@ -121,7 +132,7 @@ final class Canvas {
                                             merge(cell.entry, own),
                                             cell.logs,
                                             cell.clauses);
-                            case PASSED, DONE -> cell;
+                            case PASSED, SKIPPED, DONE -> cell;
                         });
     }
 
@@ -169,7 +180,7 @@ final class Canvas {
                         switch (cell.state) {
                             case BLANK -> lastWord.map(cell::decided).orElse(cell);
                             case PASSED -> cell.in(State.BLANK);
-                            case MERGING, DONE -> cell;
+                            case SKIPPED, MERGING, DONE -> cell;
                         });
     }
 
@@ -368,7 +379,8 @@ final class Canvas {
         return new Cell(State.DONE, entry, List.of(), List.of());
     }
 
-    private static PolicyEntry compared(final PolicyEntry enforced, final PolicyEntry audit) {
+    /** An entry with what the audited policies would say beside it, where that differs. */
+    static PolicyEntry compared(final PolicyEntry enforced, final PolicyEntry audit) {
         final boolean differs =
                 enforced.verdict() != audit.verdict()
                         || (enforced.verdict() == Verdict.REDIRECT

@@ -24,6 +24,13 @@ final class DiffWorld {
      */
     private record Side(PolicyMap map, Optional<RuleChain> chain) {}
 
+    /** Which policies count. */
+    enum View {
+        ENFORCED,
+        /** As if the staged policies were enforced. */
+        STAGED
+    }
+
     /**
      * Where an end is, as far as policies of nodes make that matter.
      *
@@ -38,15 +45,8 @@ final class DiffWorld {
         private static final Place NOWHERE =
                 new Place(false, "", Optional.empty(), Optional.empty(), false);
 
-        private boolean isNode() {
-            return ipv4.isPresent() || ipv6.isPresent();
-        }
-
-        /** Whether traffic with a peer leaves or enters the node. */
-        private boolean isCrossedBy(final Place peer) {
-            final boolean outside = !peer.pod && !peer.isNode();
-            return !node.isEmpty()
-                    && (outside || (!peer.node.isEmpty() && !peer.node.equals(node)));
+        private HostPolicies.Place at(final boolean ipv4Family) {
+            return new HostPolicies.Place(pod, node, ipv4Family ? ipv4 : ipv6);
         }
     }
 
@@ -55,6 +55,8 @@ final class DiffWorld {
      *
      * @param egress empty where the end is no endpoint
      * @param ingress empty where the end is no endpoint
+     * @param stagedEgress as if the staged policies were enforced, where they count
+     * @param stagedIngress as if the staged policies were enforced, where they count
      * @param ipv4 identity of its IPv4 address, -1 if it has none
      * @param ipv6 identity of its IPv6 address, -1 if it has none
      * @param primary identity where the family does not matter: that of an end without an address,
@@ -65,6 +67,8 @@ final class DiffWorld {
     record End(
             Optional<Side> egress,
             Optional<Side> ingress,
+            Optional<Side> stagedEgress,
+            Optional<Side> stagedIngress,
             int ipv4,
             int ipv6,
             int primary,
@@ -76,7 +80,15 @@ final class DiffWorld {
         private static End ofNoEndpoint(
                 final int ipv4, final int ipv6, final int primary, final String name) {
             return new End(
-                    Optional.empty(), Optional.empty(), ipv4, ipv6, primary, name, Place.NOWHERE);
+                    Optional.empty(),
+                    Optional.empty(),
+                    Optional.empty(),
+                    Optional.empty(),
+                    ipv4,
+                    ipv6,
+                    primary,
+                    name,
+                    Place.NOWHERE);
         }
 
         /** Whether it is a node that policy has a say in. */
@@ -85,7 +97,15 @@ final class DiffWorld {
         }
 
         private End at(final Place where) {
-            return new End(egress, ingress, ipv4, ipv6, primary, name, where);
+            return new End(
+                    egress, ingress, stagedEgress, stagedIngress, ipv4, ipv6, primary, name, where);
+        }
+
+        private Optional<Side> side(final PolicyDirection direction, final View view) {
+            return switch (direction) {
+                case EGRESS -> view == View.STAGED ? stagedEgress.or(() -> egress) : egress;
+                case INGRESS -> view == View.STAGED ? stagedIngress.or(() -> ingress) : ingress;
+            };
         }
 
         boolean isAbsent() {
@@ -100,12 +120,23 @@ final class DiffWorld {
     private final World world;
     private final PolicySet policies;
     private final DiffTraffic traffic;
+    private final View view;
     private boolean namesMatter;
 
-    DiffWorld(final World world, final PolicySet policies, final DiffTraffic traffic) {
+    /**
+     * One of the two worlds.
+     *
+     * @param view by which ends are told apart
+     */
+    DiffWorld(
+            final World world,
+            final PolicySet policies,
+            final DiffTraffic traffic,
+            final View view) {
         this.world = world;
         this.policies = policies;
         this.traffic = traffic;
+        this.view = view;
     }
 
     World world() {
@@ -162,6 +193,8 @@ final class DiffWorld {
         return new End(
                 Optional.of(side(subject.get().egress())),
                 Optional.of(side(subject.get().ingress())),
+                staged(subject.get().egress()),
+                staged(subject.get().ingress()),
                 ipv4,
                 ipv6,
                 subject.get().identity(),
@@ -178,6 +211,19 @@ final class DiffWorld {
 
     private Side side(final SubjectSide.Result side) {
         return new Side(side.map(), namesMatter ? Optional.of(side.chain()) : Optional.empty());
+    }
+
+    private Optional<Side> staged(final SubjectSide.Result side) {
+        return view == View.STAGED
+                ? side.pending()
+                        .map(
+                                pending ->
+                                        new Side(
+                                                pending.map(),
+                                                namesMatter
+                                                        ? Optional.of(pending.chain())
+                                                        : Optional.empty()))
+                : Optional.empty();
     }
 
     /** An address that is no endpoint's. */
@@ -221,81 +267,66 @@ final class DiffWorld {
     }
 
     /** What passes from one end to another, which is not the same pod. */
-    Reach reach(final End from, final End to) {
+    Reach reach(final End from, final End to, final View counted) {
         if (from.isAbsent() || to.isAbsent()) {
             return traffic.nothing();
         }
         if (from.hasNoAddress() || to.hasNoAddress()) {
-            final int either = passing(from, to, from.primary, to.primary);
+            final int either = passing(from, to, from.primary, to.primary, counted);
             return new Reach(either, either);
         }
         return traffic.reach(
-                passing(from, to, from.ipv4, to.ipv4), passing(from, to, from.ipv6, to.ipv6));
+                passing(from, to, from.ipv4, to.ipv4, counted),
+                passing(from, to, from.ipv6, to.ipv6, counted));
     }
 
     private int passing(
-            final End from, final End to, final int fromIdentity, final int toIdentity) {
+            final End from,
+            final End to,
+            final int fromIdentity,
+            final int toIdentity,
+            final View counted) {
         if (fromIdentity == NO_ADDRESS || toIdentity == NO_ADDRESS) {
             return DiffTraffic.NO_FAMILY;
         }
-        if (from.place.isNode() && to.place.isNode() && from.place.node.equals(to.place.node)) {
-            return traffic.notAnEndpoint();
-        }
         return traffic.both(
-                allowed(PolicyDirection.EGRESS, from, fromIdentity, to, toIdentity),
-                allowed(PolicyDirection.INGRESS, to, toIdentity, from, fromIdentity));
+                allowed(PolicyDirection.EGRESS, from, fromIdentity, to, toIdentity, counted),
+                allowed(PolicyDirection.INGRESS, from, fromIdentity, to, toIdentity, counted));
     }
 
+    /** What one end, and its node, let pass. */
     private int allowed(
             final PolicyDirection direction,
-            final End end,
-            final int identity,
-            final End peer,
-            final int peerIdentity) {
-        final Optional<Side> side = direction == PolicyDirection.EGRESS ? end.egress : end.ingress;
-        final int own =
-                side.isPresent()
-                        ? allowed(side, peerIdentity, peer.name)
-                        : ofNode(direction, end, identity, peer, peerIdentity);
-        if (!end.place.pod || !end.place.isCrossedBy(peer.place)) {
-            return own;
+            final End from,
+            final int fromIdentity,
+            final End to,
+            final int toIdentity,
+            final View counted) {
+        final boolean egress = direction == PolicyDirection.EGRESS;
+        int passing =
+                egress
+                        ? allowed(from.side(direction, counted), toIdentity, to.name)
+                        : allowed(to.side(direction, counted), fromIdentity, from.name);
+        if (policies.hosts().isEmpty()) {
+            return passing;
         }
-        int passing = own;
-        for (final HostPolicies.Side asked :
-                policies.hosts().forwarded(end.place.node, direction, factsOf(identity))) {
-            passing = traffic.both(passing, of(asked, peer, factsOf(peerIdentity)));
+        final PeerFacts fromFacts = factsOf(fromIdentity);
+        final PeerFacts toFacts = factsOf(toIdentity);
+        for (final HostPolicies.Asked asked :
+                policies.hosts()
+                        .asked(
+                                direction,
+                                from.place.at(from.ipv4 == fromIdentity),
+                                fromFacts,
+                                to.place.at(to.ipv4 == toIdentity),
+                                to.name.isEmpty() ? toFacts : policies.learned(toFacts, to.name))) {
+            final RuleChain enforced = asked.side().chain();
+            final RuleChain chain =
+                    counted == View.STAGED ? asked.side().pending().orElse(enforced) : enforced;
+            final int own = traffic.of(policies.hosts().program(chain, asked.peer()));
+            passing = passing == traffic.notAnEndpoint() ? own : traffic.both(passing, own);
         }
         return passing;
-    }
-
-    private int ofNode(
-            final PolicyDirection direction,
-            final End end,
-            final int identity,
-            final End peer,
-            final int peerIdentity) {
-        final boolean ipv4 = end.ipv4 == identity;
-        final Optional<Host> host = ipv4 ? end.place.ipv4 : end.place.ipv6;
-        final boolean ownPod = peer.place.pod && peer.place.node.equals(end.place.node);
-        return host.map(found -> ownPod ? found.bare() : found)
-                .filter(policies.hosts()::judges)
-                .map(found -> policies.hosts().local(found, direction, factsOf(identity)))
-                .map(
-                        asked ->
-                                of(
-                                        asked,
-                                        peer,
-                                        HostPolicies.seenFrom(
-                                                end.place.node, factsOf(peerIdentity))))
-                .orElse(traffic.notAnEndpoint());
-    }
-
-    private int of(final HostPolicies.Side asked, final End peer, final PeerFacts facts) {
-        return traffic.of(
-                policies.hosts()
-                        .program(
-                                asked.chain(),
-                                peer.name.isEmpty() ? facts : policies.learned(facts, peer.name)));
     }
 
     private PeerFacts factsOf(final int identity) {

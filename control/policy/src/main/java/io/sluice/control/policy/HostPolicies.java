@@ -28,24 +28,45 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   host endpoint: failsafe ports     allowed
- *                  doNotTrack         what a tier leaves goes on
+ *                  doNotTrack         what a tier leaves goes on; not at all interfaces
  *                  preDNAT, ingress   what a tier leaves goes on
  *   both:          other policies     tiers as for pods; Cilium's in tier default at order 1000
- *   host endpoint: profiles, then denied
+ *   host endpoint: profiles, one by one, then denied
  *   else:          the default verdict
  * </pre>
  *
- * <p>Traffic that a node forwards between its pods and other places is asked about at its host
- * endpoint: doNotTrack and preDNAT of ingress behind the failsafe ports, each of which can only
- * deny; then the policies with {@code applyOnForward}, without failsafe ports and profiles.
+ * <p>Traffic that a node forwards between its pods and other places is asked about at the interface
+ * through which it comes in, and at the one through which it goes out:
  *
- * <p>Follows Calico's {@code felix/rules/endpoints.go} and {@code static.go}: traffic between a
- * node and its own pods meets no host endpoint. Cilium's host policies do apply to it.
+ * <pre>
+ *   in:   doNotTrack, preDNAT         but not at failsafe ports; what they allow goes on to "out"
+ *         applyOnForward, ingress     no failsafe ports, no profiles: what no tier denies goes on
+ *   out:  applyOnForward, egress      the same
+ * </pre>
  *
- * <p>Which host endpoint an address belongs to: the one that expects it; else, of the address's
- * node, that of all interfaces, else that of an interface without expected addresses. What is
- * forwarded goes through that of all interfaces, else that of the node's first address, else the
- * node's first.
+ * <p>A host endpoint of all interfaces is that of the pods' own interfaces and of the loopback,
+ * too: what a pod sends comes in through it, what it gets goes out through it, and what a node
+ * sends to itself does both. One of a named interface meets only what enters or leaves the node.
+ * Between a node and its own pods only doNotTrack and preDNAT are asked, of what the pods send: the
+ * others never are, so that a node reaches its pods whatever policy is in place.
+ *
+ * <p>Follows Calico's documentation (reference/host-endpoints/summary.mdx and pre-dnat.mdx,
+ * reference/resources/hostendpoint.mdx) and Felix: the order of tables in {@code
+ * felix/rules/static.go}, of a chain in {@code endpoints.go} {@code endpointIptablesChain}, which
+ * chain an interface has in {@code dispatch.go} {@code hostDispatchChains} (the same in its BPF
+ * mode, {@code felix/bpf/polprog/pol_prog_builder.go} {@code Rules}); {@code
+ * defaultEndpointToHostAction} is taken to be {@code ACCEPT}. A profile that is not there denies:
+ * {@code felix/calc/active_rules_calculator.go} {@code DummyDropRules}.
+ *
+ * <p>Cilium's host policies are about packets from and to the node's own addresses, those that it
+ * exchanges with its own pods included, and about no others: {@code
+ * Documentation/security/policy/host.rst}, {@code bpf/lib/host_firewall.h}. Within the node there
+ * are none.
+ *
+ * <p>Which host endpoint an address of a node belongs to: the first by name of an interface that
+ * expects it; else that of all interfaces; else the first of an interface which expects no address.
+ * Nothing says which interface traffic is forwarded through: it is taken to be that of the node's
+ * first address; where no address is known, that of all interfaces, else the first by name.
  *
  * <p>Limits: not compiled, but made when asked for, and remembered: as many programs as pairs of
  * peers and ends were asked about. Replies of untracked flows are not judged. No data plane
@@ -63,6 +84,10 @@ final class HostPolicies {
     private static final List<Traffic> FAILSAFE_INGRESS = failsafes(Set.of(68), true);
 
     private static final List<Traffic> FAILSAFE_EGRESS = failsafes(Set.of(53, 67), false);
+
+    /** A node's own end where its address does not matter, as it does not to Cilium's rules. */
+    private static final PeerFacts SOMEBODY =
+            new PeerFacts(PeerFacts.Kind.NODE, Map.of(), "", Set.of(), Set.of(), Set.of());
 
     static final PolicyTier PROFILES =
             new PolicyTier("profile", true, Double.POSITIVE_INFINITY, false);
@@ -89,30 +114,55 @@ final class HostPolicies {
     }
 
     /** What traffic is asked about. */
-    private enum Way {
+    enum Way {
         /** Of the node itself. */
         LOCAL,
-        FORWARD_UNTRACKED,
-        FORWARD_PRE_DNAT,
+        /** From the node to itself. */
+        LOOPBACK,
+        /** From a pod to its own node, before it gets there. */
+        RECEIVED,
+        /** From a pod or to one, and not from or to its own node. */
         FORWARD
     }
 
-    private static final Map<PolicyDirection, List<Way>> FORWARDED =
-            Map.of(
-                    PolicyDirection.INGRESS,
-                    List.of(Way.FORWARD_UNTRACKED, Way.FORWARD_PRE_DNAT, Way.FORWARD),
-                    PolicyDirection.EGRESS,
-                    List.of(Way.FORWARD));
+    /**
+     * Where an end of traffic is.
+     *
+     * @param pod whether it is a pod
+     * @param node the node it is or is on; empty where that is unknown, or it is outside
+     * @param host the end of the node that it is, if it is one
+     */
+    record Place(boolean pod, String node, Optional<Host> host) {
+        /**
+         * Whether it is a pod on a node; one of which nothing says where it is, is taken to be on
+         * the node of its peer.
+         */
+        private boolean isPodOn(final String other) {
+            return pod && (node.isEmpty() || node.equals(other));
+        }
+    }
+
+    /**
+     * Something that a node is asked about traffic between two ends.
+     *
+     * @param direction of the rules that are asked, which need not be that of the end that asks
+     * @param peer the end that the rules see as their peer
+     */
+    record Asked(Side side, PolicyDirection direction, PeerFacts peer) {}
 
     /**
      * One direction of an end.
      *
+     * @param host the end
+     * @param way what traffic it is asked about
      * @param statements in the order they are asked, those that are not enforced included
      * @param failsafes the ports that are always open come first
      * @param chain what is asked
      * @param pending the same if the staged policies were enforced, where any concerns the end
      */
     record Side(
+            Host host,
+            Way way,
             List<PolicyStatement> statements,
             List<PolicyRule> failsafes,
             RuleChain chain,
@@ -129,10 +179,11 @@ final class HostPolicies {
     private record Ends(
             Map<String, Host> byNode,
             Map<IpAddress, Host> byAddress,
-            Map<String, Host> forwarding,
+            Map<String, Host> ofAllInterfaces,
+            Map<String, Host> uplinks,
             Map<String, Set<IpAddress>> addresses,
             List<Indexed> statements,
-            Map<ObjectRef, Set<ObjectRef>> stagedFor) {}
+            Set<ObjectRef> replaced) {}
 
     private final World world;
     private final PolicyOptions options;
@@ -176,21 +227,84 @@ final class HostPolicies {
         return List.copyOf(traffic);
     }
 
-    /** Labels that selectors see of a host endpoint: its own, and those that its profiles add. */
+    /**
+     * Labels that selectors see of a host endpoint: its own, and those that its profiles add. Of
+     * profiles that add the same one, the first counts.
+     */
     static Map<String, String> labels(final World world, final HostEndpoint endpoint) {
         final Map<String, String> labels = new HashMap<>();
+        labels.putAll(endpoint.meta().labels());
         for (final String name : endpoint.profiles()) {
             world.lookup(new ObjectRef("Profile", "", name))
                     .map(Profile.class::cast)
-                    .ifPresent(profile -> labels.putAll(profile.labelsToApply()));
+                    .ifPresent(profile -> profile.labelsToApply().forEach(labels::putIfAbsent));
         }
-        labels.putAll(endpoint.meta().labels());
         return Map.copyOf(labels);
     }
 
     /** Whether nothing is said about any node. */
     boolean isEmpty() {
         return isEmpty;
+    }
+
+    /**
+     * Enforced policies that select a host endpoint in a direction, in the order they are asked.
+     */
+    List<KubeObject> policiesSelecting(
+            final HostEndpoint endpoint, final PolicyDirection direction) {
+        final Host host =
+                new Host(
+                        endpoint.node(),
+                        Optional.of(endpoint),
+                        Map.of(),
+                        labels(world, endpoint),
+                        false);
+        return ends().statements.stream()
+                .filter(indexed -> indexed.host.selects() instanceof HostStatement.OfHostEndpoints)
+                .filter(indexed -> indexed.host.selects().matches(host))
+                .map(indexed -> indexed.host.statement())
+                .filter(statement -> statement.direction() == direction)
+                .filter(statement -> statement.staging() == Staging.ENFORCED)
+                .filter(statement -> !statement.isAudited())
+                .map(PolicyStatement::policy)
+                .distinct()
+                .toList();
+    }
+
+    /**
+     * What policies of nodes do to the surprise of their author, and rules of them that cannot both
+     * be carried out, which are errors.
+     */
+    List<Problem> problems() {
+        final Set<Problem> found = new LinkedHashSet<>();
+        for (final HostEndpoint endpoint : world.all(HostEndpoint.class)) {
+            for (final String profile : endpoint.profiles()) {
+                if (!profile.equals(DEFAULT_ALLOW)
+                        && world.lookup(new ObjectRef("Profile", "", profile)).isEmpty()) {
+                    found.add(
+                            Problem.warning(
+                                    endpoint.where(),
+                                    "spec.profiles",
+                                    endpoint.ref()
+                                            + ": there is no Profile "
+                                            + profile
+                                            + ": it denies what no policy decides"));
+                }
+            }
+        }
+        if (statements.stream().anyMatch(HostPolicies::asksProxy)) {
+            for (final Host host : ends().byNode.values()) {
+                for (final PolicyDirection direction : PolicyDirection.values()) {
+                    final SideKey key = new SideKey(host.bare(), Way.LOCAL, direction, SOMEBODY);
+                    found.addAll(L7Conflicts.of(side(key).chain));
+                }
+            }
+        }
+        return List.copyOf(found);
+    }
+
+    private static boolean asksProxy(final HostStatement host) {
+        return host.statement().rules().stream().anyMatch(rule -> rule.l7().isPresent());
     }
 
     /** The end that an address is; empty where it is no node's. */
@@ -226,43 +340,102 @@ final class HostPolicies {
                         .anyMatch(indexed -> indexed.host.selects().matches(host));
     }
 
-    /** The end that forwards the traffic of a node's pods; empty where policy has no say in it. */
-    private Optional<Host> forwarding(final String node) {
-        return Optional.ofNullable(ends().forwarding.get(node));
-    }
-
     /**
-     * What is asked about traffic of the node itself.
+     * What the node of one end is asked about traffic between two, where policy has a say in it;
+     * all of it must allow. Of a node's own end the first is what its own policy says.
      *
-     * @param own facts of the node's own address
+     * @param end the end whose node is asked: the source for EGRESS
      */
-    Side local(final Host host, final PolicyDirection direction, final PeerFacts own) {
-        return side(new SideKey(host, Way.LOCAL, direction, own));
-    }
-
-    /**
-     * What is asked about traffic between a pod and other places, where the pod's node has a host
-     * endpoint; all of it must allow.
-     *
-     * @param node the pod's
-     * @param own facts of the pod
-     */
-    List<Side> forwarded(final String node, final PolicyDirection direction, final PeerFacts own) {
-        if (node.isEmpty() || isEmpty()) {
+    List<Asked> asked(
+            final PolicyDirection end,
+            final Place from,
+            final PeerFacts fromFacts,
+            final Place to,
+            final PeerFacts toFacts) {
+        if (isEmpty()) {
             return List.of();
         }
-        final Optional<Host> host = forwarding(node);
-        if (host.isEmpty()) {
-            return List.of();
+        final boolean egress = end == PolicyDirection.EGRESS;
+        final Place own = egress ? from : to;
+        final Place peer = egress ? to : from;
+        final List<SideKey> keys = new ArrayList<>();
+        if (own.host.isPresent()) {
+            addOfNode(end, own.host.get(), peer, keys, egress ? fromFacts : toFacts);
+        } else if (own.pod) {
+            addOfPod(end, own, peer, keys, fromFacts, toFacts);
         }
-        final List<Side> asked = new ArrayList<>();
-        for (final Way way : FORWARDED.getOrDefault(direction, List.of())) {
-            final Side side = side(new SideKey(host.get(), way, direction, own));
-            if (!side.statements.isEmpty()) {
-                asked.add(side);
+        final List<Asked> asked = new ArrayList<>();
+        for (final SideKey key : keys) {
+            final Side side = side(key);
+            if (!side.statements.isEmpty() || key.way == Way.LOCAL || key.way == Way.LOOPBACK) {
+                final PeerFacts facts =
+                        key.direction == PolicyDirection.EGRESS ? toFacts : fromFacts;
+                asked.add(
+                        new Asked(
+                                side,
+                                key.direction,
+                                key.way == Way.LOCAL ? seenFrom(key.host.node(), facts) : facts));
             }
         }
         return asked;
+    }
+
+    private void addOfNode(
+            final PolicyDirection end,
+            final Host host,
+            final Place peer,
+            final List<SideKey> keys,
+            final PeerFacts ownFacts) {
+        final Optional<Host> all = Optional.ofNullable(ends().ofAllInterfaces.get(host.node()));
+        if (peer.host.isPresent() && peer.node.equals(host.node())) {
+            all.ifPresent(h -> keys.add(new SideKey(h, Way.LOOPBACK, end, ownFacts)));
+            return;
+        }
+        final boolean ownPod = peer.isPodOn(host.node());
+        final Host met = ownPod ? host.bare() : host;
+        if (judges(met)) {
+            keys.add(new SideKey(met, Way.LOCAL, end, ownFacts));
+        }
+        if (ownPod && end == PolicyDirection.INGRESS) {
+            all.ifPresent(h -> keys.add(new SideKey(h, Way.RECEIVED, end, ownFacts)));
+        }
+    }
+
+    private void addOfPod(
+            final PolicyDirection end,
+            final Place pod,
+            final Place peer,
+            final List<SideKey> keys,
+            final PeerFacts fromFacts,
+            final PeerFacts toFacts) {
+        final String node = pod.node.isEmpty() ? peer.node : pod.node;
+        if (node.isEmpty() || (peer.host.isPresent() && peer.node.equals(node))) {
+            return;
+        }
+        final Optional<Host> ownInterface = Optional.ofNullable(ends().ofAllInterfaces.get(node));
+        final Optional<Host> uplink =
+                peer.isPodOn(node)
+                        ? Optional.empty()
+                        : Optional.ofNullable(ends().uplinks.get(node));
+        final boolean sends = end == PolicyDirection.EGRESS;
+        (sends ? ownInterface : uplink)
+                .ifPresent(
+                        in ->
+                                keys.add(
+                                        new SideKey(
+                                                in,
+                                                Way.FORWARD,
+                                                PolicyDirection.INGRESS,
+                                                toFacts)));
+        (sends ? uplink : ownInterface)
+                .ifPresent(
+                        out ->
+                                keys.add(
+                                        new SideKey(
+                                                out,
+                                                Way.FORWARD,
+                                                PolicyDirection.EGRESS,
+                                                fromFacts)));
     }
 
     /** What a chain says to a peer. */
@@ -312,7 +485,9 @@ final class HostPolicies {
             addresses.put(name, new LinkedHashSet<>(node.addresses()));
         }
         final Map<IpAddress, Host> byAddress = new LinkedHashMap<>();
-        for (final HostEndpoint endpoint : world.all(HostEndpoint.class)) {
+        final List<HostEndpoint> sorted = new ArrayList<>(world.all(HostEndpoint.class));
+        sorted.sort(Comparator.comparing(endpoint -> endpoint.meta().name()));
+        for (final HostEndpoint endpoint : sorted) {
             final Host bare = bareByNode.computeIfAbsent(endpoint.node(), this::unknownNode);
             final Host host =
                     new Host(
@@ -325,17 +500,18 @@ final class HostPolicies {
             addresses
                     .computeIfAbsent(bare.node, _ -> new LinkedHashSet<>())
                     .addAll(endpoint.expectedIps());
-            endpoint.expectedIps().forEach(address -> byAddress.putIfAbsent(address, host));
+            if (!endpoint.interfaceName().equals(ALL_INTERFACES)) {
+                endpoint.expectedIps().forEach(address -> byAddress.putIfAbsent(address, host));
+            }
         }
         final Map<String, Host> byNode = new LinkedHashMap<>();
-        final Map<String, Host> forwarding = new HashMap<>();
+        final Map<String, Host> ofAllInterfaces = new HashMap<>();
+        final Map<String, Host> uplinks = new HashMap<>();
         bareByNode.forEach(
                 (name, bare) -> {
                     final List<Host> endpoints = endpointsByNode.getOrDefault(name, List.of());
-                    final Host unclaimed =
-                            ofAllInterfaces(endpoints)
-                                    .or(() -> ofNoAddress(endpoints))
-                                    .orElse(bare);
+                    final Optional<Host> all = ofAllInterfaces(endpoints);
+                    final Host unclaimed = all.or(() -> ofNoAddress(endpoints)).orElse(bare);
                     final Set<IpAddress> own = addresses.getOrDefault(name, Set.of());
                     own.forEach(address -> byAddress.putIfAbsent(address, unclaimed));
                     final Host main =
@@ -344,25 +520,37 @@ final class HostPolicies {
                                     .map(address -> byAddress.getOrDefault(address, unclaimed))
                                     .orElse(unclaimed);
                     byNode.put(name, main);
-                    ofAllInterfaces(endpoints)
-                            .or(() -> Optional.of(main).filter(h -> h.endpoint().isPresent()))
-                            .or(() -> endpoints.stream().findFirst())
-                            .ifPresent(host -> forwarding.put(name, host));
+                    all.ifPresent(host -> ofAllInterfaces.put(name, host));
+                    uplink(name, main, endpoints).ifPresent(host -> uplinks.put(name, host));
                 });
-        final Map<ObjectRef, Set<ObjectRef>> stagedFor = new HashMap<>();
-        for (final HostStatement statement : statements) {
-            statement
-                    .statement()
-                    .stagedTarget()
-                    .ifPresent(
-                            target ->
-                                    stagedFor
-                                            .computeIfAbsent(target, _ -> new LinkedHashSet<>())
-                                            .add(statement.statement().policy().ref()));
+        // A staged policy replaces that of its name also where it says nothing about nodes itself.
+        final Set<ObjectRef> replaced = new HashSet<>();
+        for (final CalicoPolicy policy : world.all(CalicoPolicy.class)) {
+            PolicyStatement.stagedTargetOf(policy).ifPresent(replaced::add);
         }
-        final Ends made = new Ends(byNode, byAddress, forwarding, addresses, indexed(), stagedFor);
+        final Ends made =
+                new Ends(
+                        byNode,
+                        byAddress,
+                        ofAllInterfaces,
+                        uplinks,
+                        addresses,
+                        indexed(),
+                        Set.copyOf(replaced));
         ends = made;
         return made;
+    }
+
+    /** What forwards the traffic of a node's pods, if it is a host endpoint. */
+    private Optional<Host> uplink(final String node, final Host main, final List<Host> endpoints) {
+        final boolean known =
+                world.lookup(new ObjectRef("Node", "", node))
+                        .map(KubeObject.Node.class::cast)
+                        .filter(object -> !object.addresses().isEmpty())
+                        .isPresent();
+        return known
+                ? Optional.of(main).filter(host -> host.endpoint().isPresent())
+                : ofAllInterfaces(endpoints).or(() -> endpoints.stream().findFirst());
     }
 
     private Host bare(final KubeObject.Node node) {
@@ -396,7 +584,7 @@ final class HostPolicies {
         return hosts.stream()
                 .filter(
                         host ->
-                                isInterface(host, name -> !name.isEmpty())
+                                isInterface(host, name -> !name.equals(ALL_INTERFACES))
                                         && host.endpoint()
                                                 .map(HostEndpoint::expectedIps)
                                                 .orElse(List.of())
@@ -411,8 +599,12 @@ final class HostPolicies {
     private List<Indexed> indexed() {
         final List<Indexed> indexed = new ArrayList<>();
         final List<HostStatement> all = new ArrayList<>(statements);
-        if (world.lookup(new ObjectRef("Profile", "", DEFAULT_ALLOW)).isEmpty()) {
-            all.addAll(defaultAllow());
+        final Set<String> profiles = new LinkedHashSet<>();
+        world.all(HostEndpoint.class).forEach(endpoint -> profiles.addAll(endpoint.profiles()));
+        for (final String profile : profiles) {
+            if (world.lookup(new ObjectRef("Profile", "", profile)).isEmpty()) {
+                all.addAll(ofNoObject(profile));
+            }
         }
         for (final HostStatement host : all) {
             final List<IndexedRule> rules = new ArrayList<>();
@@ -427,12 +619,12 @@ final class HostPolicies {
         return List.copyOf(indexed);
     }
 
-    /** Calico has this profile without anybody writing it. */
-    private static List<HostStatement> defaultAllow() {
+    /** A profile that nobody wrote: Calico itself has one, and any other denies. */
+    private static List<HostStatement> ofNoObject(final String name) {
         final Profile profile =
                 new Profile(
                         new ObjectMeta(
-                                new ObjectRef("Profile", "", DEFAULT_ALLOW),
+                                new ObjectRef("Profile", "", name),
                                 "projectcalico.org/v3",
                                 SourceLocation.NONE,
                                 Map.of(),
@@ -441,21 +633,28 @@ final class HostPolicies {
                         List.of(),
                         List.of(),
                         Map.of());
-        final List<HostStatement> statements = new ArrayList<>();
+        final boolean exists = name.equals(DEFAULT_ALLOW);
+        final List<HostStatement> made = new ArrayList<>();
         for (final PolicyDirection direction : PolicyDirection.values()) {
             final PolicyRule rule =
-                    PolicyRule.allow(
+                    new PolicyRule(
+                            PeerMatch.EVERYONE,
                             PeerMatch.EVERYONE,
                             List.of(),
-                            Author.ofRule(
-                                    PROFILES.name(),
-                                    profile,
-                                    direction.field(),
-                                    0,
-                                    SourceLocation.NONE));
-            statements.add(ofProfile(profile, direction, List.of(rule)));
+                            exists ? PolicyRule.Effect.ALLOW : PolicyRule.Effect.DENY,
+                            Optional.empty(),
+                            exists
+                                    ? Author.ofRule(
+                                            PROFILES.name(),
+                                            profile,
+                                            direction.field(),
+                                            0,
+                                            SourceLocation.NONE)
+                                    : Author.ofHostEndpoint(
+                                            Author.Origin.MISSING_PROFILE, profile));
+            made.add(ofProfile(profile, direction, List.of(rule)));
         }
-        return statements;
+        return made;
     }
 
     /** What a profile says in one direction. */
@@ -491,7 +690,7 @@ final class HostPolicies {
         for (final Indexed indexed : ends().statements) {
             final HostStatement host = indexed.host;
             if (host.statement().direction() == key.direction
-                    && isAsked(host, key.way)
+                    && isAsked(host, key)
                     && host.selects().matches(key.host)) {
                 final List<IndexedRule> fitting =
                         indexed.part.rules().stream()
@@ -506,7 +705,7 @@ final class HostPolicies {
         boolean staged = false;
         for (final Indexed indexed : selecting) {
             final PolicyStatement statement = indexed.host.statement();
-            final boolean replaced = ends().stagedFor.containsKey(statement.policy().ref());
+            final boolean replaced = ends().replaced.contains(statement.policy().ref());
             switch (statement.staging()) {
                 case ENFORCED -> {
                     enforced.add(indexed);
@@ -523,21 +722,37 @@ final class HostPolicies {
             }
         }
         final List<IndexedRule> failsafes =
-                key.way == Way.FORWARD ? List.of() : failsafes(key.host, key.direction);
+                key.way == Way.FORWARD && key.direction == PolicyDirection.EGRESS
+                        ? List.of()
+                        : failsafes(key.host, key.direction);
         return new Side(
+                key.host,
+                key.way,
                 selecting.stream().map(indexed -> indexed.host.statement()).toList(),
                 failsafes.stream().map(IndexedRule::rule).toList(),
                 chain(key, failsafes, enforced),
                 staged ? Optional.of(chain(key, failsafes, pending)) : Optional.empty());
     }
 
-    private static boolean isAsked(final HostStatement host, final Way way) {
-        return switch (way) {
+    private static boolean isAsked(final HostStatement host, final SideKey key) {
+        if (host.stage() == Stage.UNTRACKED && isInterface(key.host, ALL_INTERFACES::equals)) {
+            return false;
+        }
+        final boolean early = host.stage() == Stage.UNTRACKED || host.stage() == Stage.PRE_DNAT;
+        return switch (key.way) {
             case LOCAL -> true;
-            case FORWARD_UNTRACKED -> host.stage() == Stage.UNTRACKED;
-            case FORWARD_PRE_DNAT -> host.stage() == Stage.PRE_DNAT;
-            case FORWARD -> host.stage() == Stage.NORMAL && host.onForward();
+            case LOOPBACK -> !(host.selects() instanceof HostStatement.OfNodes);
+            case RECEIVED -> early;
+            case FORWARD -> forwarded(host, key, early);
         };
+    }
+
+    /** Whether it is asked about what comes in, or goes out, to be forwarded. */
+    private static boolean forwarded(
+            final HostStatement host, final SideKey key, final boolean early) {
+        return early
+                ? key.direction == PolicyDirection.INGRESS
+                : host.stage() == Stage.NORMAL && host.onForward();
     }
 
     /** Profiles are asked in the order in which the host endpoint names them. */
@@ -582,10 +797,18 @@ final class HostPolicies {
                             .filter(indexed -> indexed.host.stage() == stage)
                             .map(Indexed::part)
                             .toList();
-            stages.add(new RuleChain.Stage(parts, stage == Stage.NORMAL));
+            switch (stage) {
+                case UNTRACKED, PRE_DNAT -> stages.add(new RuleChain.Stage(parts, false));
+                case NORMAL -> stages.add(new RuleChain.Stage(parts, true));
+                // What a profile passes goes to the next one.
+                case PROFILE ->
+                        parts.forEach(
+                                part -> stages.add(new RuleChain.Stage(List.of(part), false)));
+            }
         }
+        final boolean own = key.way == Way.LOCAL || key.way == Way.LOOPBACK;
         final Optional<PolicyEntry> lastWord =
-                key.way == Way.LOCAL
+                own
                         ? key.host
                                 .endpoint()
                                 .map(
@@ -598,13 +821,15 @@ final class HostPolicies {
                         : Optional.empty();
         return RuleChain.ofHost(
                 key.direction,
-                key.host.endpoint().map(HostEndpoint::ports).map(Set::copyOf).orElse(Set.of()),
-                failsafes,
+                key.own.ports(),
+                new RuleChain.Opening(
+                        failsafes,
+                        key.way == Way.FORWARD
+                                ? RuleChain.OpeningEffect.SKIPS_EARLY_STAGES
+                                : RuleChain.OpeningEffect.ALLOWS),
                 stages,
                 lastWord,
                 key.host.audited,
-                key.way == Way.LOCAL
-                        ? options.nothingAnswered()
-                        : PolicyEntry.allow(Author.DEFAULT));
+                own ? options.nothingAnswered() : PolicyEntry.allow(Author.DEFAULT));
     }
 }

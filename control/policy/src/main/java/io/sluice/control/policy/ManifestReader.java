@@ -111,7 +111,7 @@ public final class ManifestReader {
                             AdminPolicyReader::readBaseline),
                     new Kind(
                             "policy.networking.k8s.io",
-                            Set.of("v1alpha2"),
+                            Set.of("v1alpha2", "v1beta1"),
                             "ClusterNetworkPolicy",
                             false,
                             AdminPolicyReader::readCluster),

@@ -45,7 +45,7 @@ final class PeerFacts {
      *     {@code k8s:io.cilium.k8s.namespace.labels.}, those of the service account with {@link
      *     LabelMatch#SOURCE_ACCOUNT}
      * @param nodeName the node that a NODE is; empty for others
-     * @param ports named ports of a POD
+     * @param ports named ports of a POD, or of the host endpoints that expect the address
      * @param prefixes the policy prefixes which contain the address and which some policy can match
      *     against a peer of this kind
      * @param names patterns of policies that match a name which the address was learned from

@@ -64,6 +64,7 @@ final class PeerTable {
     private final Map<PeerFacts.Kind, PrefixSet> prefixesByKind =
             new EnumMap<>(PeerFacts.Kind.class);
     private final Set<IpAddress> apiServers = new HashSet<>();
+    private final Map<IpAddress, Set<Pod.NamedPort>> hostPorts = new HashMap<>();
     private final Map<IpAddress, PeerFacts> factsByNodeAddress = new LinkedHashMap<>();
     private final TreeMap<Cidr, PeerFacts> factsByPrefix = new TreeMap<>();
     private final Map<ObjectRef, PodFacts> factsByPod = new HashMap<>();
@@ -134,6 +135,17 @@ final class PeerTable {
                 apiServers.addAll(slice.addresses());
             }
         }
+        hostPorts.clear();
+        for (final CalicoPolicy.HostEndpoint endpoint :
+                world.all(CalicoPolicy.HostEndpoint.class)) {
+            for (final IpAddress address : endpoint.expectedIps()) {
+                if (!endpoint.ports().isEmpty()) {
+                    hostPorts
+                            .computeIfAbsent(address, _ -> new HashSet<>())
+                            .addAll(endpoint.ports());
+                }
+            }
+        }
         allocator.beginCompile();
         final Numbers kept = rebuildNodes();
         final Set<ObjectRef> pods = new LinkedHashSet<>(factsByPod.keySet());
@@ -149,6 +161,7 @@ final class PeerTable {
         worldPrefixes.add(Cidr.ALL_IPV4);
         worldPrefixes.add(Cidr.ALL_IPV6);
         apiServers.forEach(address -> worldPrefixes.add(Cidr.host(address)));
+        hostPorts.keySet().forEach(address -> worldPrefixes.add(Cidr.host(address)));
         world.names().keySet().forEach(address -> worldPrefixes.add(Cidr.host(address)));
         prefixes.addAll(worldPrefixes);
         prefixes.forEach(this::refresh);
@@ -310,6 +323,7 @@ final class PeerTable {
                             "host",
                             hostLabels,
                             Set.of(),
+                            Set.of(),
                             ApiServer.NO,
                             Set.of()));
         }
@@ -350,6 +364,7 @@ final class PeerTable {
                         name,
                         reserved,
                         nodeLabels,
+                        hostPorts.getOrDefault(address, Set.of()),
                         around(PeerFacts.Kind.NODE, Cidr.host(address)),
                         apiServers.contains(address) ? ApiServer.YES : ApiServer.NO,
                         names(address));
@@ -361,6 +376,7 @@ final class PeerTable {
             final String name,
             final String reserved,
             final Map<String, String> nodeLabels,
+            final Set<Pod.NamedPort> ports,
             final Set<Cidr> prefixes,
             final ApiServer apiServer,
             final Set<NamePattern> names) {
@@ -370,7 +386,7 @@ final class PeerTable {
         if (apiServer == ApiServer.YES) {
             labels.put(LabelMatch.SOURCE_RESERVED + "kube-apiserver", "");
         }
-        return new PeerFacts(PeerFacts.Kind.NODE, labels, name, Set.of(), prefixes, names);
+        return new PeerFacts(PeerFacts.Kind.NODE, labels, name, ports, prefixes, names);
     }
 
     /** Looks again what a prefix is, after something about it has changed. */
@@ -403,7 +419,9 @@ final class PeerTable {
             if (node.isPresent()) {
                 return node;
             }
-            if (apiServers.contains(address) || !names(address).isEmpty()) {
+            if (apiServers.contains(address)
+                    || hostPorts.containsKey(address)
+                    || !names(address).isEmpty()) {
                 return Optional.of(worldFacts(prefix));
             }
         }
@@ -433,7 +451,13 @@ final class PeerTable {
         if (isHost && apiServers.contains(prefix.network())) {
             labels.put(LabelMatch.SOURCE_RESERVED + "kube-apiserver", "");
         }
-        return new PeerFacts(PeerFacts.Kind.WORLD, labels, "", Set.of(), around, names);
+        return new PeerFacts(
+                PeerFacts.Kind.WORLD,
+                labels,
+                "",
+                isHost ? hostPorts.getOrDefault(prefix.network(), Set.of()) : Set.of(),
+                around,
+                names);
     }
 
     private static int narrower(final Cidr one, final Cidr other) {
@@ -509,7 +533,10 @@ final class PeerTable {
                                     IdentityAllocator.Range.NODE, facts, facts::canonicalText);
             case WORLD -> {
                 final boolean ipv4 = facts.labels().containsKey(RESERVED_WORLD + "-ipv4");
-                final boolean plain = facts.labels().size() == 2 && facts.names().isEmpty();
+                final boolean plain =
+                        facts.labels().size() == 2
+                                && facts.names().isEmpty()
+                                && facts.ports().isEmpty();
                 yield plain
                         ? ipv4 ? Identity.WORLD_IPV4 : Identity.WORLD_IPV6
                         : allocator.number(

@@ -298,7 +298,7 @@ public final class PolicyCompiler {
         for (final ObjectRef ref : changed) {
             final boolean every =
                     switch (ref.kind()) {
-                        case "Node" -> true;
+                        case "Node", "HostEndpoint" -> true;
                         case "EndpointSlice" -> ref.namespace().equals("default");
                         default -> false;
                     };

@@ -1,14 +1,18 @@
 package io.sluice.control.policy;
 
+import io.sluice.control.policy.DiffWorld.View;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
  * Which connections appear, vanish or change from one set of objects to another.
  *
  * <p>Verdict programs are compared, for all ports at once, not samples of traffic: the list is
- * empty if and only if no packet gets another answer.
+ * empty if and only if no packet gets another answer, neither now nor if the staged policies were
+ * enforced.
  *
- * @param changes by source and destination, pods first
+ * @param changes of what is enforced, by source and destination, pods first; then those that there
+ *     would be with the staged policies, where these are others
  */
 public record PolicyDiff(List<Change> changes) {
     /** Whether a connection is different that another rule decides in the same way. */
@@ -70,12 +74,24 @@ public record PolicyDiff(List<Change> changes) {
             final PolicySet policiesAfter,
             final Authors authors) {
         final DiffTraffic traffic = new DiffTraffic(authors);
-        return new PolicyDiff(
-                new WorldComparison(
-                                new DiffWorld(before, policiesBefore, traffic),
-                                new DiffWorld(after, policiesAfter, traffic),
-                                traffic)
-                        .changes());
+        final List<Change> changes = new ArrayList<>();
+        for (final View view : View.values()) {
+            if (view == View.ENFORCED || hasStaged(before) || hasStaged(after)) {
+                changes.addAll(
+                        new WorldComparison(
+                                        new DiffWorld(before, policiesBefore, traffic, view),
+                                        new DiffWorld(after, policiesAfter, traffic, view),
+                                        traffic,
+                                        view)
+                                .changes());
+            }
+        }
+        return new PolicyDiff(changes);
+    }
+
+    private static boolean hasStaged(final World world) {
+        return world.all(KubeObject.Policy.class).stream()
+                .anyMatch(policy -> PolicyStatement.stagedTargetOf(policy).isPresent());
     }
 
     public boolean isEmpty() {

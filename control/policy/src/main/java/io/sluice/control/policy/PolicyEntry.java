@@ -98,6 +98,37 @@ public record PolicyEntry(
         return new PolicyEntry(verdict, reason, by, redirect, logs, Optional.of(other));
     }
 
+    /**
+     * What holds where several are asked and all must allow: the first that denies, else the first
+     * that asks a proxy, else the first.
+     *
+     * @param entries at least one
+     */
+    static PolicyEntry allOf(final List<PolicyEntry> entries) {
+        if (entries.size() == 1) {
+            return entries.getFirst();
+        }
+        final PolicyEntry held = strictest(entries);
+        final PolicyEntry unaudited =
+                strictest(entries.stream().map(entry -> entry.audited.orElse(entry)).toList());
+        return Canvas.compared(held.withoutAudited(), unaudited.withoutAudited());
+    }
+
+    private static PolicyEntry strictest(final List<PolicyEntry> entries) {
+        for (final Verdict wanted : List.of(Verdict.DENY, Verdict.REDIRECT)) {
+            for (final PolicyEntry entry : entries) {
+                if (entry.verdict == wanted) {
+                    return entry;
+                }
+            }
+        }
+        return entries.getFirst();
+    }
+
+    private PolicyEntry withoutAudited() {
+        return new PolicyEntry(verdict, reason, by, redirect, logs, Optional.empty());
+    }
+
     /** Whether the packet passes, to its destination or to a proxy. */
     public boolean isAllowed() {
         return verdict != Verdict.DENY;

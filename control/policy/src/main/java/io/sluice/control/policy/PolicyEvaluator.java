@@ -2,6 +2,7 @@ package io.sluice.control.policy;
 
 import io.sluice.control.policy.Evaluation.RequestAnswer;
 import io.sluice.control.policy.Evaluation.Verdict;
+import io.sluice.control.policy.HostPolicies.Asked;
 import io.sluice.control.policy.HostPolicies.Host;
 import java.util.ArrayList;
 import java.util.List;
@@ -99,6 +100,10 @@ public final class PolicyEvaluator {
         private boolean isHost() {
             return host.isPresent() && pod.isEmpty();
         }
+
+        private HostPolicies.Place place() {
+            return new HostPolicies.Place(pod.isPresent(), node(), host);
+        }
     }
 
     /** A probe whose every name is looked up. */
@@ -117,11 +122,6 @@ public final class PolicyEvaluator {
                     && from.pod.get().ref().equals(to.pod.get().ref());
         }
 
-        /** Whether the node talks to itself: no interface is passed, and no policy. */
-        private boolean isWithinNode() {
-            return from.isHost() && to.isHost() && from.node().equals(to.node());
-        }
-
         End subject(final PolicyDirection direction) {
             return direction == PolicyDirection.EGRESS ? from : to;
         }
@@ -132,22 +132,6 @@ public final class PolicyEvaluator {
 
         int ownIdentity(final PolicyDirection direction) {
             return direction == PolicyDirection.EGRESS ? fromIdentity : toIdentity;
-        }
-
-        private End peer(final PolicyDirection direction) {
-            return direction == PolicyDirection.EGRESS ? to : from;
-        }
-
-        /**
-         * Whether the traffic leaves or enters the node of the end. A pod is taken to be on the
-         * same node where either does not say on which it is.
-         */
-        private boolean crossesNode(final PolicyDirection direction) {
-            final String own = subject(direction).node();
-            final End peer = peer(direction);
-            final boolean outside = peer.pod.isEmpty() && peer.host.isEmpty();
-            return !own.isEmpty()
-                    && (outside || (!peer.node().isEmpty() && !peer.node().equals(own)));
         }
     }
 
@@ -225,103 +209,90 @@ public final class PolicyEvaluator {
 
     private PolicyEntry entry(final Question question, final PolicyDirection direction) {
         final End end = question.subject(direction);
+        final List<Asked> nodes = asked(question, direction);
+        if (nodes.isEmpty()) {
+            return end.subject
+                    .map(policy -> policy.side(direction))
+                    .map(side -> entry(question, direction, side.chain(), side.map()))
+                    .orElse(NOT_AN_ENDPOINT);
+        }
+        final List<PolicyEntry> entries = new ArrayList<>();
         if (end.subject.isPresent()) {
             final SubjectSide.Result side = end.subject.get().side(direction);
-            final PolicyEntry own = entry(question, direction, side.chain(), side.map());
-            return own.isAllowed() ? refusal(question, direction, false).orElse(own) : own;
+            entries.add(entry(question, direction, side.chain(), side.map()));
         }
-        return hostSide(question, direction)
-                .map(side -> entry(question, direction, side.chain()))
-                .orElse(NOT_AN_ENDPOINT);
+        for (final Asked asked : nodes) {
+            entries.add(entry(question, asked, asked.side().chain()));
+        }
+        return PolicyEntry.allOf(entries);
     }
 
     /** What would be if the staged policies were enforced; empty where none concerns the end. */
     private Optional<PolicyEntry> pending(
             final Question question, final PolicyDirection direction) {
         final End end = question.subject(direction);
-        if (end.subject.isEmpty()) {
-            return hostSide(question, direction)
-                    .flatMap(HostPolicies.Side::pending)
-                    .map(chain -> entry(question, direction, chain));
+        final List<Asked> nodes = asked(question, direction);
+        if (nodes.isEmpty()) {
+            return end.subject
+                    .flatMap(policy -> policy.side(direction).pending())
+                    .map(own -> entry(question, direction, own.chain(), own.map()));
         }
-        final Optional<SubjectSide.Pending> own = end.subject.get().side(direction).pending();
-        final boolean forwarded =
-                forwarded(question, direction).stream()
-                        .anyMatch(side -> side.pending().isPresent());
-        if (own.isEmpty() && !forwarded) {
-            return Optional.empty();
+        final List<PolicyEntry> entries = new ArrayList<>();
+        boolean staged = false;
+        if (end.subject.isPresent()) {
+            final SubjectSide.Result side = end.subject.get().side(direction);
+            staged = side.pending().isPresent();
+            entries.add(
+                    side.pending()
+                            .map(p -> entry(question, direction, p.chain(), p.map()))
+                            .orElseGet(() -> entry(question, direction, side.chain(), side.map())));
         }
-        final SubjectSide.Result side = end.subject.get().side(direction);
-        final PolicyEntry entry =
-                own.map(p -> entry(question, direction, p.chain(), p.map()))
-                        .orElseGet(() -> entry(question, direction, side.chain(), side.map()));
-        return Optional.of(
-                entry.isAllowed() ? refusal(question, direction, true).orElse(entry) : entry);
+        for (final Asked asked : nodes) {
+            staged |= asked.side().pending().isPresent();
+            entries.add(
+                    entry(question, asked, asked.side().pending().orElse(asked.side().chain())));
+        }
+        return staged ? Optional.of(PolicyEntry.allOf(entries)) : Optional.empty();
     }
 
-    /** What the node of a pod says to its traffic, where it refuses to forward it. */
-    private Optional<PolicyEntry> refusal(
-            final Question question, final PolicyDirection direction, final boolean staged) {
-        for (final HostPolicies.Side side : forwarded(question, direction)) {
-            final RuleChain chain = staged ? side.pending().orElse(side.chain()) : side.chain();
-            final PolicyEntry entry = entry(question, direction, chain);
-            if (!entry.isAllowed()) {
-                return Optional.of(entry);
-            }
-        }
-        return Optional.empty();
-    }
-
-    /** What the node of a pod is asked about its traffic. */
-    List<HostPolicies.Side> forwarded(final Question question, final PolicyDirection direction) {
-        if (policies.hosts().isEmpty() || !question.crossesNode(direction)) {
+    /** What the node of an end is asked; of a node's own end its own policy comes first. */
+    List<Asked> asked(final Question question, final PolicyDirection direction) {
+        if (policies.hosts().isEmpty()) {
             return List.of();
         }
-        return policies.facts(question.ownIdentity(direction))
-                .map(
-                        own ->
-                                policies.hosts()
-                                        .forwarded(
-                                                question.subject(direction).node(), direction, own))
-                .orElse(List.of());
+        final Optional<PeerFacts> from = policies.facts(question.fromIdentity);
+        final Optional<PeerFacts> to =
+                policies.facts(question.toIdentity).map(facts -> named(facts, question));
+        return from.isEmpty() || to.isEmpty()
+                ? List.of()
+                : policies.hosts()
+                        .asked(
+                                direction,
+                                question.from.place(),
+                                from.get(),
+                                question.to.place(),
+                                to.get());
     }
 
-    /** What a node is asked about its own traffic; empty where nothing is said about it. */
-    Optional<HostPolicies.Side> hostSide(final Question question, final PolicyDirection direction) {
-        final Optional<Host> host = question.subject(direction).host;
-        final Optional<PeerFacts> own = policies.facts(question.ownIdentity(direction));
-        if (host.isEmpty() || own.isEmpty() || question.isWithinNode()) {
-            return Optional.empty();
-        }
-        final End peer = question.peer(direction);
-        final boolean ownPod = peer.pod.isPresent() && peer.node().equals(host.get().node());
-        final Host asked = ownPod ? host.get().bare() : host.get();
-        return Optional.of(asked)
-                .filter(policies.hosts()::judges)
-                .map(judged -> policies.hosts().local(judged, direction, own.get()));
+    /** The destination as policy sees it once it was learned from the name of the probe. */
+    private PeerFacts named(final PeerFacts destination, final Question question) {
+        return question.toName.isEmpty()
+                ? destination
+                : policies.learned(destination, question.toName);
     }
 
-    private PolicyEntry entry(
-            final Question question, final PolicyDirection direction, final RuleChain chain) {
-        final PeerFacts peer =
-                peerFacts(question, direction)
-                        .orElseThrow(() -> new IllegalStateException("a peer without facts"));
+    private PolicyEntry entry(final Question question, final Asked asked, final RuleChain chain) {
         return policies.hosts()
-                .program(chain, peer)
+                .program(chain, asked.peer())
                 .lookup(question.protocol, question.sourcePort, question.port);
     }
 
-    /** The peer as the rules of an end see it. */
+    /** The peer as the rules of an endpoint see it. */
     Optional<PeerFacts> peerFacts(final Question question, final PolicyDirection direction) {
         final Optional<PeerFacts> known = policies.facts(question.peerIdentity(direction));
-        final Optional<PeerFacts> named =
-                direction == PolicyDirection.EGRESS && !question.toName.isEmpty()
-                        ? known.map(facts -> policies.learned(facts, question.toName))
-                        : known;
-        return question.subject(direction).host.isPresent()
-                ? named.map(
-                        facts -> HostPolicies.seenFrom(question.subject(direction).node(), facts))
-                : named;
+        return direction == PolicyDirection.EGRESS
+                ? known.map(facts -> named(facts, question))
+                : known;
     }
 
     private PolicyEntry entry(

@@ -116,8 +116,8 @@ final class PolicyExplainer {
                                                 + ", by "
                                                 + audited.by()));
         answer.logs().forEach(log -> lines.add("  logged by " + log));
-        final Optional<HostPolicies.Side> host = evaluator.hostSide(question, direction);
-        if (subject.subject().isEmpty() && host.isEmpty()) {
+        final List<HostPolicies.Asked> nodes = evaluator.asked(question, direction);
+        if (subject.subject().isEmpty() && nodes.isEmpty()) {
             return;
         }
         final int number = question.peerIdentity(direction);
@@ -128,30 +128,39 @@ final class PolicyExplainer {
                                 .map(identity -> " " + identity.labels())
                                 .orElse(""));
         final Optional<PeerFacts> peer = evaluator.peerFacts(question, direction);
-        host.ifPresent(side -> explain(question, direction, side, peer, lines));
         subject.subject()
                 .map(policy -> policy.side(direction).statements())
                 .ifPresent(asked -> explain(question, direction, asked, peer, lines));
-        for (final HostPolicies.Side side : evaluator.forwarded(question, direction)) {
-            lines.add("  forwarded by node " + subject.node() + ":");
-            explain(question, direction, side, peer, lines);
+        for (final HostPolicies.Asked asked : nodes) {
+            explain(question, asked, lines);
         }
     }
 
     private static void explain(
-            final Question question,
-            final PolicyDirection direction,
-            final HostPolicies.Side side,
-            final Optional<PeerFacts> peer,
-            final List<String> lines) {
+            final Question question, final HostPolicies.Asked asked, final List<String> lines) {
+        final HostPolicies.Side side = asked.side();
+        final String direction = asked.direction().field();
+        switch (side.way()) {
+            case LOCAL -> {}
+            case LOOPBACK ->
+                    lines.add("  through the loopback of node " + side.host().node() + ":");
+            case RECEIVED -> lines.add("  received by node " + side.host().node() + ":");
+            case FORWARD ->
+                    lines.add("  forwarded by node " + side.host().node() + ", " + direction + ":");
+        }
+        final Optional<PeerFacts> peer = Optional.of(asked.peer());
+        final String effect =
+                side.way() == HostPolicies.Way.FORWARD
+                        ? "match: doNotTrack and preDNAT do not apply"
+                        : "match: always open";
         for (final PolicyRule rule : side.failsafes()) {
             lines.add(
                     "  failsafe ports: "
-                            + (contains(question, direction, rule, peer)
-                                    ? "match: always open"
+                            + (contains(question, asked.direction(), rule, peer)
+                                    ? effect
                                     : "no match: " + packet(question) + " is none of them"));
         }
-        explain(question, direction, side.statements(), peer, lines);
+        explain(question, asked.direction(), side.statements(), peer, lines);
     }
 
     private static void explain(

@@ -115,7 +115,10 @@ public final class PolicySet {
         return !names.patternsOf(List.of(name)).isEmpty();
     }
 
-    /** Different policy maps. */
+    /**
+     * Different policy maps of endpoints. What is said about nodes is in none: it is worked out
+     * when asked for.
+     */
     public List<PolicyMap> policyMaps() {
         final IdentityHashMap<PolicyMap, Boolean> seen = new IdentityHashMap<>();
         final List<PolicyMap> maps = new ArrayList<>();
@@ -187,6 +190,15 @@ public final class PolicySet {
     }
 
     /**
+     * Enforced policies that select a host endpoint in a direction, in the order they are asked:
+     * doNotTrack, preDNAT, the others.
+     */
+    public List<KubeObject> policiesSelecting(
+            final CalicoPolicy.HostEndpoint endpoint, final PolicyDirection direction) {
+        return hosts.policiesSelecting(endpoint, direction);
+    }
+
+    /**
      * What policies do not do, or do to the surprise of their author, and rules that cannot both be
      * carried out, which are errors.
      */
@@ -197,6 +209,7 @@ public final class PolicySet {
             found.addAll(subject.ingress.conflicts());
             found.addAll(subject.egress.conflicts());
         }
+        found.addAll(hosts.problems());
         return List.copyOf(found);
     }
 

@@ -45,6 +45,10 @@ record PolicyStatement(
 
     /** Whether the policy is enforced, or computed beside what is. */
     Staging staging() {
+        return stagingOf(policy);
+    }
+
+    private static Staging stagingOf(final KubeObject policy) {
         return switch (policy) {
             case final NetworkPolicy networkPolicy -> networkPolicy.staging();
             case final CalicoPolicy calicoPolicy -> calicoPolicy.staging();
@@ -54,8 +58,13 @@ record PolicyStatement(
 
     /** The enforced policy that a staged one stands for. */
     Optional<ObjectRef> stagedTarget() {
+        return stagedTargetOf(policy);
+    }
+
+    /** The enforced policy that a staged one stands for. */
+    static Optional<ObjectRef> stagedTargetOf(final KubeObject policy) {
         final ObjectRef ref = policy.ref();
-        return switch (staging()) {
+        return switch (stagingOf(policy)) {
             case ENFORCED, IGNORE -> Optional.empty();
             case SET, DELETE, LEARN ->
                     Optional.of(

@@ -86,6 +86,12 @@ final class RuleChain {
     /** End of a tier; without a last word what is left goes on. */
     private record TierEnd(Optional<PolicyEntry> lastWord) implements Step {}
 
+    /** What a rule matches is not asked about until the {@link Resume}. */
+    private record Skip(int rule) implements Step {}
+
+    /** What was skipped is asked about again. */
+    private record Resume() implements Step {}
+
     private final PolicyDirection direction;
     private final Set<Pod.NamedPort> localPorts;
     private final List<IndexedRule> rules;
@@ -167,23 +173,33 @@ final class RuleChain {
      */
     record Stage(List<Part> parts, boolean denies) {}
 
+    /** What becomes of the traffic of the rules before all stages. */
+    enum OpeningEffect {
+        ALLOWS,
+        /** Stages whose tiers do not deny are not asked about it. */
+        SKIPS_EARLY_STAGES
+    }
+
+    /** Rules that come before all stages: those of failsafe ports. */
+    record Opening(List<IndexedRule> rules, OpeningEffect effect) {}
+
     /**
      * Makes the chain of a node.
      *
-     * @param first rules that are asked before all stages
+     * @param opening what comes before all stages
      * @param stages in their order
      * @param lastWord what holds for what all stages leave; empty for the default verdict
      */
     static RuleChain ofHost(
             final PolicyDirection direction,
             final Set<Pod.NamedPort> localPorts,
-            final List<IndexedRule> first,
+            final Opening opening,
             final List<Stage> stages,
             final Optional<PolicyEntry> lastWord,
             final boolean audited,
             final PolicyEntry nothingAnswered) {
         final List<IndexedRule> rules = new ArrayList<>();
-        final List<Step> all = steps(first, stages, lastWord, rules);
+        final List<Step> all = steps(opening, stages, lastWord, rules);
         final List<Stage> enforcedStages =
                 stages.stream()
                         .map(
@@ -205,7 +221,7 @@ final class RuleChain {
                     nothingAnswered);
         }
         final List<Step> enforced =
-                steps(first, enforcedStages, audited ? Optional.empty() : lastWord, rules);
+                steps(opening, enforcedStages, audited ? Optional.empty() : lastWord, rules);
         return new RuleChain(
                 direction,
                 localPorts,
@@ -216,13 +232,21 @@ final class RuleChain {
     }
 
     private static List<Step> steps(
-            final List<IndexedRule> first,
+            final Opening opening,
             final List<Stage> stages,
             final Optional<PolicyEntry> lastWord,
             final List<IndexedRule> rules) {
         final List<Step> steps = new ArrayList<>();
-        first.forEach(rule -> steps.add(new Ask(add(rule, rules))));
+        boolean skipping = opening.effect == OpeningEffect.SKIPS_EARLY_STAGES;
+        for (final IndexedRule rule : opening.rules) {
+            final int position = add(rule, rules);
+            steps.add(skipping ? new Skip(position) : new Ask(position));
+        }
         for (final Stage stage : stages) {
+            if (skipping && stage.denies) {
+                steps.add(new Resume());
+                skipping = false;
+            }
             for (final Step step : steps(stage.parts, Optional.empty(), rules)) {
                 steps.add(
                         step instanceof TierEnd && !stage.denies
@@ -384,6 +408,12 @@ final class RuleChain {
                 }
                 case final Group group -> paint(canvas, group, matching, peerPorts);
                 case final TierEnd end -> canvas.endTier(end.lastWord);
+                case final Skip skip -> {
+                    if (matching.get(skip.rule)) {
+                        canvas.skip(boxes(rules.get(skip.rule), peerPorts));
+                    }
+                }
+                case Resume _ -> canvas.resume();
             }
         }
         return canvas.finish(nothingAnswered);

@@ -2,6 +2,7 @@ package io.sluice.control.policy;
 
 import io.sluice.control.policy.DiffTraffic.Judgement;
 import io.sluice.control.policy.DiffTraffic.Reach;
+import io.sluice.control.policy.DiffWorld.View;
 import io.sluice.control.policy.PolicyDiff.Change;
 import io.sluice.control.policy.PolicyDiff.Ends;
 import java.nio.IntBuffer;
@@ -103,10 +104,21 @@ final class WorldComparison {
     private final DiffTraffic traffic;
     private final EndNames names;
     private final Map<EndClass, Members> classes = new LinkedHashMap<>();
+    private final View view;
     private final Map<Cell, Integer> cellNumbers = new HashMap<>();
     private final List<Cell> cells = new ArrayList<>();
 
-    WorldComparison(final DiffWorld before, final DiffWorld after, final DiffTraffic traffic) {
+    /**
+     * A comparison.
+     *
+     * @param view STAGED for what the staged policies would change beside what is enforced
+     */
+    WorldComparison(
+            final DiffWorld before,
+            final DiffWorld after,
+            final DiffTraffic traffic,
+            final View view) {
+        this.view = view;
         this.before = before;
         this.after = after;
         this.traffic = traffic;
@@ -164,6 +176,13 @@ final class WorldComparison {
                     .forEach(address -> pods.add(Cidr.host(address)));
             for (final KubeObject.Node node : world.world().all(KubeObject.Node.class)) {
                 node.addresses().forEach(address -> nodes.put(address, node.meta().name()));
+            }
+            for (final CalicoPolicy.HostEndpoint endpoint :
+                    world.world().all(CalicoPolicy.HostEndpoint.class)) {
+                for (final IpAddress address : endpoint.expectedIps()) {
+                    prefixes.add(Cidr.host(address));
+                    nodes.putIfAbsent(address, endpoint.node());
+                }
             }
         }
         for (final AddressBlock block : AddressBlock.of(prefixes, pods)) {
@@ -224,14 +243,20 @@ final class WorldComparison {
         if (!from.isJudged() && !to.isJudged()) {
             return NO_CHANGE;
         }
-        final Reach then = before.reach(from.before, to.before);
-        final Reach now = after.reach(from.after, to.after);
+        final Reach then = before.reach(from.before, to.before, view);
+        final Reach now = after.reach(from.after, to.after, view);
         if (then.equals(now) || from.kind == Kind.NAME) {
             return NO_CHANGE;
         }
+        if (view == View.STAGED
+                && then.equals(before.reach(from.before, to.before, View.ENFORCED))
+                && now.equals(after.reach(from.after, to.after, View.ENFORCED))) {
+            // Told of what is enforced already.
+            return NO_CHANGE;
+        }
         if (to.kind == Kind.NAME
-                && then.equals(before.reach(from.before, before.learned("")))
-                && now.equals(after.reach(from.after, after.learned("")))) {
+                && then.equals(before.reach(from.before, before.learned(""), view))
+                && now.equals(after.reach(from.after, after.learned(""), view))) {
             // What is true of every address is told of addresses.
             return NO_CHANGE;
         }
@@ -310,6 +335,9 @@ final class WorldComparison {
         final Ends from = ends(sources.kind, sources.groups);
         final Ends to = ends(sources.destinationKind, destinationGroups);
         final List<String> notes = new ArrayList<>();
+        if (view == View.STAGED) {
+            notes.add("with the staged policies");
+        }
         addPresence("source", sources.kind, notes);
         addPresence("destination", sources.destinationKind, notes);
         final Cell cell = cells.get(sources.cell - 1);

@@ -15,7 +15,7 @@ final class AdminJudge {
 
     /** The first rule that matches; a policy without one has no say, it isolates nobody. */
     Ruling judge(final AdminPolicy policy, final Question question) {
-        if (!selects(policy.subject(), question.subject())) {
+        if (question.pod().filter(pod -> selects(policy.subject(), pod)).isEmpty()) {
             return Ruling.NOT_SELECTED;
         }
         final List<AdminPolicy.Rule> rules = policy.rules(question.direction());

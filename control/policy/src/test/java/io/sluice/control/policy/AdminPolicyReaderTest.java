@@ -131,6 +131,41 @@ final class AdminPolicyReaderTest {
     }
 
     @Test
+    void aClusterNetworkPolicyOfTheBetaIsReadAsThatOfTheAlphaButForBitsBeyondAPrefix() {
+        final String text =
+                """
+                apiVersion: policy.networking.k8s.io/%s
+                kind: ClusterNetworkPolicy
+                metadata: {name: a}
+                spec:
+                  tier: Admin
+                  priority: 3
+                  subject: {pods: {podSelector: {}}}
+                  egress:
+                  - action: Accept
+                    to: [{networks: [%s]}]
+                    protocols: [{tcp: {destinationPort: {number: 443}}}]
+                """;
+        final AdminPolicy alpha = read(text.formatted("v1alpha2", "10.0.0.0/8"));
+        final AdminPolicy beta = read(text.formatted("v1beta1", "10.0.0.0/8"));
+        assertThat(beta.level()).isEqualTo(alpha.level());
+        assertThat(beta.priority()).isEqualTo(alpha.priority());
+        assertThat(beta.subject()).isEqualTo(alpha.subject());
+        assertThat(beta.egress().getFirst().peers()).isEqualTo(alpha.egress().getFirst().peers());
+        assertThat(beta.egress().getFirst().ports()).isEqualTo(alpha.egress().getFirst().ports());
+        assertThat(ManifestReader.read("p", text.formatted("v1beta1", "10.1.0.0/8")).problems())
+                .singleElement()
+                .asString()
+                .endsWith(
+                        "Invalid value: \"10.1.0.0/8\": Invalid CIDR format provided: it has bits"
+                                + " beyond its prefix");
+        assertThat(ManifestReader.read("p", text.formatted("v1", "10.0.0.0/8")).problems())
+                .singleElement()
+                .asString()
+                .contains("policy.networking.k8s.io/v1alpha2 or policy.networking.k8s.io/v1beta1");
+    }
+
+    @Test
     void aClusterNetworkPolicyNamesItsTierAndItsPortsByProtocol() {
         final AdminPolicy policy =
                 read(

@@ -14,6 +14,7 @@ import java.util.OptionalInt;
 /** What a policy of projectcalico.org/v3 says about a packet, straight from the object. */
 final class CalicoJudge {
     private static final String NAMESPACE_LABEL = "projectcalico.org/namespace";
+    private static final String ACCOUNT_LABEL = "projectcalico.org/serviceaccount";
 
     private final World world;
 
@@ -27,10 +28,24 @@ final class CalicoJudge {
                 || !selects(policy, question.subject())) {
             return Ruling.NOT_SELECTED;
         }
-        final List<Rule> rules = policy.rules(question.direction());
+        return judge(policy, policy.rules(question.direction()), question);
+    }
+
+    /** The rules of a profile; Pass and the end of them leave it to the next one. */
+    Ruling judge(final CalicoPolicy.Profile profile, final Question question) {
+        return judge(
+                profile,
+                question.direction() == PolicyDirection.INGRESS
+                        ? profile.ingress()
+                        : profile.egress(),
+                question);
+    }
+
+    private Ruling judge(final KubeObject policy, final List<Rule> rules, final Question question) {
         for (int i = 0; i < rules.size(); i++) {
             final Rule rule = rules.get(i);
-            if (rule.action() != CalicoPolicy.Action.LOG && matches(policy, rule, question)) {
+            if (rule.action() != CalicoPolicy.Action.LOG
+                    && matches(policy.meta().namespace(), rule, question)) {
                 final String by = policy.ref() + " " + question.direction() + " " + i;
                 return switch (rule.action()) {
                     case ALLOW -> Ruling.allow(by);
@@ -43,25 +58,40 @@ final class CalicoJudge {
         return Ruling.NO_RULE;
     }
 
-    private boolean selects(final CalicoPolicy policy, final Pod subject) {
-        final KnownEndpoint endpoint = endpoint(subject);
-        return (policy.isGlobal() || policy.meta().namespace().equals(subject.meta().namespace()))
-                && JudgedLabels.match(policy.selector(), endpoint.labels)
+    private boolean selects(final CalicoPolicy policy, final Question.Subject subject) {
+        return switch (subject) {
+            case final Question.Workload workload ->
+                    (policy.isGlobal()
+                                    || policy.meta()
+                                            .namespace()
+                                            .equals(workload.pod().meta().namespace()))
+                            && selects(policy, endpoint(workload.pod()));
+            case final Question.Host host ->
+                    policy.isGlobal()
+                            && host.endpoint().isPresent()
+                            && selects(policy, endpoint(host.endpoint().get()));
+        };
+    }
+
+    /** Here all() of accounts and of namespaces is whoever has one: no host endpoint has. */
+    private static boolean selects(final CalicoPolicy policy, final KnownEndpoint endpoint) {
+        return JudgedLabels.match(policy.selector(), endpoint.labels)
                 && (policy.namespaceSelector().isEmpty()
                         || endpoint.isInNamespace(policy.namespaceSelector().get()))
                 && (policy.serviceAccountSelector().isEmpty()
-                        || JudgedLabels.match(
+                        || JudgedLabels.matchServiceAccount(
                                 policy.serviceAccountSelector().get(),
-                                endpoint.serviceAccountLabels));
+                                endpoint.serviceAccountLabels,
+                                endpoint.labels.containsKey(ACCOUNT_LABEL)));
     }
 
     /**
-     * What selectors see of a pod or of a network set.
+     * What selectors see of a pod, a network set or a host endpoint.
      *
-     * @param namespace empty for a global network set
+     * @param namespace empty for what is in none
      * @param labels its own, and those that Calico adds
-     * @param namespaceLabels empty for a global network set
-     * @param serviceAccountLabels empty for network sets
+     * @param namespaceLabels empty for what is in none
+     * @param serviceAccountLabels empty for all but pods
      */
     private record KnownEndpoint(
             String namespace,
@@ -82,7 +112,19 @@ final class CalicoJudge {
                 known.add(endpoint(set));
             }
         }
+        end.hostEndpoints().forEach(endpoint -> known.add(endpoint(endpoint)));
         return known;
+    }
+
+    /** Its own labels, and what its profiles apply where it has no label of that name. */
+    private KnownEndpoint endpoint(final CalicoPolicy.HostEndpoint endpoint) {
+        final Map<String, String> labels = new HashMap<>(endpoint.meta().labels());
+        for (final String name : endpoint.profiles()) {
+            world.all(CalicoPolicy.Profile.class).stream()
+                    .filter(profile -> profile.meta().name().equals(name))
+                    .forEach(profile -> profile.labelsToApply().forEach(labels::putIfAbsent));
+        }
+        return new KnownEndpoint("", labels, Map.of(), Map.of());
     }
 
     private KnownEndpoint endpoint(final Pod pod) {
@@ -90,7 +132,7 @@ final class CalicoJudge {
         final Map<String, String> labels = new HashMap<>(pod.meta().labels());
         labels.put(NAMESPACE_LABEL, namespace);
         labels.put("projectcalico.org/orchestrator", "k8s");
-        labels.put("projectcalico.org/serviceaccount", pod.serviceAccountName());
+        labels.put(ACCOUNT_LABEL, pod.serviceAccountName());
         return new KnownEndpoint(
                 namespace,
                 labels,
@@ -117,7 +159,7 @@ final class CalicoJudge {
     }
 
     /** Everything that is given must hold, of both ends. */
-    private boolean matches(final CalicoPolicy policy, final Rule rule, final Question question) {
+    private boolean matches(final String namespace, final Rule rule, final Question question) {
         final Packet packet = question.packet();
         if (rule.http().isPresent() || rule.protocol().filter(p -> p.tls()).isPresent()) {
             throw new AssertionError("L7 is not judged: " + rule.where());
@@ -130,8 +172,8 @@ final class CalicoJudge {
                         || rule.notProtocol().get().number() != packet.protocol())
                 && (rule.icmp().isEmpty() || matches(rule.icmp().get(), packet))
                 && (rule.notIcmp().isEmpty() || !matches(rule.notIcmp().get(), packet))
-                && matches(policy, rule.source(), question.source())
-                && matches(policy, rule.destination(), question.destination())
+                && matches(namespace, rule.source(), question.source())
+                && matches(namespace, rule.destination(), question.destination())
                 && portMatches(rule.source(), question.source(), packet, packet.sourcePort())
                 && portMatches(rule.destination(), question.destination(), packet, packet.port())
                 && (rule.source().service().isEmpty()
@@ -152,7 +194,7 @@ final class CalicoJudge {
         return wanted.isEmpty() || wanted.getAsInt() == value;
     }
 
-    private boolean matches(final CalicoPolicy policy, final Entity entity, final PacketEnd end) {
+    private boolean matches(final String namespace, final Entity entity, final PacketEnd end) {
         if (!entity.domains().isEmpty()) {
             throw new AssertionError("domains are not judged");
         }
@@ -163,8 +205,9 @@ final class CalicoJudge {
                 entity.notNets().stream().anyMatch(net -> net.contains(end.address()));
         final List<KnownEndpoint> known = knownEndpoints(end);
         final boolean selected =
-                !asksForKnownEndpoint(policy, entity)
-                        || known.stream().anyMatch(endpoint -> selects(policy, entity, endpoint));
+                !asksForKnownEndpoint(namespace, entity)
+                        || known.stream()
+                                .anyMatch(endpoint -> selects(namespace, entity, endpoint));
         final boolean notSelected =
                 entity.notSelector().isPresent()
                         && known.stream()
@@ -177,21 +220,19 @@ final class CalicoJudge {
     }
 
     /** In a namespaced policy a notSelector, too, is about the endpoints of the namespace. */
-    private static boolean asksForKnownEndpoint(final CalicoPolicy policy, final Entity entity) {
+    private static boolean asksForKnownEndpoint(final String namespace, final Entity entity) {
         return entity.selector().isPresent()
                 || entity.namespaceSelector().isPresent()
                 || entity.serviceAccounts().isPresent()
-                || (!policy.isGlobal() && entity.notSelector().isPresent());
+                || (!namespace.isEmpty() && entity.notSelector().isPresent());
     }
 
     private static boolean selects(
-            final CalicoPolicy policy, final Entity entity, final KnownEndpoint endpoint) {
+            final String namespace, final Entity entity, final KnownEndpoint endpoint) {
         final boolean inScope =
                 entity.namespaceSelector()
                         .map(endpoint::isInNamespace)
-                        .orElse(
-                                policy.isGlobal()
-                                        || policy.meta().namespace().equals(endpoint.namespace));
+                        .orElse(namespace.isEmpty() || namespace.equals(endpoint.namespace));
         final boolean labelled =
                 entity.selector().isEmpty()
                         || JudgedLabels.match(entity.selector().get(), endpoint.labels);
@@ -204,8 +245,7 @@ final class CalicoJudge {
             return true;
         }
         final List<String> names = accounts.get().names();
-        final String name =
-                endpoint.labels.getOrDefault("projectcalico.org/serviceaccount", "none");
+        final String name = endpoint.labels.getOrDefault(ACCOUNT_LABEL, "none");
         return (names.isEmpty() || names.contains(name))
                 && (accounts.get().selector().isEmpty()
                         || JudgedLabels.match(

@@ -84,14 +84,28 @@ final class CiliumJudge {
 
     /** A namespaced policy is about its own namespace only. */
     private boolean selects(
-            final CiliumPolicy policy, final CiliumPolicy.Rule rule, final Pod subject) {
+            final CiliumPolicy policy,
+            final CiliumPolicy.Rule rule,
+            final Question.Subject subject) {
         return switch (rule.subject()) {
             case final CiliumPolicy.Endpoints endpoints ->
-                    (policy.isClusterwide()
-                                    || policy.meta().namespace().equals(subject.meta().namespace()))
-                            && match(endpoints.selector(), labels(subject));
-            case CiliumPolicy.Nodes _ -> false;
+                    subject instanceof Question.Workload(final Pod pod)
+                            && (policy.isClusterwide()
+                                    || policy.meta().namespace().equals(pod.meta().namespace()))
+                            && match(endpoints.selector(), labels(pod));
+            // Documentation/security/policy/host.rst: nodes, and the pods in their namespace.
+            case final CiliumPolicy.Nodes nodes ->
+                    subject instanceof final Question.Host host
+                            && host.nodeLabels().isPresent()
+                            && match(nodes.selector(), hostLabels(host.nodeLabels().get()));
         };
+    }
+
+    private static Map<String, String> hostLabels(final Map<String, String> nodeLabels) {
+        final Map<String, String> labels = new HashMap<>();
+        nodeLabels.forEach((key, value) -> labels.put("node:" + key, value));
+        labels.put("reserved:host", "");
+        return labels;
     }
 
     private boolean matches(

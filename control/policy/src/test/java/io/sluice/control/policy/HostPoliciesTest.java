@@ -371,6 +371,227 @@ final class HostPoliciesTest {
         assertThat(answer(PLAIN_ENDPOINT, "default/far", "east", "TCP", "80").allowed()).isFalse();
     }
 
+    private static String ofAllInterfaces(final String node, final String fields) {
+        return """
+               {apiVersion: projectcalico.org/v3, kind: HostEndpoint,
+                metadata: {name: %s-all, labels: {role: edge}},
+                spec: {node: %s, interfaceName: '*'%s}}
+               ---
+               """
+                .formatted(node, node, fields);
+    }
+
+    private static String deny(final String name, final String fields) {
+        return global(
+                name,
+                "selector: role == 'edge', "
+                        + fields
+                        + ": [{action: Deny, protocol: TCP}, {action: Allow}]");
+    }
+
+    @Test
+    void whatUntrackedAndPreDnatPoliciesAllowSkipsForwardPolicies() throws ProbeException {
+        for (final String field : List.of("doNotTrack", "preDNAT")) {
+            final String early =
+                    PLAIN_ENDPOINT
+                            + global(
+                                    "early",
+                                    "selector: has(role), applyOnForward: true, "
+                                            + field
+                                            + ": true, ingress: [{action: Allow, protocol: TCP,"
+                                            + " destination: {ports: [22, 80]}}]");
+            final String both = early + deny("late", "applyOnForward: true, ingress");
+            assertThat(answer(both, "203.0.113.9", "default/near", "TCP", "80").allowed())
+                    .as(field)
+                    .isTrue();
+            assertThat(answer(both, "203.0.113.9", "default/near", "TCP", "81").allowed())
+                    .as(field)
+                    .isFalse();
+            // A failsafe port is not asked about early, and so not allowed early either.
+            assertThat(text(answer(both, "203.0.113.9", "default/near", "TCP", "22").ingress()))
+                    .as(field)
+                    .isEqualTo("DENY GlobalNetworkPolicy late ingress[0]");
+        }
+    }
+
+    @Test
+    void anEndpointOfAllInterfacesIsThatOfThePodsInterfacesToo() throws ProbeException {
+        final String all = ofAllInterfaces("east", ", profiles: [projectcalico-default-allow]");
+        final String in = all + deny("in", "applyOnForward: true, ingress");
+        final String out = all + deny("out", "applyOnForward: true, egress");
+        final String second =
+                """
+                {apiVersion: v1, kind: Pod, metadata: {name: second},
+                 spec: {nodeName: east}, status: {podIP: 10.0.0.2}}
+                ---
+                """;
+        for (final String policies : List.of(in, out)) {
+            for (final String other : List.of("203.0.113.9", "default/far", "default/second")) {
+                assertThat(answer(policies + second, other, "default/near", "TCP", "80").allowed())
+                        .as(other)
+                        .isFalse();
+                assertThat(answer(policies + second, "default/near", other, "TCP", "80").allowed())
+                        .as(other)
+                        .isFalse();
+            }
+        }
+        // An interface with a name is met at the node's edge only.
+        final String edge = PLAIN_ENDPOINT + second + deny("in", "applyOnForward: true, ingress");
+        assertThat(answer(edge, "default/near", "203.0.113.9", "TCP", "80").allowed()).isTrue();
+        assertThat(answer(edge, "default/near", "default/second", "TCP", "80").allowed()).isTrue();
+    }
+
+    @Test
+    void whatPodsSendToTheirOwnNodeMeetsPreDnatPoliciesOfAllInterfacesOnly() throws ProbeException {
+        final String all = ofAllInterfaces("east", "");
+        final String normal = all + deny("normal", "applyOnForward: true, ingress");
+        final String pre = all + deny("pre", "applyOnForward: true, preDNAT: true, ingress");
+        assertThat(answer(all, "default/near", "east", "TCP", "80").allowed()).isTrue();
+        assertThat(answer(normal, "default/near", "east", "TCP", "80").allowed()).isTrue();
+        assertThat(text(answer(pre, "default/near", "east", "TCP", "80").ingress()))
+                .isEqualTo("DENY GlobalNetworkPolicy pre ingress[0]");
+        assertThat(answer(pre, "default/near", "east", "TCP", "22").allowed()).isTrue();
+        assertThat(answer(pre, "east", "default/near", "TCP", "80").allowed()).isTrue();
+    }
+
+    @Test
+    void theLoopbackBelongsToAnEndpointOfAllInterfaces() throws ProbeException {
+        assertThat(text(answer(ofAllInterfaces("east", ""), "east", "east", "TCP", "80").egress()))
+                .startsWith("DENY HostEndpoint east-all");
+        assertThat(answer(ofAllInterfaces("east", ""), "east", "east", "TCP", "6443").allowed())
+                .isTrue();
+        assertThat(answer(PLAIN_ENDPOINT, "east", "east", "TCP", "80").allowed()).isTrue();
+    }
+
+    @Test
+    void anEndpointOfAllInterfacesHasNoUntrackedPolicies() throws ProbeException {
+        final String untracked = deny("raw", "applyOnForward: true, doNotTrack: true, ingress");
+        final String allowing = ", profiles: [projectcalico-default-allow]";
+        assertThat(ingress(ofAllInterfaces("east", allowing) + untracked, "203.0.113.9", "80"))
+                .startsWith("ALLOW Profile");
+        assertThat(ingress(HOST_ENDPOINT.formatted(allowing) + untracked, "203.0.113.9", "80"))
+                .isEqualTo("DENY GlobalNetworkPolicy raw ingress[0]");
+    }
+
+    @Test
+    void theFirstByNameOfTheInterfacesThatExpectAnAddressStandsForIt() throws ProbeException {
+        final String named =
+                """
+                {apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: %s},
+                 spec: {node: east, interfaceName: eth0, expectedIPs: [192.168.7.1]}}
+                ---
+                """;
+        final String all = ofAllInterfaces("east", ", expectedIPs: [192.168.7.1]");
+        for (final String order :
+                List.of(
+                        all + named.formatted("b") + named.formatted("a"),
+                        named.formatted("a") + named.formatted("b") + all)) {
+            assertThat(ingress(order, "203.0.113.9", "80")).startsWith("DENY HostEndpoint a:");
+        }
+    }
+
+    @Test
+    void aProfileThatIsNotThereDeniesAndPassLeavesItToTheNextOne() throws ProbeException {
+        final String missing =
+                HOST_ENDPOINT.formatted(", profiles: [gone, projectcalico-default-allow]");
+        assertThat(ingress(missing, "203.0.113.9", "80"))
+                .isEqualTo("DENY Profile gone of the host endpoint is not there");
+        final String passing =
+                """
+                {apiVersion: projectcalico.org/v3, kind: Profile, metadata: {name: one},
+                 spec: {ingress: [{action: Pass}], labelsToApply: {tag: one, role: none}}}
+                ---
+                {apiVersion: projectcalico.org/v3, kind: Profile, metadata: {name: two},
+                 spec: {ingress: [{action: Allow}], labelsToApply: {tag: two}}}
+                ---
+                """
+                        + HOST_ENDPOINT.formatted(", profiles: [one, two]");
+        assertThat(ingress(passing, "203.0.113.9", "80")).isEqualTo("ALLOW Profile two ingress[0]");
+        // Of a label that several apply, its own counts, and then the first.
+        final String selecting =
+                global("p", "selector: tag == 'one' && role == 'edge', ingress: [{action: Deny}]");
+        assertThat(ingress(passing + selecting, "203.0.113.9", "80"))
+                .startsWith("DENY GlobalNetworkPolicy p");
+    }
+
+    @Test
+    void aHostEndpointIsAPeerAtTheAddressesThatItExpectsWithItsNamedPorts() throws ProbeException {
+        final String rule =
+                global(
+                        "pods",
+                        "selector: app == 'far', egress: [{action: Allow, protocol: TCP,"
+                                + " destination: {selector: role == 'edge', ports: [web]}}]");
+        final String ports =
+                ", profiles: [projectcalico-default-allow], ports: [{name: web,"
+                        + " protocol: TCP, port: 8080}]";
+        final String expecting = HOST_ENDPOINT.formatted(ports) + rule;
+        assertThat(answer(expecting, "default/far", "east", "TCP", "8080").allowed()).isTrue();
+        assertThat(answer(expecting, "default/far", "east", "TCP", "80").allowed()).isFalse();
+        final String expectingNone = ofAllInterfaces("east", ports) + rule;
+        assertThat(answer(expectingNone, "default/far", "east", "TCP", "8080").allowed()).isFalse();
+    }
+
+    @Test
+    void aMissingProfileAndTwoParsersOnOnePortAreSaid() {
+        final World world =
+                world(
+                        HOST_ENDPOINT.formatted(", profiles: [gone, projectcalico-default-allow]")
+                                + hostL7("a", "http: [{}]")
+                                + hostL7("b", "dns: [{matchPattern: '*'}]"));
+        assertThat(
+                        PolicyCompiler.compile(
+                                        world, new IdentityAllocator(), PolicyOptions.DEFAULTS)
+                                .warnings())
+                .extracting(Problem::toString)
+                .anyMatch(text -> text.contains("there is no Profile gone: it denies"))
+                .anyMatch(text -> text.contains("cannot merge conflicting L7 parsers"));
+    }
+
+    private static String hostL7(final String name, final String rules) {
+        return """
+               {apiVersion: cilium.io/v2, kind: CiliumClusterwideNetworkPolicy,
+                metadata: {name: %s}, spec: {nodeSelector: {}, egress: [{toEntities: [world],
+                 toPorts: [{ports: [{port: '53', protocol: TCP}], rules: {%s}}]}]}}
+               ---
+               """
+                .formatted(name, rules);
+    }
+
+    @Test
+    void aStagedPolicyReplacesTheOneOfItsNameWhateverItSelectsItself() throws ProbeException {
+        final String staged =
+                """
+                {apiVersion: projectcalico.org/v3, kind: StagedGlobalNetworkPolicy,
+                 metadata: {name: p}, spec: {%s}}
+                """;
+        final String hosts =
+                HOST_ENDPOINT.formatted(", profiles: [projectcalico-default-allow]")
+                        + global("p", "types: [Ingress]")
+                        + staged.formatted("namespaceSelector: has(team)");
+        final Evaluation toHost = answer(hosts, "203.0.113.9", "east", "TCP", "80");
+        assertThat(toHost.allowed()).isFalse();
+        assertThat(toHost.pending().orElseThrow().allowed()).isTrue();
+        final String pods =
+                global("p", "types: [Ingress]")
+                        + staged.formatted("applyOnForward: true, preDNAT: true");
+        final Evaluation toPod = answer(pods, "203.0.113.9", "default/near", "TCP", "80");
+        assertThat(toPod.allowed()).isFalse();
+        assertThat(toPod.pending().orElseThrow().allowed()).isTrue();
+    }
+
+    @Test
+    void anAuditedForwardPolicyIsReportedBesideWhatThePodIsAllowed() throws ProbeException {
+        final String audited =
+                PLAIN_ENDPOINT
+                        + """
+                        {apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy,
+                         metadata: {name: p, annotations: {sluice.io/audit: 'true'}},
+                         spec: {selector: has(role), applyOnForward: true, types: [Ingress]}}
+                        """;
+        assertThat(answer(audited, "203.0.113.9", "default/near", "TCP", "80").verdict())
+                .isEqualTo(Evaluation.Verdict.AUDIT);
+    }
+
     @Test
     void anEndpointOfAllInterfacesStandsForEveryAddressThatNoOtherExpects() throws ProbeException {
         final String all =
@@ -469,6 +690,6 @@ final class HostPoliciesTest {
         assertThat(evaluator.explain(Probe.of("203.0.113.9", "east", "TCP", "80")))
                 .contains("  failsafe ports: no match: 80/TCP is none of them");
         assertThat(evaluator.explain(Probe.of("203.0.113.9", "default/near", "TCP", "80")))
-                .contains("  forwarded by node east:");
+                .contains("  forwarded by node east, ingress:");
     }
 }

@@ -37,6 +37,20 @@ final class JudgedLabels {
         return holds(selector.root(), labels, !labels.isEmpty());
     }
 
+    /**
+     * Whether a serviceAccountSelector matches: {@code all()} is whoever has an account
+     * (libcalico-go's globalnetworkpolicyprocessor.go).
+     *
+     * @param labels labels of the account; empty where there is none
+     * @param hasAccount whether there is one, which may have no object and so no labels
+     */
+    static boolean matchServiceAccount(
+            final CalicoSelector selector,
+            final Map<String, String> labels,
+            final boolean hasAccount) {
+        return holds(selector.root(), labels, hasAccount);
+    }
+
     private static boolean holds(
             final CalicoSelector.Expression expression,
             final Map<String, String> labels,

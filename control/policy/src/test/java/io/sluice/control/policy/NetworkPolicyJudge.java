@@ -39,8 +39,13 @@ final class NetworkPolicyJudge {
 
     private static boolean selects(final NetworkPolicy policy, final Question question) {
         return policy.directions().contains(question.direction())
-                && policy.meta().namespace().equals(question.subject().meta().namespace())
-                && JudgedLabels.match(policy.podSelector(), question.subject().meta().labels());
+                && question.pod()
+                        .filter(pod -> policy.meta().namespace().equals(pod.meta().namespace()))
+                        .filter(
+                                pod ->
+                                        JudgedLabels.match(
+                                                policy.podSelector(), pod.meta().labels()))
+                        .isPresent();
     }
 
     /** Some peer, and some port; an empty list is everything. */

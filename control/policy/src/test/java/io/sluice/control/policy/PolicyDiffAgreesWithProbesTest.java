@@ -68,15 +68,16 @@ final class PolicyDiffAgreesWithProbesTest {
                                     world, new IdentityAllocator(), PolicyOptions.DEFAULTS)));
         }
 
-        boolean allows(
+        /** What passes as it is, and with the staged policies. */
+        Passing passing(
                 final Optional<IpAddress> from, final Optional<IpAddress> to, final Traffic traffic)
                 throws ProbeException {
             if (from.isEmpty() || to.isEmpty()) {
-                return false;
+                return new Passing(false, false);
             }
             final boolean icmp = IpProtocol.isIcmp(traffic.protocol);
-            return evaluator
-                    .evaluate(
+            final Evaluation answer =
+                    evaluator.evaluate(
                             new Probe(
                                     from.get().toString(),
                                     to.get().toString(),
@@ -87,15 +88,20 @@ final class PolicyDiffAgreesWithProbesTest {
                                     traffic.sourcePort == 0 ? Probe.NOT_GIVEN : traffic.sourcePort,
                                     icmp ? traffic.port >> 8 : Probe.NOT_GIVEN,
                                     icmp ? traffic.port & 255 : Probe.NOT_GIVEN,
-                                    Map.of()))
-                    .allowed();
+                                    Map.of()));
+            return new Passing(
+                    answer.allowed(),
+                    answer.pending().map(Evaluation.Pending::allowed).orElse(answer.allowed()));
         }
     }
+
+    private record Passing(boolean enforced, boolean staged) {}
 
     @Test
     void whatTheDifferenceSaysIsWhatProbesOfBothWorldsSay() throws ProbeException {
         int same = 0;
         int different = 0;
+        int differentIfStaged = 0;
         for (int seed = 0; seed < PAIRS; seed++) {
             final String oldText = RandomWorld.manifests(seed);
             // Every other pair shares its cluster, and so differs in policies only.
@@ -119,15 +125,21 @@ final class PolicyDiffAgreesWithProbesTest {
                             || !(from.pod || to.pod)) {
                         continue;
                     }
-                    final List<PolicyDiff.Change> changes = changes(diff, from, to);
+                    final List<PolicyDiff.Change> changes = changes(diff, from, to, false);
                     assertThat(changes).hasSizeLessThanOrEqualTo(1);
+                    final List<PolicyDiff.Change> staged = changes(diff, from, to, true);
+                    assertThat(staged).hasSizeLessThanOrEqualTo(1);
+                    boolean stagedDiffer = false;
+                    boolean stagedMatter = false;
                     for (final Traffic traffic : TRAFFIC) {
                         final int otherIcmp = from.isIpv4() ? IpProtocol.ICMPV6 : IpProtocol.ICMP;
                         if (traffic.protocol == otherIcmp) {
                             continue;
                         }
-                        final boolean before = old.allows(from.old, to.old, traffic);
-                        final boolean after = now.allows(from.now, to.now, traffic);
+                        final Passing then = old.passing(from.old, to.old, traffic);
+                        final Passing since = now.passing(from.now, to.now, traffic);
+                        final boolean before = then.enforced;
+                        final boolean after = since.enforced;
                         final String pair = "seed " + seed + ": " + from + " -> " + to;
 
                         if (changes.isEmpty()) {
@@ -144,12 +156,29 @@ final class PolicyDiffAgreesWithProbesTest {
                         }
                         same += before == after ? 1 : 0;
                         different += before == after ? 0 : 1;
+                        stagedDiffer |= then.staged != since.staged;
+                        stagedMatter |= then.staged != before || since.staged != after;
+                        if (!staged.isEmpty()) {
+                            assertThat(contains(staged.getFirst().before(), traffic))
+                                    .as("%s %s %s", pair, traffic, staged)
+                                    .isEqualTo(then.staged);
+                            assertThat(contains(staged.getFirst().after(), traffic))
+                                    .as("%s %s %s", pair, traffic, staged)
+                                    .isEqualTo(since.staged);
+                            differentIfStaged++;
+                        }
+                    }
+                    if (staged.isEmpty()) {
+                        assertThat(stagedDiffer && stagedMatter)
+                                .as("seed %s: %s -> %s", seed, from, to)
+                                .isFalse();
                     }
                 }
             }
         }
         assertThat(same).isGreaterThan(10_000);
         assertThat(different).isGreaterThan(10_000);
+        assertThat(differentIfStaged).isGreaterThan(1_000);
     }
 
     private static PolicyDiff diff(final Side old, final Side now) {
@@ -196,6 +225,7 @@ final class PolicyDiffAgreesWithProbesTest {
         }
         final List<String> outside = new ArrayList<>(RandomWorld.OUTSIDE);
         outside.addAll(RandomWorld.NODES);
+        outside.addAll(RandomWorld.SECOND_INTERFACES);
         for (final String text : outside) {
             final Optional<IpAddress> address = IpAddress.parse(text);
             ends.put(text, new End(text, false, address, address));
@@ -212,10 +242,11 @@ final class PolicyDiffAgreesWithProbesTest {
     }
 
     private static List<PolicyDiff.Change> changes(
-            final PolicyDiff diff, final End from, final End to) {
+            final PolicyDiff diff, final End from, final End to, final boolean staged) {
         final String otherFamily = from.isIpv4() ? "over IPv6" : "over IPv4";
         return diff.changes().stream()
                 .filter(change -> !change.notes().contains(otherFamily))
+                .filter(change -> change.notes().contains("with the staged policies") == staged)
                 .filter(change -> isAmong(from, change.sources()))
                 .filter(change -> isAmong(to, change.destinations()))
                 .toList();

@@ -80,6 +80,23 @@ final class PolicyDiffTest {
     }
 
     @Test
+    void whatOnlyStagedPoliciesChangeIsToldAsThat() {
+        final String staged =
+                """
+                {apiVersion: projectcalico.org/v3, kind: StagedKubernetesNetworkPolicy,
+                 metadata: {name: db, namespace: shop},
+                 spec: {podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 80}]}]}}
+                """;
+        assertThat(diff(PODS + fromWeb("{port: 80}"), PODS + fromWeb("{port: 80}") + staged))
+                .isNotEmpty()
+                .allMatch(change -> change.endsWith("[with the staged policies]"))
+                .contains(
+                        "ADDED ops/tool and shop/db -> shop/db: No Connections -> TCP 80"
+                                + " [with the staged policies]");
+        assertThat(diff(PODS + staged, PODS + staged)).isEmpty();
+    }
+
+    @Test
     void theSameInOtherWordsIsNoDifference() {
         assertThat(
                         diff(

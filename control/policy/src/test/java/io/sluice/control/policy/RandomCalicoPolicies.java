@@ -55,8 +55,39 @@ final class RandomCalicoPolicies {
                         });
     }
 
+    /** The manifest of a profile. */
+    String profile(final String name, final String labelsToApply) {
+        return """
+        {apiVersion: projectcalico.org/v3, kind: Profile, metadata: {name: %s},
+         spec: {labelsToApply: {%s}, ingress: [%s], egress: [%s]}}"""
+                .formatted(
+                        name,
+                        labelsToApply,
+                        dice.several(3, () -> rule(PolicyDirection.INGRESS)),
+                        dice.several(3, () -> rule(PolicyDirection.EGRESS)));
+    }
+
+    /** When host endpoints ask a policy. */
+    private enum HostStep {
+        LOCAL(""),
+        FORWARD("applyOnForward: true"),
+        UNTRACKED("applyOnForward: true, doNotTrack: true"),
+        PRE_DNAT("applyOnForward: true, preDNAT: true");
+
+        final String fields;
+
+        HostStep(final String fields) {
+            this.fields = fields;
+        }
+    }
+
     private String spec(final boolean global) {
         final List<String> spec = new ArrayList<>();
+        final HostStep step =
+                global && dice.percent(theme.percent(Theme.HOSTS))
+                        ? dice.oneOf(List.of(HostStep.values()))
+                        : HostStep.LOCAL;
+        spec.add(step.fields);
         spec.add(
                 "tier: "
                         + (dice.percent(8)
@@ -76,6 +107,11 @@ final class RandomCalicoPolicies {
         }
         if (dice.percent(theme.percent(Theme.ACCOUNTS))) {
             spec.add("serviceAccountSelector: \"" + accountSelector() + "\"");
+        }
+        if (step == HostStep.PRE_DNAT) {
+            spec.add("ingress: [" + dice.several(3, () -> rule(PolicyDirection.INGRESS)) + "]");
+            spec.removeIf(String::isEmpty);
+            return String.join(", ", spec);
         }
         spec.add(dice.oneOf("", "", "types: [Ingress, Egress]", "types: [Egress]"));
         final int directions = dice.below(5);

@@ -22,14 +22,19 @@ final class RandomCiliumPolicies {
         final String kind = clusterwide ? "CiliumClusterwideNetworkPolicy" : "CiliumNetworkPolicy";
         final String name = clusterwide ? names.clusterwide() : names.namespaced();
         final String rules =
-                dice.percent(80) ? "spec: " + rule() : "specs: [" + rule() + ", " + rule() + "]";
+                dice.percent(80)
+                        ? "spec: " + rule(clusterwide)
+                        : "specs: [" + rule(clusterwide) + ", " + rule(clusterwide) + "]";
         return "{apiVersion: cilium.io/v2, kind: %s, metadata: {%s%s}, %s}"
                 .formatted(kind, name, names.annotations(), rules);
     }
 
-    private String rule() {
+    private String rule(final boolean clusterwide) {
         final List<String> parts = new ArrayList<>();
-        parts.add("endpointSelector: " + RandomPolicies.selector(dice));
+        final boolean ofNodes = clusterwide && dice.percent(theme.percent(Theme.HOSTS));
+        parts.add(
+                (ofNodes ? "nodeSelector: " : "endpointSelector: ")
+                        + RandomPolicies.selector(dice));
         final int directions = dice.below(3);
         if (directions != 1) {
             parts.add(entries("ingress", "from"));

@@ -29,7 +29,8 @@ final class RandomPolicies {
         LABELS,
         ACCOUNTS,
         ADDRESS_SETS,
-        SERVICES;
+        SERVICES,
+        HOSTS;
 
         /** The chance of something that is rare in worlds of other themes. */
         int percent(final Theme here) {
@@ -50,6 +51,16 @@ final class RandomPolicies {
         this.names = new RandomNames(dice);
         this.calico = new RandomCalicoPolicies(dice, names, theme);
         this.cilium = new RandomCiliumPolicies(dice, names, theme);
+    }
+
+    /** The chance that the world has host endpoints. */
+    int hostsPercent() {
+        return theme == Theme.HOSTS ? 95 : 15;
+    }
+
+    /** The manifest of a profile. */
+    String profile(final String name, final String labelsToApply) {
+        return calico.profile(name, labelsToApply);
     }
 
     /** The manifest of one more policy. */

@@ -20,6 +20,10 @@ final class RandomWorld {
     static final List<String> NODES =
             List.of("10.1.0.254", "10.1.1.254", "fd00::254", "fd00:1::254");
 
+    /** Addresses that no Node object lists, but a host endpoint may expect. */
+    static final List<String> SECOND_INTERFACES =
+            List.of("10.1.0.253", "10.1.1.253", "192.0.2.253");
+
     private static final int POD_COUNT = 6;
     private static final int POLICY_COUNT_MAX = 8;
 
@@ -41,6 +45,9 @@ final class RandomWorld {
         world.addAddressSets();
         world.addTiers();
         final RandomPolicies policies = new RandomPolicies(dice);
+        if (dice.percent(policies.hostsPercent())) {
+            world.addHostEndpoints(policies);
+        }
         final int count = 1 + dice.below(POLICY_COUNT_MAX);
         for (int i = 0; i < count; i++) {
             world.add(policies.next());
@@ -94,10 +101,15 @@ final class RandomWorld {
         for (int i = 0; i < 2; i++) {
             add(
                     """
-                    {apiVersion: v1, kind: Node, metadata: {name: node-%d, labels: {%s}},
+                    {apiVersion: v1, kind: Node, metadata: {name: node-%d, labels: {%s}%s},
                      status: {addresses: [{type: InternalIP, address: %s},
                       {type: InternalIP, address: '%s'}]}}"""
-                            .formatted(i, labels(), NODES.get(i), NODES.get(i + 2)));
+                            .formatted(
+                                    i,
+                                    labels(),
+                                    audited("sluice.io/audit: 'true'"),
+                                    NODES.get(i),
+                                    NODES.get(i + 2)));
         }
     }
 
@@ -112,14 +124,20 @@ final class RandomWorld {
                     """
                     {apiVersion: v1, kind: Pod,
                      metadata: {name: p%d, namespace: n%d, labels: {%s}%s},
-                     spec: {nodeName: %s, %scontainers: [{name: c, ports: [%s]}]},
+                     spec: {%s%scontainers: [{name: c, ports: [%s]}]},
                      status: {podIPs: [%s]}}"""
                             .formatted(
                                     i,
                                     dice.below(3),
                                     labels(),
                                     audited("sluice.io/audit: 'true'"),
-                                    dice.oneOf("node-0", "node-1", "node-9"),
+                                    dice.oneOf(
+                                            "nodeName: node-0, ",
+                                            "nodeName: node-0, ",
+                                            "nodeName: node-1, ",
+                                            "nodeName: node-1, ",
+                                            "nodeName: node-9, ",
+                                            ""),
                                     dice.oneOf(
                                             "",
                                             "serviceAccountName: s0, ",
@@ -250,6 +268,63 @@ final class RandomWorld {
 
     private static String quotedCidr(final Dice dice) {
         return "'" + dice.oneOf(RandomPolicies.CIDRS) + "'";
+    }
+
+    /** Profiles, and for most nodes one or two host endpoints; node-9 has no Node object. */
+    private void addHostEndpoints(final RandomPolicies policies) {
+        for (final String name : List.of("profile-0", "profile-1")) {
+            if (dice.percent(85)) {
+                add(policies.profile(name, labels()));
+            }
+        }
+        for (final int node : List.of(0, 1, 9)) {
+            final int count = dice.oneOf(List.of(0, 1, 1, 1, 2, 2, 3));
+            for (int i = 0; i < count; i++) {
+                addHostEndpoint(node, dice.oneOf("a", "h", "z") + node + i);
+            }
+        }
+    }
+
+    private void addHostEndpoint(final int node, final String name) {
+        final String interfaceName = dice.oneOf("'*'", "'*'", "eth0", "eth1", "");
+        final List<String> addresses = new ArrayList<>();
+        if (node == 9) {
+            addresses.add("'" + SECOND_INTERFACES.get(2) + "'");
+        } else {
+            addresses.add("'" + NODES.get(node) + "'");
+            addresses.add("'" + NODES.get(node + 2) + "'");
+            addresses.add("'" + SECOND_INTERFACES.get(node) + "'");
+        }
+        final boolean expects = interfaceName.isEmpty() || dice.percent(60);
+        final String profile =
+                dice.oneOf(
+                        "",
+                        "projectcalico-default-allow",
+                        "projectcalico-default-allow",
+                        "profile-0",
+                        "profile-0, profile-1",
+                        "profile-1, projectcalico-default-allow");
+        add(
+                """
+                {apiVersion: projectcalico.org/v3, kind: HostEndpoint,
+                 metadata: {name: %s, labels: {%s}},
+                 spec: {node: node-%d, %s%s profiles: [%s], ports: [%s]}}"""
+                        .formatted(
+                                name,
+                                labels(),
+                                node,
+                                interfaceName.isEmpty()
+                                        ? ""
+                                        : "interfaceName: " + interfaceName + ",",
+                                expects
+                                        ? "expectedIPs: ["
+                                                + dice.several(2, () -> dice.oneOf(addresses))
+                                                + "],"
+                                        : "",
+                                profile,
+                                dice.percent(50)
+                                        ? "{name: web, protocol: TCP, port: 8" + dice.below(2) + "}"
+                                        : ""));
     }
 
     /** Names on both sides of the built-in ones: equal orders are decided by name. */

@@ -109,6 +109,13 @@ class L7NetnsTest {
     }
 
     @Test
+    void aClientMayUseThePortThatAListenerOfTheProxyHas() throws IOException {
+        assertThat(curl("client", "--local-port", "15003", "http://" + host(true) + "/public/file"))
+                .endsWith("200");
+        assertThat(nginx.log()).anyMatch(line -> line.contains(":15003 GET"));
+    }
+
+    @Test
     void aLargeBodyArrivesWhole() throws Exception {
         final Path large = folder.resolve("files/public/large");
         final byte[] bytes = new byte[32 << 20];

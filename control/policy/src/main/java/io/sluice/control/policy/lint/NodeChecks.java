@@ -142,7 +142,14 @@ final class NodeChecks {
         return switch (by.origin()) {
             case RULE -> true;
             case END_OF_TIER -> !additive;
-            case DEFAULT, OWN_NODE, SELF, FAILSAFE, END_OF_PROFILES, NOT_AN_ENDPOINT -> false;
+            case DEFAULT,
+                    OWN_NODE,
+                    SELF,
+                    FAILSAFE,
+                    END_OF_PROFILES,
+                    MISSING_PROFILE,
+                    NOT_AN_ENDPOINT ->
+                    false;
         };
     }
 
@@ -233,25 +240,20 @@ final class NodeChecks {
 
     /** Calico's failsafe ports keep SSH and the API server open, the kubelet's is none of them. */
     private void calicoHostPolicies() {
-        final List<CalicoPolicy> policies = new ArrayList<>();
-        for (final KubeObject.Policy policy : linted.allPolicies()) {
-            if (policy instanceof final CalicoPolicy calico
-                    && calico.isGlobal()
-                    && LintedWorld.isEnforced(calico)
-                    && calico.namespaceSelector().isEmpty()
-                    && calico.serviceAccountSelector().isEmpty()
-                    && calico.types().contains(PolicyDirection.INGRESS)) {
-                policies.add(calico);
-            }
-        }
         for (final CalicoPolicy.HostEndpoint host :
                 linted.world().all(CalicoPolicy.HostEndpoint.class)) {
+            final List<CalicoPolicy> asked =
+                    linted.policies().policiesSelecting(host, PolicyDirection.INGRESS).stream()
+                            .filter(CalicoPolicy.class::isInstance)
+                            .map(CalicoPolicy.class::cast)
+                            .toList();
+            // What doNotTrack and preDNAT policies leave goes on.
             final List<CalicoPolicy> selecting =
-                    policies.stream()
-                            .filter(policy -> policy.selector().matches(host.meta().labels()))
+                    asked.stream()
+                            .filter(policy -> !policy.doNotTrack() && !policy.preDnat())
                             .toList();
             if (!selecting.isEmpty()
-                    && selecting.stream()
+                    && asked.stream()
                             .flatMap(
                                     policy -> RuleView.of(policy, PolicyDirection.INGRESS).stream())
                             .noneMatch(rule -> passesKubelet(rule))) {

@@ -379,6 +379,37 @@ final class PolicyLintTest {
     }
 
     @Test
+    void aCalicoHostPolicyIsOneThatSelectsTheHostEndpoint() {
+        final String host =
+                """
+                apiVersion: projectcalico.org/v3
+                kind: Profile
+                metadata: {name: one}
+                spec: {labelsToApply: {role: node}}
+                ---
+                apiVersion: projectcalico.org/v3
+                kind: HostEndpoint
+                metadata: {name: alpha}
+                spec: {node: alpha, interfaceName: eth0, profiles: [one]}
+                ---
+                """;
+        final String selecting = "selector: role == 'node', types: [Ingress]";
+        assertThat(
+                        lint(
+                                LintCheck.HOST_POLICY_LOCKS_OUT_NODE,
+                                host + calico("g", "{" + selecting + "}")))
+                .hasSize(1);
+        for (final String other :
+                List.of(
+                        "{selector: all(), serviceAccountSelector: all(), types: [Ingress]}",
+                        "{selector: all(), applyOnForward: true, preDNAT: true}")) {
+            assertThat(lint(LintCheck.HOST_POLICY_LOCKS_OUT_NODE, host + calico("g", other)))
+                    .as(other)
+                    .isEmpty();
+        }
+    }
+
+    @Test
     void aCidrOfTheWholeWorldIsOnlyWorthKnowing() {
         final String cidr = "{endpointSelector: {}, egress: [{toCIDR: [0.0.0.0/0]}]}";
 

@@ -1,4 +1,4 @@
-package io.sluice.control.agent;
+package io.sluice.control.agent.dns;
 
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
@@ -28,18 +28,30 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Thread: any.
  */
-final class Resolver implements AutoCloseable {
+public final class Resolver implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Resolver.class);
 
     private static final Path RESOLV_CONF = Path.of("/etc/resolv.conf");
     private static final int DNS_PORT = 53;
 
-    private final SluiceConfig.Resolver config;
+    private final List<IpAddress> addresses;
     private final MultiThreadIoEventLoopGroup loops;
     private final EmbeddedResolver embedded;
 
-    Resolver(final SluiceConfig.Resolver config, final ClusterWorld world, final DnsClock clock) {
-        this.config = config;
+    /**
+     * A resolver.
+     *
+     * @param addresses its own; empty if nobody can reach it
+     * @param servers who is asked for what is not the cluster's; empty for those of this machine
+     * @param domain of the cluster
+     */
+    public Resolver(
+            final List<IpAddress> addresses,
+            final List<IpAddress> servers,
+            final String domain,
+            final ClusterWorld world,
+            final DnsClock clock) {
+        this.addresses = List.copyOf(addresses);
         this.loops =
                 new MultiThreadIoEventLoopGroup(
                         1,
@@ -49,15 +61,15 @@ final class Resolver implements AutoCloseable {
                 new EmbeddedResolver(
                         loops.next(),
                         world,
-                        config.domain(),
-                        servers(config, readNameservers()),
+                        domain,
+                        others(addresses, servers.isEmpty() ? readNameservers() : servers),
                         UpstreamLimits.DEFAULT,
                         clock);
     }
 
     /** Whether this is one of its own addresses. */
-    boolean isAt(final Address address) {
-        return config.addresses().contains(new IpAddress(address.high(), address.low()));
+    public boolean isAt(final Address address) {
+        return addresses.contains(new IpAddress(address.high(), address.low()));
     }
 
     /**
@@ -65,26 +77,25 @@ final class Resolver implements AutoCloseable {
      *
      * @param done gets the answer, on another thread; never for what is not a query
      */
-    void answer(final byte[] query, final Consumer<byte[]> done) {
+    public void answer(final byte[] query, final Consumer<byte[]> done) {
         embedded.answer(query, false, done);
     }
 
     /** The same for a client that takes answers of any length. */
-    void answerTcp(final byte[] query, final Consumer<byte[]> done) {
+    public void answerTcp(final byte[] query, final Consumer<byte[]> done) {
         embedded.answer(query, true, done);
     }
 
     /** Never itself: that would be a loop. */
-    static List<InetSocketAddress> servers(
-            final SluiceConfig.Resolver config, final List<IpAddress> ofThisMachine) {
-        final List<IpAddress> asked = config.servers().isEmpty() ? ofThisMachine : config.servers();
-        final List<InetSocketAddress> servers = new ArrayList<>();
-        for (final IpAddress server : asked) {
-            if (!config.addresses().contains(server)) {
-                servers.add(new InetSocketAddress(inet(server), DNS_PORT));
+    static List<InetSocketAddress> others(
+            final List<IpAddress> own, final List<IpAddress> servers) {
+        final List<InetSocketAddress> others = new ArrayList<>();
+        for (final IpAddress server : servers) {
+            if (!own.contains(server)) {
+                others.add(new InetSocketAddress(inet(server), DNS_PORT));
             }
         }
-        return servers;
+        return others;
     }
 
     private static InetAddress inet(final IpAddress address) {

@@ -1,4 +1,4 @@
-package io.sluice.control.agent;
+package io.sluice.control.agent.dns;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -23,11 +23,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Thread: the link's event loop; the exchange answers on the DNS agent's, and is handed back.
  */
-final class DnsConversation implements Conversation {
+public final class DnsConversation implements Conversation {
     private static final int LENGTH_BYTES = 2;
 
     private final Link link;
-    private final DnsAgent agent;
+    private final TcpMessages agent;
     private final @Nullable DnsFlow flow;
     private final ByteBuf fromClient = Unpooled.buffer();
     private final ByteBuf fromServer = Unpooled.buffer();
@@ -38,7 +38,12 @@ final class DnsConversation implements Conversation {
     private boolean clientEnded;
     private boolean serverEnded;
 
-    DnsConversation(final Link link, final DnsAgent agent) {
+    /**
+     * Reads a connection.
+     *
+     * @param agent judges its messages
+     */
+    public DnsConversation(final Link link, final TcpMessages agent) {
         this.link = link;
         this.agent = agent;
         this.flow =
@@ -69,7 +74,7 @@ final class DnsConversation implements Conversation {
         append(fromClient, bytes);
         for (byte[] query = next(fromClient); query != null; query = next(fromClient)) {
             judging++;
-            agent.onTcpQuery(flow, query, new Outcome(query));
+            agent.onQuery(flow, query, new MessageOutcome(query));
         }
     }
 
@@ -82,7 +87,7 @@ final class DnsConversation implements Conversation {
         append(fromServer, bytes);
         for (byte[] answer = next(fromServer); answer != null; answer = next(fromServer)) {
             judging++;
-            agent.onTcpAnswer(flow, answer, new Outcome(answer));
+            agent.onAnswer(flow, answer, new MessageOutcome(answer));
         }
     }
 
@@ -104,26 +109,26 @@ final class DnsConversation implements Conversation {
         return message;
     }
 
-    /** What becomes of one message. Thread: the DNS agent's; once. */
-    final class Outcome {
+    /** Thread: the DNS agent's, but for what it hands to the loop. */
+    private final class MessageOutcome implements TcpMessages.Outcome {
         private final byte[] message;
 
-        private Outcome(final byte[] message) {
+        private MessageOutcome(final byte[] message) {
             this.message = message;
         }
 
-        /** A query goes to the server. */
-        void forward() {
+        @Override
+        public void forward() {
             end(() -> link.toServer(framed(message)));
         }
 
-        /** An answer goes to the client: the message, or another in its place. */
-        void answer(final byte[] reply) {
+        @Override
+        public void answer(final byte[] reply) {
             end(() -> link.toClient(framed(reply)));
         }
 
-        /** It may not pass. */
-        void drop() {
+        @Override
+        public void drop() {
             end(link::reset);
         }
 
