@@ -11,7 +11,10 @@ public enum FlowVerdict {
     DENY(1),
 
     /** Packets of both directions go to the proxy, and from there on to the other side. */
-    REDIRECT(2);
+    REDIRECT(2),
+
+    /** Packets of both directions are judged by the DNS agent, one by one, before they pass. */
+    PUNT(3);
 
     /** The constants by {@link #code}. */
     private static final FlowVerdict[] BY_CODE = values();

@@ -58,7 +58,7 @@ final class AddressGuard {
                     case WORKLOAD -> sender.hasAddress(tuple.sourceHigh, tuple.sourceLow);
                     case UPLINK -> isBehindUplink(packet, ipcache);
                     case PROXY -> true;
-                    case NONE -> false;
+                    case NONE, RESOLVER -> false;
                 };
         return own ? NONE : INVALID_SOURCE_IP;
     }

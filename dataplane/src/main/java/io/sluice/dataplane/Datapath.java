@@ -1,8 +1,13 @@
 package io.sluice.dataplane;
 
 import static io.sluice.dataplane.DropReason.CT_MAP_INSERTION_FAILED;
+import static io.sluice.dataplane.DropReason.DNS_FLOW_GONE;
+import static io.sluice.dataplane.DropReason.DNS_NOT_WHOLE;
+import static io.sluice.dataplane.DropReason.DNS_RING_FULL;
 import static io.sluice.dataplane.DropReason.EP_NOT_READY;
 import static io.sluice.dataplane.DropReason.NONE;
+import static io.sluice.dataplane.DropReason.NO_SERVICE_AT_RESOLVER;
+import static io.sluice.dataplane.DropReason.PORT_REFUSED_FRAME;
 import static io.sluice.dataplane.DropReason.STALE_OR_UNROUTABLE_IP;
 import static io.sluice.dataplane.DropReason.UNKNOWN_CONNECTION_TRACKING_STATE;
 
@@ -19,9 +24,12 @@ import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyEntry;
 import io.sluice.dataplane.wire.IpProtocol;
 import io.sluice.dataplane.wire.Tcp;
+import io.sluice.dataplane.wire.UdpMessage;
 import io.sluice.dataplane.wire.VnetHeader;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import org.agrona.concurrent.MessageHandler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,13 +38,16 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *   port -> parse -> answer? -> guard -> hop limit -> fragments -> conntrack -> identity -> policy -> forward -> port
  *                                                                                                  -> redirect -> proxy
+ *                                                                                                  -> punt -> DNS agent
  * </pre>
  *
  * <p>Each packet meets one of three ends: it is <em>forwarded</em> to another port,
  * <em>answered</em> by the switch itself (ARP, neighbour discovery, ping to the gateway), or
- * <em>dropped</em> for a {@link DropReason}. A step answers {@code NONE} to go on, or the reason to
- * stop. {@link #process} is the only place that counts a drop, so {@code packets in = forwarded +
- * answered + sum of drops} holds by construction, and a test asserts it.
+ * <em>dropped</em> for a {@link DropReason}. A datagram of a flow under DNS rules is
+ * <em>punted</em> before: the DNS agent judges it, and {@link #takeBack} brings it to its end. A
+ * step answers {@code NONE} to go on, or the reason to stop. {@link #stop} is the only place that
+ * counts a drop, so {@code packets in = forwarded + answered + sum of drops + still punted} holds
+ * by construction, and a test asserts it.
  *
  * <p>Tables are read from one snapshot taken per batch: all its packets are judged by the same
  * policy revision. The opening packet of a flow is judged, and so is the first one after a policy
@@ -54,6 +65,9 @@ import org.jspecify.annotations.Nullable;
  * own order; nothing else here is shared. Nothing is allocated.
  */
 final class Datapath {
+    /** Where resolvers listen (RFC 1035 section 4.2). */
+    private static final int DNS_PORT = 53;
+
     /** A cursor for each packet of a batch. */
     private final Packet[] packets = new Packet[PacketBatch.FRAMES_MAX];
 
@@ -64,6 +78,8 @@ final class Datapath {
     private final Conntrack conntrack;
     private final ProxyLegs legs;
     private final Forwarder forwarder;
+    private final Ports ports;
+    private final PuntRing punts;
     private final LaneCounters counters;
     private final FlowEvents events;
 
@@ -77,6 +93,15 @@ final class Datapath {
     @SuppressWarnings("UnusedVariable")
     private long touchedLines;
 
+    /** Where a datagram that comes back lies while it is brought to its end. */
+    private final PacketBatch returned;
+
+    private final MessageHandler onReturned;
+
+    // Of the turn, for onReturned.
+    private Tables returnTables = Tables.EMPTY;
+    private long returnNs;
+
     // Written by identify.
     private int initiatorPort;
     private int responderPort;
@@ -86,6 +111,7 @@ final class Datapath {
             final Conntrack conntrack,
             final FragmentTable fragmentTable,
             final Ports ports,
+            final PuntRing punts,
             final LaneCounters counters,
             final FlowEvents events,
             final Arena arena) {
@@ -95,6 +121,10 @@ final class Datapath {
         this.conntrack = conntrack;
         this.legs = new ProxyLegs(conntrack);
         this.forwarder = new Forwarder(gateway, ports, counters, arena);
+        this.ports = ports;
+        this.punts = punts;
+        this.returned = new PacketBatch(arena);
+        this.onReturned = punts.handlerOf(this::onReturned);
         this.counters = counters;
         this.events = events;
         Arrays.setAll(packets, i -> new Packet());
@@ -139,10 +169,14 @@ final class Datapath {
                             ? walk(packet, sender, tables, nowNs)
                             : packet.admission;
             if (reason != NONE) {
-                counters.dropped(reason, packet.direction, packet.frameBytes());
-                events.dropped(packet, reason, nowNs);
+                stop(packet, reason, nowNs);
             }
         }
+    }
+
+    private void stop(final Packet packet, final DropReason reason, final long nowNs) {
+        counters.dropped(reason, packet.direction, packet.frameBytes());
+        events.dropped(packet, reason, nowNs);
     }
 
     /** Everything that can be said of a packet without its flow. */
@@ -319,12 +353,33 @@ final class Datapath {
             final Tables tables,
             final long nowNs) {
         final boolean wasDenied = flow.verdict() == FlowVerdict.DENY;
-        if (wasDenied || flow.policyRevision() != tables.policyRevision()) {
+        final DropReason stopped = follow(packet, flow, sender, tables, nowNs);
+        if (stopped != NONE) {
+            return stopped;
+        }
+        final DropReason left =
+                passOn(packet, flow, isTowardsResponder(packet, flow), sender, tables, nowNs);
+        return wasDenied && left == NONE ? tell(packet, nowNs) : left;
+    }
+
+    /** An ICMP error travels against the packet it quotes. */
+    private static boolean isTowardsResponder(final Packet packet, final FlowEntry flow) {
+        return packet.quotesPacket == flow.isReply();
+    }
+
+    /** What policy of now says of the flow, and where the packet is to go. */
+    private DropReason follow(
+            final Packet packet,
+            final FlowEntry flow,
+            final Endpoint sender,
+            final Tables tables,
+            final long nowNs) {
+        if (flow.verdict() == FlowVerdict.DENY
+                || flow.policyRevision() != tables.policyRevision()) {
             judgeAgain(packet, flow, tables, nowNs);
         }
 
-        // An ICMP error travels against the packet it quotes.
-        final boolean towardsResponder = packet.quotesPacket == flow.isReply();
+        final boolean towardsResponder = isTowardsResponder(packet, flow);
         packet.outPort = towardsResponder ? flow.responderPort() : flow.initiatorPort();
         packet.sourceIdentity =
                 towardsResponder ? flow.initiatorIdentity() : flow.responderIdentity();
@@ -337,11 +392,9 @@ final class Datapath {
         if (packet.outPort == Ipcache.NO_PORT || packet.outPort == packet.inPort) {
             return STALE_OR_UNROUTABLE_IP;
         }
-        if (sender.kind() == Endpoint.Kind.PROXY && flow.verdict() != FlowVerdict.REDIRECT) {
-            return UNKNOWN_CONNECTION_TRACKING_STATE;
-        }
-        final DropReason stopped = passOn(packet, flow, towardsResponder, sender, tables, nowNs);
-        return wasDenied && stopped == NONE ? tell(packet, nowNs) : stopped;
+        return sender.kind() == Endpoint.Kind.PROXY && flow.verdict() != FlowVerdict.REDIRECT
+                ? UNKNOWN_CONNECTION_TRACKING_STATE
+                : NONE;
     }
 
     /** Both sides as the tables know them now; the flow's verdict is what policy says now. */
@@ -431,7 +484,17 @@ final class Datapath {
         if (!PolicyEntry.allows(packet.ingressEntry)) {
             return DropReason.ofCode(PolicyEntry.reasonCode(packet.ingressEntry));
         }
-        return NONE;
+
+        final boolean toResolver = responder.kind() == Endpoint.Kind.RESOLVER;
+        packet.isForAgent =
+                tuple.protocol == IpProtocol.UDP
+                        && (toResolver || PolicyEntry.punts(packet.egressEntry));
+        return toResolver && !isServed(packet, policyPort) ? NO_SERVICE_AT_RESOLVER : NONE;
+    }
+
+    /** The resolver is reached through the DNS agent, and through the proxy where one reads. */
+    private static boolean isServed(final Packet packet, final int policyPort) {
+        return policyPort == DNS_PORT && (packet.isForAgent || wantsProxy(packet));
     }
 
     /** What was decided for the flow, by which revision, for all packets to come. */
@@ -440,11 +503,36 @@ final class Datapath {
             final FlowEntry flow,
             final DropReason denied,
             final int listener) {
-        final FlowVerdict verdict =
-                denied != NONE
-                        ? FlowVerdict.DENY
-                        : listener != ProxyLegs.NO_PORT ? FlowVerdict.REDIRECT : FlowVerdict.ALLOW;
-        flow.recordVerdict(verdict, listener, denied.code(), packet.policyRevision);
+        flow.recordVerdict(
+                verdict(packet, denied, listener), listener, denied.code(), packet.policyRevision);
+    }
+
+    private static FlowVerdict verdict(
+            final Packet packet, final DropReason denied, final int listener) {
+        if (denied != NONE) {
+            return FlowVerdict.DENY;
+        }
+        if (listener != ProxyLegs.NO_PORT) {
+            return FlowVerdict.REDIRECT;
+        }
+        return packet.isForAgent ? FlowVerdict.PUNT : FlowVerdict.ALLOW;
+    }
+
+    /**
+     * To the DNS agent, if it has to read the datagram, or out.
+     *
+     * @param towardsResponder whether the packet goes to who did not open the flow
+     */
+    private DropReason passOn(
+            final Packet packet,
+            final FlowEntry flow,
+            final boolean towardsResponder,
+            final Endpoint sender,
+            final Tables tables,
+            final long nowNs) {
+        return flow.verdict() == FlowVerdict.PUNT && !packet.quotesPacket
+                ? punt(packet, towardsResponder ? Punt.Way.TO_RESPONDER : Punt.Way.TO_INITIATOR)
+                : leave(packet, flow, towardsResponder, sender, tables, nowNs);
     }
 
     /**
@@ -453,7 +541,7 @@ final class Datapath {
      * those of the client's connection: the one that the proxy makes to the server has other
      * numbers.
      */
-    private DropReason passOn(
+    private DropReason leave(
             final Packet packet,
             final FlowEntry flow,
             final boolean towardsResponder,
@@ -491,5 +579,109 @@ final class Datapath {
         if (packet.fragment != Packet.Fragment.LATER && !packet.quotesPacket) {
             Tcp.setDestinationPort(packet.memory(), packet.l4, listener, isChecksumPartial(packet));
         }
+    }
+
+    // Datagrams of flows under DNS rules.
+
+    /** Only a whole message can be judged; what is cut or glued together cannot. */
+    private DropReason punt(final Packet packet, final Punt.Way way) {
+        if (packet.fragment != Packet.Fragment.NONE
+                || VnetHeader.isSuperFrame(packet.memory(), packet.start)) {
+            return DNS_NOT_WHOLE;
+        }
+        if (!punts.offer(packet, way)) {
+            return DNS_RING_FULL;
+        }
+        counters.punted();
+        return NONE;
+    }
+
+    /**
+     * Brings datagrams that the DNS agent has judged to their end.
+     *
+     * @return how many
+     */
+    int takeBack(final Tables tables, final long nowNs) {
+        returnTables = tables;
+        returnNs = nowNs;
+        return punts.takeReturned(onReturned);
+    }
+
+    private void onReturned(
+            final PuntRing.Step step,
+            final DropReason dropped,
+            final int inPort,
+            final MemorySegment ring,
+            final long frameOffset,
+            final int frameBytes,
+            final long dataOffset,
+            final int dataBytes) {
+        counters.returned();
+        returned.clear();
+        MemorySegment.copy(ring, frameOffset, returned.memory(), 0, frameBytes);
+        returned.add(frameBytes);
+        final Packet packet = packets[0];
+        final Endpoint sender = returnTables.endpoint(inPort);
+        packet.moveTo(returned, 0, inPort);
+        packet.policyRevision = returnTables.policyRevision();
+        packet.direction = sideOf(sender);
+        DropReason reason = headers.parse(packet);
+        if (reason == NONE) {
+            final MemorySegment data = ring.asSlice(dataOffset, dataBytes);
+            reason =
+                    switch (step) {
+                        case RELEASE -> release(packet, sender);
+                        case REPLACE -> {
+                            packet.resize(
+                                    UdpMessage.replaceData(
+                                            packet.memory(),
+                                            packet.start,
+                                            packet.l3,
+                                            packet.l4,
+                                            data));
+                            yield release(packet, sender);
+                        }
+                        case ANSWER -> answer(packet, data);
+                        case DROP -> dropped;
+                    };
+        }
+        if (reason != NONE) {
+            stop(packet, reason, returnNs);
+        }
+    }
+
+    /** The rest of the way, by the policy of now; the flow itself was opened by the punt. */
+    private DropReason release(final Packet packet, final Endpoint sender) {
+        conntrack.prepare(packet.tuple, packet.flowKey);
+        packet.conntrackState = track(packet, sender, returnNs);
+        if (packet.conntrackState != ConntrackState.ESTABLISHED
+                && packet.conntrackState != ConntrackState.REPLY) {
+            return DNS_FLOW_GONE;
+        }
+        final FlowEntry flow = conntrack.entry();
+        final DropReason stopped = follow(packet, flow, sender, returnTables, returnNs);
+        return stopped == NONE
+                ? leave(
+                        packet,
+                        flow,
+                        isTowardsResponder(packet, flow),
+                        sender,
+                        returnTables,
+                        returnNs)
+                : stopped;
+    }
+
+    private DropReason answer(final Packet packet, final MemorySegment data) {
+        if (!ports.isOpen(packet.inPort)) {
+            return EP_NOT_READY;
+        }
+        final int length =
+                UdpMessage.turnIntoAnswer(
+                        packet.memory(), packet.start, packet.l3, packet.l4, data);
+        if (!ports.at(packet.inPort).send(packet.memory(), packet.start, length)) {
+            return PORT_REFUSED_FRAME;
+        }
+        counters.answered();
+        return NONE;
     }
 }

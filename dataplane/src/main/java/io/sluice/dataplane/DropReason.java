@@ -78,7 +78,29 @@ public enum DropReason {
             Severity.MALFORMED,
             "a fragment that overlaps or cuts through the transport header (RFC 1858, RFC 3128)"),
     MALFORMED_NEIGHBOUR_MESSAGE(
-            305, Severity.MALFORMED, "an ARP or neighbour discovery message breaks its RFC");
+            305, Severity.MALFORMED, "an ARP or neighbour discovery message breaks its RFC"),
+
+    DNS_RING_FULL(
+            320,
+            Severity.LIMIT,
+            "the ring to the DNS agent is full; other traffic and known names go on"),
+    DNS_NOT_WHOLE(
+            321,
+            Severity.PATH,
+            "a fragment or super-frame of a flow under DNS rules, whose message cannot be judged"),
+    DNS_MALFORMED(322, Severity.MALFORMED, "a message of a flow under DNS rules breaks RFC 1035"),
+    DNS_ANSWER_UNASKED(
+            323,
+            Severity.SPOOF,
+            "a DNS answer that belongs to no open query: its flow, id or question is another"),
+    DNS_QUERIES_FULL(
+            324, Severity.LIMIT, "the endpoint has as many DNS queries open as it may have"),
+    DNS_FLOW_GONE(
+            325, Severity.PATH, "the flow of a DNS message ended while the message was judged"),
+    NO_SERVICE_AT_RESOLVER(
+            326,
+            Severity.QUIET,
+            "the switch's resolver answers at port 53: UDP, and TCP that is under DNS rules");
 
     /** How much a drop of this kind should worry someone who watches. */
     public enum Severity {

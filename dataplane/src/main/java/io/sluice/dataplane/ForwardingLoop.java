@@ -14,7 +14,8 @@ import java.util.function.ObjIntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One turn of a lane: commands, then a batch from every port, then a step of expiry.
+ * One turn of a lane: commands, then a batch from every port, then what the DNS agent gives back,
+ * then a step of expiry.
  *
  * <p>The same object runs on the lane's thread in production ({@link Lane}) and inside a test's own
  * thread with an in-memory port and a clock of the test's making.
@@ -49,6 +50,7 @@ public final class ForwardingLoop implements AutoCloseable {
     private final PacketBatch batch = new PacketBatch(arena);
     private final Ports ports = new Ports();
     private final DatapathProxy proxy = new DatapathProxy(ports::wake);
+    private final PuntRing punts = new PuntRing(ports::wake);
     private final ObjIntConsumer<Port> portGone;
     private Tables tables = Tables.EMPTY;
 
@@ -72,7 +74,8 @@ public final class ForwardingLoop implements AutoCloseable {
             final ObjIntConsumer<Port> portGone) {
         this.conntrack = conntrack;
         this.portGone = portGone;
-        this.datapath = new Datapath(gateway, conntrack, fragments, ports, counters, events, arena);
+        this.datapath =
+                new Datapath(gateway, conntrack, fragments, ports, punts, counters, events, arena);
     }
 
     /**
@@ -93,6 +96,7 @@ public final class ForwardingLoop implements AutoCloseable {
         if (suspended) {
             return work;
         }
+        work += datapath.takeBack(tables, nowNs);
         conntrack.expire(nowNs, work == 0 ? EXPIRY_SLOTS_PER_IDLE_TURN : EXPIRY_SLOTS_PER_TURN);
         return work;
     }
@@ -121,6 +125,11 @@ public final class ForwardingLoop implements AutoCloseable {
     /** Control's way to this loop. Thread: any. */
     public DatapathProxy proxy() {
         return proxy;
+    }
+
+    /** The DNS agent's way to this loop. Thread: the DNS agent's. */
+    public PuntRing punts() {
+        return punts;
     }
 
     private int drainMailbox() {

@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
  * What the lane counts. Kept in Agrona counters, which control maps into a file, so that they can
  * be read while the daemon runs, hangs or is gone.
  *
- * <p>The sum that always holds: {@code packets in = forwarded + answered + sum of drops}. ICMP
- * errors that the switch sends and fragments it makes are counted apart, because they are extra
- * frames.
+ * <p>The sum that always holds: {@code packets in = forwarded + answered + sum of drops + (punted -
+ * returned)}. ICMP errors that the switch sends and fragments it makes are counted apart, because
+ * they are extra frames.
  *
  * <p>Labels in the file: {@code lane.packets_in}, {@code drop.POLICY_DENIED.egress.packets}, ...
  *
@@ -28,6 +28,8 @@ public final class LaneCounters {
     private final AtomicCounter forwardedPackets;
     private final AtomicCounter forwardedBytes;
     private final AtomicCounter answered;
+    private final AtomicCounter punted;
+    private final AtomicCounter returned;
     private final AtomicCounter icmpErrorsSent;
     private final AtomicCounter fragmentsSent;
     private final AtomicCounter policyVerdicts;
@@ -47,6 +49,8 @@ public final class LaneCounters {
         forwardedPackets = counter(manager, "lane.forwarded_packets");
         forwardedBytes = counter(manager, "lane.forwarded_bytes");
         answered = counter(manager, "lane.answered");
+        punted = counter(manager, "lane.punted");
+        returned = counter(manager, "lane.returned");
         icmpErrorsSent = counter(manager, "lane.icmp_errors_sent");
         fragmentsSent = counter(manager, "lane.fragments_sent");
         policyVerdicts = counter(manager, "lane.policy_verdicts");
@@ -89,6 +93,14 @@ public final class LaneCounters {
         answered.incrementRelease();
     }
 
+    void punted() {
+        punted.incrementRelease();
+    }
+
+    void returned() {
+        returned.incrementRelease();
+    }
+
     void icmpErrorSent() {
         icmpErrorsSent.incrementRelease();
     }
@@ -119,6 +131,16 @@ public final class LaneCounters {
     /** Packets that the switch itself answered (ARP, neighbour discovery, ping to the gateway). */
     public long answeredPackets() {
         return answered.get();
+    }
+
+    /** Packets handed to the DNS agent. */
+    public long puntedPackets() {
+        return punted.get();
+    }
+
+    /** Punted packets that came back; each then is forwarded, answered or dropped. */
+    public long returnedPackets() {
+        return returned.get();
     }
 
     /** ICMP errors sent on behalf of dropped packets. */

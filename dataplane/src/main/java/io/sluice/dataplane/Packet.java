@@ -133,6 +133,9 @@ public final class Packet {
     /** Answer of the receiver's ingress map. */
     public long ingressEntry;
 
+    /** Whether the DNS agent has to read the flow, for a rule's sake or as its server. */
+    public boolean isForAgent;
+
     /** The direction whose map denied, or the side of the switch where the packet stopped. */
     public TrafficDirection direction = TrafficDirection.EGRESS;
 
@@ -161,7 +164,14 @@ public final class Packet {
         destinationIdentity = 0;
         egressEntry = 0;
         ingressEntry = 0;
+        isForAgent = false;
         direction = TrafficDirection.EGRESS;
+    }
+
+    /** The frame has other data now. */
+    void resize(final int frameLength) {
+        length = frameLength;
+        end = start + length;
     }
 
     /** The buffer that all offsets count in. */

@@ -26,6 +26,9 @@ public final class Tables {
     /** Index of the port that leads to the L7 proxy: above those of all endpoints. */
     public static final int PROXY_PORT = ForwardingLoop.PORTS_MAX - 1;
 
+    /** Index of the switch's own resolver, to which no port leads. */
+    public static final int RESOLVER_PORT = ForwardingLoop.PORTS_MAX - 2;
+
     /** Judges nothing and forwards nothing: what a lane starts with. */
     public static final Tables EMPTY = new Tables(0, List.of(), new Ipcache.Builder().build());
 

@@ -64,6 +64,18 @@ final class Frames {
                 datagram(from, sourcePort, to, destinationPort, payloadBytes));
     }
 
+    static byte[] udp(
+            final Host from,
+            final int sourcePort,
+            final Host to,
+            final int destinationPort,
+            final byte[] data) {
+        final ByteBuffer udp = ByteBuffer.allocate(8 + data.length);
+        udp.putShort((short) sourcePort).putShort((short) destinationPort);
+        udp.putShort((short) (8 + data.length)).putShort((short) 0).put(data);
+        return ip(from, to, UDP, 64, true, transport(from, to, UDP, 6, udp.array()));
+    }
+
     /** A UDP datagram that must not, or may, be fragmented on its way. */
     static byte[] udpThatMayBeFragmented(
             final Host from, final Host to, final int destinationPort, final int payloadBytes) {

@@ -307,6 +307,18 @@ final class TestSwitch implements AutoCloseable {
                 + counters.droppedPackets(reason, TrafficDirection.INGRESS);
     }
 
+    /** The DNS agent's side. */
+    PuntRing punts() {
+        return loop.punts();
+    }
+
+    /** What waits for the DNS agent. */
+    List<Punt> punted() {
+        final List<Punt> punted = new ArrayList<>();
+        loop.punts().poll(punted::add, Integer.MAX_VALUE);
+        return punted;
+    }
+
     Conntrack conntrack() {
         return conntrack;
     }
@@ -334,11 +346,13 @@ final class TestSwitch implements AutoCloseable {
     @Override
     public void close() {
         assertThat(counters.packetsIn())
-                .as("packets in = forwarded + answered + dropped")
+                .as("packets in = forwarded + answered + dropped + still punted")
                 .isEqualTo(
                         counters.forwardedPackets()
                                 + counters.answeredPackets()
-                                + counters.droppedPackets());
+                                + counters.droppedPackets()
+                                + counters.puntedPackets()
+                                - counters.returnedPackets());
         loop.close();
         conntrack.close();
         fragments.close();

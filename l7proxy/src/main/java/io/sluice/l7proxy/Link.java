@@ -173,6 +173,19 @@ public final class Link {
         conversation = next;
     }
 
+    /**
+     * Has the event loop run a task, for a conversation that waited for another thread; what it
+     * sends goes out behind it. Thread: any.
+     */
+    public void execute(final Runnable task) {
+        client.eventLoop()
+                .execute(
+                        () -> {
+                            task.run();
+                            flush();
+                        });
+    }
+
     /** A buffer to write into. */
     public ByteBuf buffer(final int capacity) {
         return client.alloc().buffer(capacity);

@@ -21,6 +21,8 @@ public final class Endpoint {
         WORKLOAD,
         /** The node and the world behind it; sends from any address that is no local endpoint's. */
         UPLINK,
+        /** The switch's own resolver: what is sent to it is answered by the DNS agent. */
+        RESOLVER,
         /** The L7 proxy's namespace, which speaks for both ends of redirected flows. */
         PROXY
     }
@@ -80,6 +82,11 @@ public final class Endpoint {
     public static Endpoint uplink(final long mac, final int mtu) {
         final PolicyMap allowAll = PolicyMap.always(PolicyEntry.allow(0));
         return new Endpoint(Kind.UPLINK, mac, mtu, List.of(), allowAll, allowAll);
+    }
+
+    /** The switch's own resolver. No port leads to it, and it opens no flows. */
+    public static Endpoint resolver(final PolicyMap ingress) {
+        return new Endpoint(Kind.RESOLVER, 0, 0, List.of(), DENY_ALL, ingress);
     }
 
     /**

@@ -260,6 +260,12 @@ public final class Ipv4 {
         setTtl(frame, l3, ttl(frame, l3) - 1);
     }
 
+    /** Sets the length of header and payload, in bytes, and writes the header checksum anew. */
+    static void setTotalLength(final MemorySegment frame, final long l3, final int lengthBytes) {
+        BigEndian.put16(frame, l3 + TOTAL_LENGTH, lengthBytes);
+        writeChecksum(frame, l3);
+    }
+
     /** Writes the header checksum anew. */
     public static void writeChecksum(final MemorySegment frame, final long l3) {
         BigEndian.put16(frame, l3 + CHECKSUM, 0);

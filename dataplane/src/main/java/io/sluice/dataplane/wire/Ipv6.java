@@ -141,6 +141,11 @@ public final class Ipv6 {
                 lengthBytes);
     }
 
+    /** Sets the length of all that follows the header, in bytes. */
+    static void setPayloadLength(final MemorySegment frame, final long l3, final int lengthBytes) {
+        BigEndian.put16(frame, l3 + PAYLOAD_LENGTH, lengthBytes);
+    }
+
     public static void setHopLimit(final MemorySegment frame, final long l3, final int hopLimit) {
         BigEndian.put8(frame, l3 + HOP_LIMIT, hopLimit);
     }

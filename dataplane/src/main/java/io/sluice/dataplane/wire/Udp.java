@@ -56,4 +56,24 @@ public final class Udp {
     public static int length(final MemorySegment frame, final long l4) {
         return BigEndian.u16(frame, l4 + LENGTH);
     }
+
+    static void setSourcePort(final MemorySegment frame, final long l4, final int port) {
+        BigEndian.put16(frame, l4 + SOURCE_PORT, port);
+    }
+
+    static void setDestinationPort(final MemorySegment frame, final long l4, final int port) {
+        BigEndian.put16(frame, l4 + DESTINATION_PORT, port);
+    }
+
+    /** Sets the length of header and data, in bytes. */
+    static void setLength(final MemorySegment frame, final long l4, final int lengthBytes) {
+        BigEndian.put16(frame, l4 + LENGTH, lengthBytes);
+    }
+
+    /** Writes the checksum anew; 0 would mean "none" and goes as the other zero (RFC 768). */
+    static void writeChecksum(final MemorySegment frame, final long l4, final int pseudoSum) {
+        BigEndian.put16(frame, l4 + CHECKSUM, 0);
+        final int sum = Checksum.add(pseudoSum, Checksum.sum(frame, l4, length(frame, l4)));
+        BigEndian.put16(frame, l4 + CHECKSUM, sum == 0xffff ? 0xffff : Checksum.finish(sum));
+    }
 }

@@ -288,6 +288,16 @@ public final class FqdnCache {
         }
     }
 
+    /** Whether something is due: {@link #expire} has work. */
+    public boolean isDue(final long nowMs) {
+        return !due.isEmpty() && due.first().dueMs <= nowMs;
+    }
+
+    /** Endpoints that have learned something, a copy. */
+    public Set<String> endpoints() {
+        return Set.copyOf(endpoints.keySet());
+    }
+
     /**
      * Lets go of what is due.
      *

@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,23 +36,21 @@ public final class NamePatternIndex {
     /** Matches nothing. */
     public static final NamePatternIndex NONE = new NamePatternIndex(List.of());
 
-    private final Map<String, NamePattern> names = new HashMap<>();
+    private final Map<String, List<NamePattern>> names = new HashMap<>();
     private final Node root = new Node();
-    private final @Nullable NamePattern everyName;
+    private final List<NamePattern> everyName = new ArrayList<>(1);
     private final int size;
 
     private NamePatternIndex(final Collection<NamePattern> patterns) {
-        NamePattern every = null;
         for (final NamePattern pattern : patterns) {
             if (pattern.matchesEveryName()) {
-                every = every == null ? pattern : every;
+                everyName.add(pattern);
             } else if (pattern.isName()) {
-                names.putIfAbsent(pattern.toString(), pattern);
+                names.computeIfAbsent(pattern.toString(), _ -> new ArrayList<>(1)).add(pattern);
             } else {
                 add(pattern);
             }
         }
-        everyName = every;
         size = patterns.size();
     }
 
@@ -88,28 +87,70 @@ public final class NamePatternIndex {
      * @return any one of those that match; null if none does
      */
     public @Nullable NamePattern match(final String name) {
-        final NamePattern exact = names.get(name);
-        if (exact != null) {
-            return exact;
+        final First first = new First();
+        visit(name, first);
+        return first.found;
+    }
+
+    /**
+     * All patterns that mean the name.
+     *
+     * @param name lower case and dot-terminated
+     */
+    public void forEachMatch(final String name, final Consumer<NamePattern> sink) {
+        visit(
+                name,
+                pattern -> {
+                    sink.accept(pattern);
+                    return false;
+                });
+    }
+
+    /** Takes patterns that match, until it has seen enough. */
+    private interface Visitor {
+        /** Whether it has seen enough. */
+        boolean visit(NamePattern pattern);
+    }
+
+    private static final class First implements Visitor {
+        private @Nullable NamePattern found;
+
+        @Override
+        public boolean visit(final NamePattern pattern) {
+            found = pattern;
+            return true;
         }
-        if (everyName != null && everyName.matches(name)) {
-            return everyName;
+    }
+
+    private void visit(final String name, final Visitor visitor) {
+        if (visit(names.get(name), name, visitor) || visit(everyName, name, visitor)) {
+            return;
         }
         Node node = root;
         int labelEnd = name.length() - 1;
-        while (true) {
-            final NamePattern found = node.match(name, labelEnd);
-            if (found != null || labelEnd <= 0) {
-                return found;
-            }
+        while (!node.visit(name, labelEnd, visitor) && labelEnd > 0) {
             final int dot = name.lastIndexOf('.', labelEnd - 1);
             final Node next = node.children.get(name.substring(dot + 1, labelEnd));
             if (next == null) {
-                return null;
+                return;
             }
             node = next;
             labelEnd = dot;
         }
+    }
+
+    private static boolean visit(
+            final @Nullable List<NamePattern> candidates,
+            final String name,
+            final Visitor visitor) {
+        if (candidates != null) {
+            for (int i = 0; i < candidates.size(); i++) {
+                if (candidates.get(i).matches(name) && visitor.visit(candidates.get(i))) {
+                    return true;
+                }
+            }
+        }
+        return false;
     }
 
     /** Patterns it was made of. */
@@ -133,29 +174,22 @@ public final class NamePatternIndex {
          *
          * @param to the dot that ends what the trie has not yet read
          */
-        private @Nullable NamePattern match(final String name, final int to) {
-            for (int i = 0; i < others.size(); i++) {
-                if (others.get(i).matches(name)) {
-                    return others.get(i);
-                }
+        private boolean visit(final String name, final int to, final Visitor visitor) {
+            if (NamePatternIndex.visit(others, name, visitor)) {
+                return true;
             }
             for (final int length : byStart.lengths) {
-                if (length <= name.length()) {
-                    final NamePattern found = byStart.match(name.substring(0, length), name);
-                    if (found != null) {
-                        return found;
-                    }
+                if (length <= name.length()
+                        && byStart.visit(name.substring(0, length), name, visitor)) {
+                    return true;
                 }
             }
             for (final int length : byEnd.lengths) {
-                if (length <= to) {
-                    final NamePattern found = byEnd.match(name.substring(to - length, to), name);
-                    if (found != null) {
-                        return found;
-                    }
+                if (length <= to && byEnd.visit(name.substring(to - length, to), name, visitor)) {
+                    return true;
                 }
             }
-            return null;
+            return false;
         }
     }
 
@@ -177,16 +211,8 @@ public final class NamePatternIndex {
             lengths = more;
         }
 
-        private @Nullable NamePattern match(final String literal, final String name) {
-            final List<NamePattern> candidates = patterns.get(literal);
-            if (candidates != null) {
-                for (int i = 0; i < candidates.size(); i++) {
-                    if (candidates.get(i).matches(name)) {
-                        return candidates.get(i);
-                    }
-                }
-            }
-            return null;
+        private boolean visit(final String literal, final String name, final Visitor visitor) {
+            return NamePatternIndex.visit(patterns.get(literal), name, visitor);
         }
     }
 }

@@ -29,6 +29,14 @@ final class NamePatternIndexTest {
                 final NamePattern found = index.match(name);
                 final boolean wanted = patterns.stream().anyMatch(pattern -> pattern.matches(name));
                 assertThat(found != null).as("%s in %s", name, patterns).isEqualTo(wanted);
+                final List<NamePattern> all = new ArrayList<>();
+                index.forEachMatch(name, all::add);
+                assertThat(all)
+                        .as("%s in %s", name, patterns)
+                        .containsExactlyInAnyOrderElementsOf(
+                                patterns.stream()
+                                        .filter(pattern -> pattern.matches(name))
+                                        .toList());
                 if (found != null) {
                     assertThat(found.matches(name)).isTrue();
                     matches++;

@@ -14,6 +14,9 @@ import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.TrafficDirection;
 import io.sluice.dataplane.wire.MacAddress;
+import io.sluice.dnsproxy.cache.FqdnRecord;
+import io.sluice.dnsproxy.rule.NamePattern;
+import io.sluice.dnsproxy.rule.NamePatternIndex;
 import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.ProxyCounters;
 import java.time.Instant;
@@ -53,6 +56,7 @@ final class ControlAgent implements ControlPlane {
             LaneCounterFile counterFile,
             FlowStore flows,
             FlowRecorder recorder,
+            KnownNames names,
             ProxyPort proxy,
             ProxyCounters proxyCounters,
             LongSupplier clockNs,
@@ -90,7 +94,7 @@ final class ControlAgent implements ControlPlane {
                 objects,
                 endpointCounts,
                 live.identities().size(),
-                live.ipcache().size(),
+                live.routes().size(),
                 parts.conntrack().size(),
                 parts.config().conntrack().capacityFlows()
                         + parts.config().conntrack().capacityFlowsIpv6(),
@@ -401,7 +405,6 @@ final class ControlAgent implements ControlPlane {
                 parts.reconciler().snapshot().endpoints().stream()
                         .collect(Collectors.toMap(Endpoints.View::id, view -> view.spec().path()));
         return live.ipcache().stream()
-                .sorted(Comparator.comparing(LivePolicy.Route::prefix))
                 .map(
                         route ->
                                 new IpcacheReport(
@@ -409,6 +412,61 @@ final class ControlAgent implements ControlPlane {
                                         route.identity(),
                                         paths.getOrDefault(route.port(), "")))
                 .toList();
+    }
+
+    @Override
+    public List<NameReport> names() {
+        final LivePolicy live = parts.publisher().live();
+        return parts.names().learned().stream()
+                .map(record -> report(record, live))
+                .sorted(
+                        Comparator.comparing(NameReport::name)
+                                .thenComparing(NameReport::address)
+                                .thenComparing(NameReport::endpoint))
+                .toList();
+    }
+
+    private static NameReport report(final FqdnRecord record, final LivePolicy live) {
+        final IpAddress address = new IpAddress(record.address().high(), record.address().low());
+        return new NameReport(
+                record.name(),
+                address.toString(),
+                live.identityOf(address),
+                record.endpoint(),
+                Instant.ofEpochMilli(record.learnedMs()),
+                Instant.ofEpochMilli(record.expiresMs()),
+                record.isZombie() ? "zombie" : "live");
+    }
+
+    @Override
+    public List<NameSelectorReport> nameSelectors() {
+        final List<NameReport> learned = names();
+        return parts.publisher().live().policies().nameSelectors().stream()
+                .map(selector -> report(selector, learned))
+                .sorted(Comparator.comparing(NameSelectorReport::selector))
+                .toList();
+    }
+
+    private static NameSelectorReport report(
+            final NamePattern selector, final List<NameReport> learned) {
+        final List<NameReport> under =
+                learned.stream().filter(name -> selector.matches(name.name())).toList();
+        return new NameSelectorReport(
+                selector.toString(),
+                under.stream().map(NameReport::identity).distinct().sorted().toList(),
+                under);
+    }
+
+    @Override
+    public int forgetNames(final String endpoint, final String pattern) {
+        try {
+            return parts.names()
+                    .clean(
+                            endpoint.isEmpty() ? Optional.empty() : Optional.of(endpoint),
+                            NamePatternIndex.of(List.of(NamePattern.parse(pattern))));
+        } catch (final IllegalArgumentException e) {
+            throw new RequestException(Reason.INVALID, String.valueOf(e.getMessage()));
+        }
     }
 
     @Override
@@ -495,6 +553,23 @@ final class ControlAgent implements ControlPlane {
                         "Flow events lost because the ring was full.",
                         (double) parts.recorder().lost()));
         addL7(counters);
+        parts.names()
+                .counts()
+                .forEach(
+                        (end, count) ->
+                                counters.add(
+                                        new CounterReport(
+                                                "sluice_dns_messages_total",
+                                                "Messages of flows under DNS rules, by their end.",
+                                                CounterReport.Type.COUNTER,
+                                                Map.of("end", end.name()),
+                                                count)));
+        counters.add(
+                counter(
+                        "sluice_dns_wrong_drops_total",
+                        "Packets dropped by policy after the answer with their address had gone"
+                                + " out: always 0.",
+                        (double) parts.names().wrongDrops()));
         final StatusReport status = status();
         counters.add(gauge("sluice_conntrack_flows", "Tracked flows.", status.conntrackCount()));
         counters.add(
@@ -597,6 +672,8 @@ final class ControlAgent implements ControlPlane {
                             "forwarded_packets", "Packets sent on to another port.",
                             "forwarded_bytes", "Bytes sent on to another port.",
                             "answered", "Packets that the switch answered itself.",
+                            "punted", "Datagrams handed to the DNS agent.",
+                            "returned", "Punted datagrams that came back.",
                             "icmp_errors_sent", "ICMP errors sent on behalf of dropped packets.",
                             "fragments_sent", "Fragments made of packets too long for their port.",
                             "policy_verdicts", "Packets that a policy map was asked about."));

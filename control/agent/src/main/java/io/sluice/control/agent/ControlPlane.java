@@ -93,6 +93,22 @@ public interface ControlPlane {
     /** Prefixes and their identities, by prefix. */
     List<IpcacheReport> ipcache();
 
+    /** Addresses that endpoints learned from names, by name, address and endpoint. */
+    List<NameReport> names();
+
+    /** Names and patterns of the live policies, with what was learned under them. */
+    List<NameSelectorReport> nameSelectors();
+
+    /**
+     * Forgets learned names; flows that need them are cut.
+     *
+     * @param endpoint {@code namespace/name}; empty for all
+     * @param pattern as in {@code matchPattern}; {@code *} for all
+     * @return addresses forgotten
+     * @throws RequestException INVALID for a pattern that is none
+     */
+    int forgetNames(String endpoint, String pattern);
+
     /** Tracked flows, in no order. */
     List<ConntrackReport> conntrack();
 

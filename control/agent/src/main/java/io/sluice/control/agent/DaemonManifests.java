@@ -3,7 +3,6 @@ package io.sluice.control.agent;
 import io.sluice.control.policy.CalicoPolicy;
 import io.sluice.control.policy.CiliumPolicy;
 import io.sluice.control.policy.CiliumPolicy.Nodes;
-import io.sluice.control.policy.CiliumPolicy.PeerNames;
 import io.sluice.control.policy.CiliumPolicy.PortRule;
 import io.sluice.control.policy.CiliumPolicy.Restriction;
 import io.sluice.control.policy.CiliumPolicy.Side;
@@ -18,8 +17,8 @@ import java.util.List;
 /**
  * Reads manifests for the daemon: to what the reader finds it adds, in the words {@code not
  * enforced yet}, what the engine judges and the daemon does not carry out: rules that need a proxy
- * for other protocols than HTTP and TLS server names, names learned by DNS, and the traffic of the
- * node itself. Stateless, any thread.
+ * for other protocols than HTTP, DNS and TLS server names, and the traffic of the node itself.
+ * Stateless, any thread.
  */
 final class DaemonManifests {
     private DaemonManifests() {}
@@ -60,15 +59,6 @@ final class DaemonManifests {
             for (final PolicyDirection direction : PolicyDirection.values()) {
                 final Side side = rule.side(direction);
                 for (final CiliumPolicy.Entry entry : side.allow()) {
-                    if (entry.peers() instanceof PeerNames) {
-                        problems.add(
-                                Problem.warning(
-                                        entry.where(),
-                                        "toFQDNs",
-                                        "not enforced yet: names: the rule matches nothing, traffic"
-                                                + " to these names is dropped unless another rule"
-                                                + " allows it"));
-                    }
                     for (final PortRule ports : entry.ports()) {
                         addRequests(ports, side.defaultDeny(), problems);
                     }
@@ -97,8 +87,8 @@ final class DaemonManifests {
 
     private static boolean isEnforced(final Restriction restriction) {
         return switch (restriction) {
-            case NONE, HTTP, SERVER_NAMES -> true;
-            case KAFKA, DNS, L7PROTO, TLS, LISTENER -> false;
+            case NONE, HTTP, SERVER_NAMES, DNS -> true;
+            case KAFKA, L7PROTO, TLS, LISTENER -> false;
         };
     }
 }

@@ -135,7 +135,7 @@ final class Endpoints {
     private void add(final EndpointSpec spec) {
         final int id = nextId();
         if (id < 0) {
-            LOG.error("endpoint {}: all {} ports are in use", spec.path(), Tables.PROXY_PORT);
+            LOG.error("endpoint {}: all {} ports are in use", spec.path(), Tables.RESOLVER_PORT);
             final Map<String, String> more = new TreeMap<>(failures);
             more.put(spec.path(), "all ports are in use");
             failures = Map.copyOf(more);
@@ -156,8 +156,8 @@ final class Endpoints {
     }
 
     private int nextId() {
-        for (int tried = 1; tried < Tables.PROXY_PORT; tried++) {
-            final int id = (lastId + tried) % Tables.PROXY_PORT;
+        for (int tried = 1; tried < Tables.RESOLVER_PORT; tried++) {
+            final int id = (lastId + tried) % Tables.RESOLVER_PORT;
             if (id != Uplink.ID && !byId.containsKey(id)) {
                 lastId = id;
                 return id;

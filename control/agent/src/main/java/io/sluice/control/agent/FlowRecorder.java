@@ -110,6 +110,8 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     private final CountDownLatch handlerRuns = new CountDownLatch(1);
     private final AtomicLong failed = new AtomicLong();
 
+    private volatile PolicyDrops policyDrops = (source, destination, protocol, port, atNs) -> {};
+
     // Written by the lane (release), read by any (acquire).
     private long lost;
 
@@ -247,7 +249,33 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         store.close();
     }
 
+    /** Has drops for want of an egress rule shown to somebody, on this thread. */
+    void watchDrops(final PolicyDrops watcher) {
+        policyDrops = watcher;
+    }
+
+    /** Who looks at drops. */
+    interface PolicyDrops {
+        /** A packet was dropped because no rule of its sender's policy allows it. */
+        void dropped(
+                IpAddress source,
+                IpAddress destination,
+                int protocol,
+                int destinationPort,
+                long atNs);
+    }
+
     private void record(final Slot slot) {
+        if (slot.reason == DropReason.POLICY_DENIED
+                && slot.direction == TrafficDirection.EGRESS
+                && slot.fromInitiator) {
+            policyDrops.dropped(
+                    new IpAddress(slot.sourceHigh, slot.sourceLow),
+                    new IpAddress(slot.destinationHigh, slot.destinationLow),
+                    slot.protocol,
+                    slot.destinationPort,
+                    slot.atNs);
+        }
         final LivePolicy policy = policyOfRevision.apply(slot.revision);
         final boolean addressed = slot.known.compareTo(Packet.Known.ADDRESSES) >= 0;
         final boolean ported = slot.known.compareTo(Packet.Known.TUPLE) >= 0;

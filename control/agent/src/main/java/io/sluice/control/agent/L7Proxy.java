@@ -44,17 +44,20 @@ final class L7Proxy {
     private final ProxyCounters counters;
     private final Protocol http;
     private final Protocol tls;
+    private final Protocol dns;
 
     /**
      * @param secrets values of secrets that rules refer to
      * @param sink where requests and answers are reported
+     * @param dns reads queries for names
      */
     L7Proxy(
             final SluiceConfig.L7 config,
             final RedirectedFlows flows,
             final ProxyCounters counters,
             final Function<SecretName, Optional<String>> secrets,
-            final L7Sink sink) {
+            final L7Sink sink,
+            final Protocol dns) {
         this.config =
                 new ProxyConfig(
                         config.transport(),
@@ -69,6 +72,7 @@ final class L7Proxy {
         this.counters = counters;
         this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets, sink);
         this.tls = new TlsProtocol(sink);
+        this.dns = dns;
     }
 
     /**
@@ -121,8 +125,9 @@ final class L7Proxy {
      */
     private Conversation open(final Link link) {
         return switch (flows.parser(link.flow()).orElse(Parser.HTTP)) {
-            case HTTP, KAFKA, DNS, CUSTOM -> http.open(link);
+            case HTTP, KAFKA, CUSTOM -> http.open(link);
             case TLS -> tls.open(link);
+            case DNS -> dns.open(link);
         };
     }
 }

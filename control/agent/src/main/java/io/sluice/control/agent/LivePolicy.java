@@ -4,10 +4,12 @@ import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.PersistentMap;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.World;
 import java.time.Instant;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 
@@ -23,7 +25,7 @@ import java.util.Map;
  * @param evaluator answers probes as the data plane answers packets
  * @param authors who decided, by the rule number of a data-plane policy entry
  * @param identities by number
- * @param ipcache prefixes as they are in the data plane
+ * @param routes prefixes as they are in the data plane
  * @param endpointIds ids of this node's endpoints, by address
  */
 record LivePolicy(
@@ -35,7 +37,7 @@ record LivePolicy(
         PolicyEvaluator evaluator,
         List<Author> authors,
         Map<Integer, Identity> identities,
-        List<Route> ipcache,
+        PersistentMap<Cidr, Route> routes,
         Map<IpAddress, Integer> endpointIds) {
     /**
      * One prefix of the data plane's ipcache.
@@ -53,17 +55,14 @@ record LivePolicy(
         return known == null ? List.of() : known.labels();
     }
 
-    /** Identity of an address by its longest prefix; 0 where there is none. */
+    /** Identity of an address by its longest prefix. */
     int identityOf(final IpAddress address) {
-        int identity = Identity.UNKNOWN;
-        int longest = -1;
-        for (final Route route : ipcache) {
-            if (route.prefix().lengthBits() > longest && route.prefix().contains(address)) {
-                longest = route.prefix().lengthBits();
-                identity = route.identity();
-            }
-        }
-        return identity;
+        return policies.identityAt(address).number();
+    }
+
+    /** The data plane's ipcache, by prefix. */
+    List<Route> ipcache() {
+        return routes.values().stream().sorted(Comparator.comparing(Route::prefix)).toList();
     }
 
     /** Who decided; the list of authors of an entry that no policy gave is empty. */

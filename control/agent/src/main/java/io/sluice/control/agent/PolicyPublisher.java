@@ -8,6 +8,8 @@ import io.sluice.control.agent.PolicyTables.PlannedEndpoint;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IdentityAllocator;
+import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.PersistentMap;
 import io.sluice.control.policy.PolicyCompiler;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.PolicyOptions;
@@ -19,10 +21,11 @@ import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyMap;
 import java.time.Instant;
 import java.util.Collections;
-import java.util.HashMap;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -41,7 +44,7 @@ import java.util.stream.Collectors;
  * <p>Recent revisions are kept for the events that still speak of them; an event waits in its ring
  * for milliseconds, and revisions are at least a compilation apart.
  *
- * <p>Thread: {@link #publish} control; the rest any.
+ * <p>Thread: {@link #publish} and {@link #publishNames} control; the rest any.
  */
 final class PolicyPublisher {
     /** Revisions kept. */
@@ -63,9 +66,14 @@ final class PolicyPublisher {
 
     // Control only. What the lane has, or had when a publication failed in between.
     private final Ipcache ipcache = new Ipcache();
-    private final Map<Cidr, Route> routes = new HashMap<>();
+    private PersistentMap<Cidr, Route> routes = PersistentMap.empty();
     private final Set<PolicyMap> laidOut = Collections.newSetFromMap(new IdentityHashMap<>());
     private Maps maps;
+    private List<PlannedEndpoint> endpoints = List.of();
+    private NodeSide node = new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of(), List.of());
+
+    /** Whether the lane may have something else than {@link #live} says. */
+    private boolean inDoubt;
 
     private volatile TableSizes sizes = new TableSizes(0, 0, 0, 0);
 
@@ -108,7 +116,7 @@ final class PolicyPublisher {
                         new PolicyEvaluator(World.EMPTY, nothing),
                         List.of(),
                         Map.of(),
-                        List.of(),
+                        PersistentMap.empty(),
                         Map.of());
         revisions.put(lastRevision, live);
     }
@@ -140,12 +148,82 @@ final class PolicyPublisher {
     /** Compiles, publishes, and returns when every packet from now on is judged by it. */
     LivePolicy publish(
             final World world,
-            final List<PlannedEndpoint> endpoints,
-            final NodeSide node,
+            final List<PlannedEndpoint> planned,
+            final NodeSide nodeNow,
             final PolicyOptions options) {
         final long beginNs = System.nanoTime();
+        inDoubt = true;
+        endpoints = planned;
+        node = nodeNow;
+        final LivePolicy next = publish(world, compile(world, options), beginNs);
+        inDoubt = false;
+        return next;
+    }
+
+    /**
+     * Addresses were learned from other names, and nothing else has changed. Costs what differs,
+     * unless a combination of rules appears or vanishes that no address had before.
+     *
+     * <p>Maps that are in force know the identities of such addresses already: the prefixes are set
+     * in the ipcache, and the revision stays, because a name that is learned opens and closes
+     * nothing that was decided. Where an address loses a name, flows have to be judged again, under
+     * a new number.
+     *
+     * @param changed see {@link World#withChangedNames}
+     */
+    LivePolicy publishNames(final Map<IpAddress, Set<String>> changed) {
+        final long beginNs = System.nanoTime();
+        final World world = live.world().withChangedNames(changed);
+        final boolean wasInDoubt = inDoubt;
+        inDoubt = true;
+        final PolicySet policies = compile(world, compiledWith);
+        final LivePolicy next =
+                wasInDoubt || !policies.hasMapsOf(live.policies())
+                        ? publish(world, policies, beginNs)
+                        : publishPrefixes(world, policies, beginNs);
+        inDoubt = false;
+        return next;
+    }
+
+    private LivePolicy publishPrefixes(
+            final World world, final PolicySet policies, final long beginNs) {
+        final LivePolicy before = live;
+        boolean judgeAgain = false;
+        for (final Map.Entry<Cidr, Optional<Integer>> change :
+                policies.prefixesChangedSince(before.policies()).entrySet()) {
+            final Cidr prefix = change.getKey();
+            judgeAgain |= routes.containsKey(prefix);
+            if (change.getValue().isPresent()) {
+                setRoute(
+                        new Route(
+                                prefix,
+                                change.getValue().get(),
+                                PolicyTables.port(prefix, before.endpointIds(), node)));
+            } else {
+                removeRoute(prefix);
+            }
+        }
+        final int revision = judgeAgain ? ++lastRevision : before.revision();
+        final LivePolicy next =
+                new LivePolicy(
+                        revision,
+                        Instant.now(),
+                        System.nanoTime() - beginNs,
+                        world,
+                        policies,
+                        new PolicyEvaluator(world, policies),
+                        before.authors(),
+                        before.identities(),
+                        routes,
+                        before.endpointIds());
+        revisions.put(revision, next);
+        publishIpcache(tables(revision, maps));
+        makeLive(next);
+        return next;
+    }
+
+    private LivePolicy publish(final World world, final PolicySet policies, final long beginNs) {
         final int revision = ++lastRevision;
-        final PolicySet policies = compile(world, options);
         final Built built = PolicyTables.build(policies, endpoints, node, maps, live.policies());
         final LivePolicy next =
                 new LivePolicy(
@@ -163,37 +241,52 @@ final class PolicyPublisher {
                                                 Function.identity(),
                                                 (first, second) -> first,
                                                 TreeMap::new)),
-                        built.routes(),
+                        routesOf(built),
                         built.endpointIds());
         if (built.maps().redirects()) {
             proxyIsNeeded.run();
         }
         revisions.put(revision, next);
         putInForce(built, revision);
+        makeLive(next);
+        return next;
+    }
+
+    private void makeLive(final LivePolicy next) {
         live = next;
         while (revisions.size() > REVISIONS_KEPT) {
             revisions.pollFirstEntry();
+        }
+    }
+
+    /** The routes in force with those of a policy in their place; shares what is the same. */
+    private PersistentMap<Cidr, Route> routesOf(final Built built) {
+        PersistentMap<Cidr, Route> next = routes;
+        final Set<Cidr> present = new HashSet<>();
+        for (final Route route : built.routes()) {
+            present.add(route.prefix());
+            if (!route.equals(next.get(route.prefix()))) {
+                next = next.with(route.prefix(), route);
+            }
+        }
+        for (final Cidr prefix : routes.keySet()) {
+            if (!present.contains(prefix)) {
+                next = next.without(prefix);
+            }
         }
         return next;
     }
 
     private void putInForce(final Built built, final int revision) {
         final Maps next = built.maps();
-        final Tables tables =
-                new Tables(
-                        revision,
-                        next.byPort(),
-                        Endpoint.proxy(TapPorts.PROXY_MAC, SluiceConfig.MTU_BYTES_MAX),
-                        ipcache);
+        final Tables tables = tables(revision, next);
         laidOut.addAll(next.policyMaps());
         if (!next.equals(maps)) {
             lane.publish(tables.withRevision(live.revision()));
             maps = next;
         }
         setRoutes(built.routes());
-        ipcache.seal();
-        lane.publish(tables);
-        ipcache.reclaim();
+        publishIpcache(tables);
         final Set<PolicyMap> inForce = next.policyMaps();
         laidOut.removeIf(
                 map -> {
@@ -211,24 +304,46 @@ final class PolicyPublisher {
                         ipcache.bytes());
     }
 
+    private Tables tables(final int revision, final Maps of) {
+        return new Tables(
+                revision,
+                of.byPort(),
+                Endpoint.proxy(TapPorts.PROXY_MAC, SluiceConfig.MTU_BYTES_MAX),
+                ipcache);
+    }
+
+    /** Returns between two batches of the lane, so that what was replaced before is free. */
+    private void publishIpcache(final Tables tables) {
+        ipcache.seal();
+        lane.publish(tables);
+        ipcache.reclaim();
+    }
+
     private void setRoutes(final List<Route> next) {
-        final Map<Cidr, Route> gone = new HashMap<>(routes);
+        final Set<Cidr> gone = new HashSet<>(routes.keySet());
         for (final Route route : next) {
-            final Cidr prefix = route.prefix();
-            gone.remove(prefix);
-            if (!route.equals(routes.put(prefix, route))) {
-                ipcache.put(
-                        prefix.network().high(),
-                        prefix.network().low(),
-                        lengthOf(prefix),
-                        route.identity(),
-                        route.port());
+            gone.remove(route.prefix());
+            if (!route.equals(routes.get(route.prefix()))) {
+                setRoute(route);
             }
         }
-        for (final Cidr prefix : gone.keySet()) {
-            routes.remove(prefix);
-            ipcache.remove(prefix.network().high(), prefix.network().low(), lengthOf(prefix));
-        }
+        gone.forEach(this::removeRoute);
+    }
+
+    private void setRoute(final Route route) {
+        final Cidr prefix = route.prefix();
+        routes = routes.with(prefix, route);
+        ipcache.put(
+                prefix.network().high(),
+                prefix.network().low(),
+                lengthOf(prefix),
+                route.identity(),
+                route.port());
+    }
+
+    private void removeRoute(final Cidr prefix) {
+        routes = routes.without(prefix);
+        ipcache.remove(prefix.network().high(), prefix.network().low(), lengthOf(prefix));
     }
 
     /** Length in the 128-bit space of the ipcache. */

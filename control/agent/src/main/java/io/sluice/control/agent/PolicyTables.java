@@ -12,6 +12,7 @@ import io.sluice.control.policy.PolicyEntry.Redirect;
 import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.VerdictProgram;
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyEntry;
@@ -56,12 +57,14 @@ final class PolicyTables {
      * @param pools addresses that are this node's to give: one that no endpoint has leads nowhere,
      *     and not out of the uplink and back
      * @param nodeAddresses addresses of the node itself
+     * @param resolver addresses of the switch's own resolver; empty if there is none
      */
     record NodeSide(
             int uplinkPort,
             int uplinkMtuBytes,
             List<AddressPool> pools,
-            Set<IpAddress> nodeAddresses) {}
+            Set<IpAddress> nodeAddresses,
+            List<IpAddress> resolver) {}
 
     /**
      * Endpoints with their policy maps, and what they were made from.
@@ -91,7 +94,7 @@ final class PolicyTables {
                     Set.of(),
                     policies,
                     List.of(),
-                    new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of()));
+                    new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of(), List.of()));
         }
 
         /** The distinct policy maps; their memory is to be freed when no lane has them. */
@@ -176,6 +179,7 @@ final class PolicyTables {
         for (final PlannedEndpoint planned : endpoints) {
             planned.spec().addresses().forEach(address -> ids.put(address, planned.id()));
         }
+        node.resolver().forEach(address -> ids.put(address, Tables.RESOLVER_PORT));
         return new Built(
                 serves(endpoints, node) ? before : layOut(endpoints, node),
                 routes(ids, node),
@@ -186,7 +190,8 @@ final class PolicyTables {
     private boolean serves(final List<PlannedEndpoint> endpoints, final NodeSide node) {
         if (!before.endpoints().equals(endpoints)
                 || before.node().uplinkPort() != node.uplinkPort()
-                || before.node().uplinkMtuBytes() != node.uplinkMtuBytes()) {
+                || before.node().uplinkMtuBytes() != node.uplinkMtuBytes()
+                || !before.node().resolver().equals(node.resolver())) {
             return false;
         }
         for (final Identity identity : policies.identities()) {
@@ -194,8 +199,10 @@ final class PolicyTables {
                 return false;
             }
         }
-        for (final PlannedEndpoint planned : endpoints) {
-            final ObjectRef pod = pod(planned.spec());
+        final Set<ObjectRef> pods = new HashSet<>();
+        endpoints.forEach(planned -> pods.add(pod(planned.spec())));
+        pods.add(ResolverPod.REF);
+        for (final ObjectRef pod : pods) {
             for (final PolicyDirection direction : PolicyDirection.values()) {
                 if (!policies.policyMap(pod, direction)
                         .equals(before.policies().policyMap(pod, direction))) {
@@ -240,6 +247,12 @@ final class PolicyTables {
         }
         for (final PlannedEndpoint planned : endpoints) {
             put(byPort, planned.id(), workload(planned.spec()));
+        }
+        if (!node.resolver().isEmpty()) {
+            put(
+                    byPort,
+                    Tables.RESOLVER_PORT,
+                    Endpoint.resolver(map(ResolverPod.REF, PolicyDirection.INGRESS)));
         }
         return byPort;
     }
@@ -332,6 +345,9 @@ final class PolicyTables {
             redirects = true;
             return PolicyEntry.redirect(rule);
         }
+        if (protocol == IpProtocol.UDP && DnsPolicy.isForAgent(entry)) {
+            return PolicyEntry.punt(rule);
+        }
         return switch (entry.verdict()) {
             case ALLOW -> PolicyEntry.allow(rule);
             // Nobody is there who could tell requests apart: what passes only in part is denied,
@@ -373,7 +389,12 @@ final class PolicyTables {
         return List.copyOf(routes);
     }
 
-    private int port(final Cidr prefix, final Map<IpAddress, Integer> ids, final NodeSide node) {
+    /**
+     * The port that leads to a prefix.
+     *
+     * @param ids ports of the endpoints
+     */
+    static int port(final Cidr prefix, final Map<IpAddress, Integer> ids, final NodeSide node) {
         final boolean isAddress = prefix.lengthBits() == prefix.network().familyBits();
         if (isAddress) {
             final Integer id = ids.get(prefix.network());

@@ -82,6 +82,7 @@ final class Reconciler {
     private final StateRecorder state;
     // From the lane to control: ports whose device is gone.
     private final ConcurrentLinkedQueue<Gone> gone = new ConcurrentLinkedQueue<>();
+    private final Map<IpAddress, Set<String>> names = new HashMap<>();
     private Set<IpAddress> nodeAddresses = Set.of();
     private Optional<Input> published = Optional.empty();
     private String publishProblem = "";
@@ -189,7 +190,7 @@ final class Reconciler {
     }
 
     /** The objects, with the Pods as they really are. */
-    private static World world(final List<KubeObject> objects, final List<Pod> planned) {
+    private World world(final List<KubeObject> objects, final List<Pod> planned) {
         final Map<ObjectRef, Pod> real = new HashMap<>();
         planned.forEach(pod -> real.put(pod.ref(), pod));
         final List<KubeObject> seen = new ArrayList<>();
@@ -198,7 +199,46 @@ final class Reconciler {
             final Pod pod = real.remove(object.ref());
             seen.add(pod == null ? object : pod);
         }
-        return World.of(seen);
+        return ResolverPod.addTo(World.of(seen), config.dns().resolver().addresses());
+    }
+
+    /** Whether all that control knows is in force. */
+    boolean isInForce() {
+        return published.isPresent() && publishProblem.isEmpty();
+    }
+
+    /** Names that are in force with the next publication: those of a former process. */
+    void remember(final Map<IpAddress, Set<String>> changed) {
+        changed.forEach(
+                (address, now) -> {
+                    if (now.isEmpty()) {
+                        names.remove(address);
+                    } else {
+                        names.put(address, Set.copyOf(now));
+                    }
+                });
+    }
+
+    /**
+     * Addresses were learned from other names, or are not any more; in force when this returns.
+     *
+     * @param changed names by address, none where no name means it any more
+     * @throws RequestException UNAVAILABLE when they are not in force now; they are put in force
+     *     with whatever comes next, and it is tried again by itself
+     */
+    void learn(final Map<IpAddress, Set<String>> changed) {
+        remember(changed);
+        if (stopping || published.isEmpty()) {
+            throw new RequestException(
+                    RequestException.Reason.UNAVAILABLE,
+                    stopping ? "the daemon is stopping" : "no policy is in force yet");
+        }
+        try {
+            publisher.publishNames(changed);
+        } catch (final RuntimeException e) {
+            fail(e);
+            throw new RequestException(RequestException.Reason.UNAVAILABLE, publishProblem);
+        }
     }
 
     private void publish(final World world) {
@@ -210,12 +250,19 @@ final class Reconciler {
                                 uplink.isEnabled() ? Uplink.ID : Ipcache.NO_PORT,
                                 config.uplink().mtuBytes(),
                                 config.pool().all(),
-                                nodeAddresses),
+                                nodeAddresses,
+                                ResolverPod.isIn(world)
+                                        ? config.dns().resolver().addresses()
+                                        : List.of()),
                         options());
         try {
             if (!published.equals(Optional.of(input))) {
                 final LivePolicy live =
-                        publisher.publish(world, input.endpoints(), input.node(), input.options());
+                        publisher.publish(
+                                world.withNames(names),
+                                input.endpoints(),
+                                input.node(),
+                                input.options());
                 published = Optional.of(input);
                 LOG.info(
                         "policy revision {} live: {} objects, {} identities, compiled in {} ms",
@@ -226,18 +273,21 @@ final class Reconciler {
             }
             publishProblem = "";
         } catch (final RuntimeException e) {
-            // The lane may have it all the same, or take it later: whatever comes next is
-            // published.
-            published = Optional.empty();
-            final String problem =
-                    ("policy revision %d stays in force, the change could not be put in force and is"
-                                    + " tried again: %s")
-                            .formatted(publisher.live().revision(), e);
-            if (!problem.equals(publishProblem)) {
-                LOG.error("{}", problem, e);
-            }
-            publishProblem = problem;
+            fail(e);
         }
+    }
+
+    /** The lane may have it all the same, or take it later: whatever comes next is published. */
+    private void fail(final RuntimeException e) {
+        published = Optional.empty();
+        final String problem =
+                ("policy revision %d stays in force, the change could not be put in force and is"
+                                + " tried again: %s")
+                        .formatted(publisher.live().revision(), e);
+        if (!problem.equals(publishProblem)) {
+            LOG.error("{}", problem, e);
+        }
+        publishProblem = problem;
     }
 
     /** Gives the lane the ports that the live policy knows and that it does not have yet. */

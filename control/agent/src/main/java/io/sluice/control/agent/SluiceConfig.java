@@ -2,8 +2,11 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.ConntrackConfig;
 import io.sluice.control.policy.Cidr;
+import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
+import io.sluice.dnsproxy.DnsLimits;
+import io.sluice.dnsproxy.cache.FqdnLimits;
 import io.sluice.l7proxy.Transport;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,6 +32,7 @@ import java.util.function.Supplier;
  * @param uplink the TAP that joins the host
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
+ * @param dns names: how queries are judged and answers learned from
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
@@ -45,6 +49,7 @@ public record SluiceConfig(
         Uplink uplink,
         Policy policy,
         ConntrackConfig conntrack,
+        Dns dns,
         Idle idle,
         int laneNice,
         int flowRing,
@@ -124,6 +129,62 @@ public record SluiceConfig(
     }
 
     /**
+     * The resolver that plays {@code kube-system/kube-dns}.
+     *
+     * @param addresses its own, one of each family at most; empty for no resolver
+     * @param servers who is asked for names that are not the cluster's; empty for those of this
+     *     machine's {@code /etc/resolv.conf}
+     * @param domain of the cluster
+     */
+    public record Resolver(List<IpAddress> addresses, List<IpAddress> servers, String domain) {
+        public Resolver {
+            addresses = List.copyOf(addresses);
+            servers = List.copyOf(servers);
+            checkName("dns.resolver.domain", domain);
+            if (addresses.stream().map(IpAddress::isIpv4).distinct().count() < addresses.size()) {
+                throw new IllegalArgumentException(
+                        "dns.resolver.addresses: one of each family at most");
+            }
+        }
+    }
+
+    /**
+     * Names.
+     *
+     * @param denied how a query that no rule allows is answered
+     * @param ttlMinSeconds an address holds at least so long after an answer, 0 to 604,800
+     * @param resolver the switch's own
+     */
+    public record Dns(DnsLimits.DeniedRcode denied, int ttlMinSeconds, Resolver resolver) {
+        /** A week. */
+        public static final int TTL_SECONDS_MAX = (int) (FqdnLimits.TTL_MAX_MS / 1000);
+
+        public Dns {
+            inRange("dns.ttlMinSeconds", ttlMinSeconds, 0, TTL_SECONDS_MAX);
+        }
+
+        DnsLimits limits() {
+            final DnsLimits defaults = DnsLimits.DEFAULT;
+            return new DnsLimits(
+                    denied,
+                    defaults.queryTimeoutMs(),
+                    defaults.holdTimeoutMs(),
+                    defaults.pendingPerEndpoint(),
+                    defaults.heldMax());
+        }
+
+        FqdnLimits cache() {
+            final FqdnLimits defaults = FqdnLimits.DEFAULT;
+            return new FqdnLimits(
+                    TimeUnit.SECONDS.toMillis(ttlMinSeconds),
+                    defaults.addressesPerName(),
+                    defaults.namesPerEndpoint(),
+                    defaults.zombiesPerEndpoint(),
+                    defaults.zombieCheckMs());
+        }
+    }
+
+    /**
      * The L7 proxy.
      *
      * @param transport how its event loops talk to the kernel
@@ -198,6 +259,11 @@ public record SluiceConfig(
                 new Uplink(true, "sluice0", 1500),
                 new Policy(DefaultVerdict.ALLOW, Set.of()),
                 ConntrackConfig.defaults(),
+                new Dns(
+                        DnsLimits.DeniedRcode.REFUSED,
+                        60,
+                        new Resolver(
+                                List.of(IpAddress.ofIpv4(0x0a60000a)), List.of(), "cluster.local")),
                 Idle.ADAPTIVE,
                 -10,
                 4095,
@@ -252,6 +318,17 @@ public record SluiceConfig(
                         settings,
                         defaults.conntrack(),
                         () -> conntrack(settings, defaults.conntrack()));
+        final Dns dns =
+                build(
+                        settings,
+                        defaults.dns(),
+                        () ->
+                                new Dns(
+                                        settings.choice("dns.denied", defaults.dns().denied()),
+                                        settings.number(
+                                                "dns.ttlMinSeconds",
+                                                defaults.dns().ttlMinSeconds()),
+                                        resolver(settings, defaults.dns().resolver())));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -268,6 +345,7 @@ public record SluiceConfig(
                                         uplink,
                                         policy,
                                         conntrack,
+                                        dns,
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
@@ -296,6 +374,33 @@ public record SluiceConfig(
                 seconds(settings, "other", defaults.otherTimeoutNs()),
                 settings.flag("conntrack.tcpLoose", defaults.tcpLoose()),
                 settings.flag("conntrack.tcpWindowCheck", defaults.tcpWindowCheck()));
+    }
+
+    private static Resolver resolver(final Settings settings, final Resolver defaults) {
+        return new Resolver(
+                settings.value(
+                        "dns.resolver.addresses", defaults.addresses(), SluiceConfig::addresses),
+                settings.value("dns.resolver.servers", defaults.servers(), SluiceConfig::addresses),
+                settings.text("dns.resolver.domain", defaults.domain()));
+    }
+
+    private static List<IpAddress> addresses(final String text) {
+        final List<IpAddress> addresses = new ArrayList<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            switch (word.strip()) {
+                case "none", "" -> {}
+                default -> addresses.add(address(word.strip()));
+            }
+        }
+        return addresses;
+    }
+
+    private static IpAddress address(final String word) {
+        return IpAddress.parse(word)
+                .orElseThrow(
+                        () ->
+                                new IllegalArgumentException(
+                                        "\"%s\": none, or a list of addresses".formatted(word)));
     }
 
     private static L7 l7(final Settings settings, final L7 defaults) {
@@ -388,6 +493,7 @@ public record SluiceConfig(
                 uplink,
                 policy,
                 conntrack,
+                dns,
                 idle,
                 laneNice,
                 flowRing,

@@ -7,6 +7,8 @@ import io.sluice.conntrack.FragmentTable;
 import io.sluice.control.agent.HandoverSocket.HandoverException;
 import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.RunOptions.TakeOver;
+import io.sluice.control.agent.dns.DnsConversation;
+import io.sluice.control.agent.dns.Resolver;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
@@ -16,6 +18,9 @@ import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.port.Port;
+import io.sluice.dnsproxy.DnsClock;
+import io.sluice.dnsproxy.DnsEvents;
+import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.l7proxy.ProxyCounters;
 import io.sluice.l7proxy.rule.HttpRule;
 import java.io.IOException;
@@ -323,6 +328,7 @@ public final class SluiceMain implements AutoCloseable {
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
         final StateStore state = opened(openingState, "the state folder");
         final ProxyCounters proxyCounters = new ProxyCounters();
+        final AtomicReference<DnsAgent> dnsOfConnections = new AtomicReference<>();
         final L7Proxy l7Proxy =
                 new L7Proxy(
                         config.l7(),
@@ -336,7 +342,8 @@ public final class SluiceMain implements AutoCloseable {
                                 config.nodeName(),
                                 flows,
                                 () -> publisherOfEvents.get().newest(),
-                                Clock.systemUTC()));
+                                Clock.systemUTC()),
+                        link -> new DnsConversation(link, dnsOfConnections.get()));
         final ProxyPort proxy = new ProxyPort(ports, mailbox, l7Proxy::start);
         final PolicyPublisher publisher =
                 new PolicyPublisher(
@@ -365,10 +372,17 @@ public final class SluiceMain implements AutoCloseable {
                         new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);
 
+        // Names, and what is known of them before the first packet.
+        final DnsParts dns = dns(loop, conntrack, publisher, controlThread, reconciler, state);
+        dnsOfConnections.set(dns.agent);
+        recorder.watchDrops(dns.released::dropped);
+
         lane.start();
         keep(() -> controlThread.callUnlimited(() -> removeAll(reconciler)));
+        dns.agent.start();
         controlThread.callUnlimited(
                 () -> {
+                    dns.names.restore(dns.remembered);
                     // Compiled before the first device is made: a predecessor forwards until then.
                     reconciler.judge();
                     if (inherited.isPresent()) {
@@ -382,7 +396,11 @@ public final class SluiceMain implements AutoCloseable {
         if (inherited.isPresent()) {
             completeHandover(inherited.get());
         }
-        controlThread.everySecond(reconciler::tick);
+        controlThread.everySecond(
+                () -> {
+                    reconciler.tick();
+                    dns.names.tick();
+                });
         keep(
                 new FolderWatcher(
                         folders,
@@ -404,6 +422,7 @@ public final class SluiceMain implements AutoCloseable {
                                 counterFile,
                                 flows,
                                 recorder,
+                                dns.agent,
                                 proxy,
                                 proxyCounters,
                                 System::nanoTime,
@@ -420,6 +439,72 @@ public final class SluiceMain implements AutoCloseable {
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    /** What names consist of. */
+    private record DnsParts(
+            DnsAgent agent,
+            LearnedNames names,
+            ReleasedAddresses released,
+            List<FqdnRecord> remembered) {}
+
+    private DnsParts dns(
+            final ForwardingLoop loop,
+            final Conntrack conntrack,
+            final PolicyPublisher publisher,
+            final ControlThread controlThread,
+            final Reconciler reconciler,
+            final StateStore state) {
+        final AtomicReference<DnsAgent> agentOfBatches = new AtomicReference<>();
+        final LearnedNames names =
+                new LearnedNames(
+                        publisher::live,
+                        controlThread::post,
+                        reconciler,
+                        batch -> agentOfBatches.get().onLive(batch));
+        final ReleasedAddresses released = new ReleasedAddresses(publisher::live, System::nanoTime);
+        final DnsClock clock = new SystemClock();
+        final Resolver resolver =
+                keep(
+                        new Resolver(
+                                config.dns().resolver().addresses(),
+                                config.dns().resolver().servers(),
+                                config.dns().resolver().domain(),
+                                new ClusterObjects(
+                                        () -> publisher.live().world(), config.pool().all()),
+                                clock));
+        final DnsAgent agent =
+                keep(
+                        new DnsAgent(
+                                loop.punts(),
+                                config.dns().limits(),
+                                config.dns().cache(),
+                                new DnsAgent.Outside(
+                                        new DnsPolicy(publisher::live),
+                                        names,
+                                        released,
+                                        new FlowAddresses(
+                                                conntrack,
+                                                System::nanoTime,
+                                                () -> publisher.live().world()),
+                                        new NameStore(state.names()),
+                                        DnsEvents.NONE,
+                                        resolver),
+                                clock));
+        agentOfBatches.set(agent);
+        return new DnsParts(agent, names, released, agent.restore());
+    }
+
+    private static final class SystemClock implements DnsClock {
+        @Override
+        public long monotonicMs() {
+            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime());
+        }
+
+        @Override
+        public long epochMs() {
+            return System.currentTimeMillis();
+        }
     }
 
     private Optional<HandoverClient> askPredecessor() throws StartupException {

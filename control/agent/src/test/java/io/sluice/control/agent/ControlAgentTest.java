@@ -49,6 +49,7 @@ class ControlAgentTest {
                                 sluice.counterFile,
                                 sluice.flows,
                                 sluice.recorder,
+                                sluice.dns,
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 () -> sluice.nowNs,

@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.sluice.control.policy.IdentityAllocator;
+import io.sluice.control.policy.PersistentMap;
 import io.sluice.control.policy.PolicyCompiler;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.PolicyOptions;
@@ -113,7 +114,7 @@ class FlowRecorderTest {
                 new PolicyEvaluator(World.EMPTY, policies),
                 List.of(),
                 Map.of(),
-                List.of(),
+                PersistentMap.empty(),
                 Map.of());
     }
 

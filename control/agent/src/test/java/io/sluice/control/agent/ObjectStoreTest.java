@@ -147,7 +147,7 @@ class ObjectStoreTest {
                 metadata: {name: names, namespace: shop}
                 spec:
                   endpointSelector: {}
-                  egress: [{toFQDNs: [{matchName: example.com}]}]
+                  egress: [{toPorts: [{ports: [{port: "9092", protocol: TCP}], rules: {kafka: [{topic: orders}]}}]}]
                 """;
         final List<ObjectChange> changes = apply(denyAll("p") + "\n---\n" + names);
 

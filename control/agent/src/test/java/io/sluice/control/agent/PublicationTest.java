@@ -25,7 +25,8 @@ import org.junit.jupiter.api.io.TempDir;
 class PublicationTest {
     private static final String A = "10.244.0.2";
     private static final String B = "10.244.0.3";
-    private static final NodeSide NODE = new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of());
+    private static final NodeSide NODE =
+            new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of(), List.of());
 
     @TempDir private Path folder;
     private SwitchInOneThread sluice;

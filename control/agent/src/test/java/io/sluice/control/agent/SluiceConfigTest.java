@@ -74,6 +74,11 @@ class SluiceConfigTest {
         values.put("conntrack.timeoutSeconds.other", "68");
         values.put("conntrack.tcpLoose", "false");
         values.put("conntrack.tcpWindowCheck", "false");
+        values.put("dns.denied", "nxdomain");
+        values.put("dns.ttlMinSeconds", "30");
+        values.put("dns.resolver.addresses", "[10.96.0.11, fd00::a]");
+        values.put("dns.resolver.servers", "[192.0.2.53]");
+        values.put("dns.resolver.domain", "example.internal");
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");

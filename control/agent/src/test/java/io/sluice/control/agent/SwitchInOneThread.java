@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FragmentTable;
+import io.sluice.control.agent.dns.Resolver;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.KubeObject;
@@ -10,14 +11,18 @@ import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
+import io.sluice.dnsproxy.DnsClock;
+import io.sluice.dnsproxy.DnsEvents;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
@@ -41,6 +46,11 @@ final class SwitchInOneThread implements AutoCloseable {
     final FlowRecorder recorder;
     final ProxyPort proxy;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);
+    final LearnedNames names;
+    final ReleasedAddresses released;
+    final Resolver resolver;
+    final DnsAgent dns;
+    private final Queue<Runnable> tasks = new ArrayDeque<>();
     final LaneCounterFile counterFile;
     final LaneCounters counters;
     private final FragmentTable fragments = FragmentTable.open(SEED);
@@ -101,6 +111,54 @@ final class SwitchInOneThread implements AutoCloseable {
                         publisher,
                         new StateRecorder(state, config.pool().all()));
         reconcilerOfPorts.set(reconciler);
+        names = new LearnedNames(publisher::live, tasks::add, reconciler, this::confirm);
+        released = new ReleasedAddresses(publisher::live, () -> nowNs);
+        recorder.watchDrops(released::dropped);
+        resolver =
+                new Resolver(
+                        config.dns().resolver().addresses(),
+                        config.dns().resolver().servers(),
+                        config.dns().resolver().domain(),
+                        new ClusterObjects(() -> publisher.live().world(), config.pool().all()),
+                        new TurnedClock());
+        dns =
+                new DnsAgent(
+                        loop.punts(),
+                        config.dns().limits(),
+                        config.dns().cache(),
+                        new DnsAgent.Outside(
+                                new DnsPolicy(publisher::live),
+                                names,
+                                released,
+                                new FlowAddresses(
+                                        conntrack, () -> nowNs, () -> publisher.live().world()),
+                                new NameStore(state.names()),
+                                DnsEvents.NONE,
+                                resolver),
+                        new TurnedClock());
+    }
+
+    private void confirm(final long batch) {
+        dns.onLive(batch);
+    }
+
+    private final class TurnedClock implements DnsClock {
+        @Override
+        public long monotonicMs() {
+            return nowNs / 1_000_000;
+        }
+
+        @Override
+        public long epochMs() {
+            return nowNs / 1_000_000;
+        }
+    }
+
+    /** What the DNS agent asked of control. */
+    void runTasks() {
+        for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
+            task.run();
+        }
     }
 
     /** The lane in the caller's thread: a command is carried out by turning it. */
@@ -221,6 +279,7 @@ final class SwitchInOneThread implements AutoCloseable {
     @Override
     public void close() throws IOException {
         reconciler.removeAll();
+        resolver.close();
         recorder.close();
         loop.close();
         conntrack.close();

@@ -77,6 +77,7 @@ public final class SluiceCli implements Runnable {
         all.put("identity", () -> TableCommands.identity(console));
         all.put("ipcache", () -> TableCommands.ipcache(console));
         all.put("ct", () -> TableCommands.conntrack(console));
+        all.put("fqdn", () -> FqdnCommands.of(console));
         all.put("drops", () -> new TableCommands.Drops(console));
         all.put("metrics", () -> new MetricsCommand(console));
         all.put("version", () -> new VersionCommand(console));

@@ -5,12 +5,16 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.state.IdentityRow;
+import io.sluice.control.agent.state.NameRow;
 import io.sluice.control.agent.state.PrefixRow;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateTables;
 import io.sluice.control.agent.state.StateTables.Which;
+import io.sluice.control.policy.Cidr;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -65,6 +69,26 @@ final class StateFolderOption {
             row.put("prefix", prefix.prefix().toString());
             row.put("identity", prefix.identity());
             row.put("endpoint", prefix.endpoint());
+        }
+        return rows;
+    }
+
+    /** The names that the last daemon had learned, with the identities of the last policy. */
+    JsonNode names(final Console console) {
+        final ArrayNode rows = JsonNodeFactory.instance.arrayNode();
+        final Map<Cidr, Integer> identities = new HashMap<>();
+        for (final PrefixRow prefix : read(console, Which.PREFIXES).prefixes()) {
+            identities.put(prefix.prefix(), prefix.identity());
+        }
+        for (final NameRow name : read(console, Which.NAMES).names()) {
+            final ObjectNode row = rows.addObject();
+            row.put("name", name.name());
+            row.put("address", name.address().toString());
+            row.put("identity", identities.getOrDefault(Cidr.host(name.address()), 0));
+            row.put("endpoint", name.endpoint());
+            row.put("learnedAt", name.learnedAt().toString());
+            row.put("expiresAt", name.expiresAt().toString());
+            row.put("state", name.zombie() ? "zombie" : "live");
         }
         return rows;
     }

@@ -13,6 +13,8 @@ import io.sluice.control.agent.FlowCursor;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.IdentityReport;
 import io.sluice.control.agent.IpcacheReport;
+import io.sluice.control.agent.NameReport;
+import io.sluice.control.agent.NameSelectorReport;
 import io.sluice.control.agent.ObjectChange;
 import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicyAuthor;
@@ -273,6 +275,34 @@ final class MemoryControlPlane implements ControlPlane {
         return List.of(
                 new IpcacheReport("0.0.0.0/0", 2, ""),
                 new IpcacheReport("10.244.0.10/32", 256, "shop/frontend"));
+    }
+
+    @Override
+    public List<NameReport> names() {
+        return List.of(
+                new NameReport(
+                        "api.example.com.",
+                        "198.51.100.7",
+                        16777220,
+                        "shop/web",
+                        Instant.parse("2026-11-27T05:00:00Z"),
+                        Instant.parse("2026-11-27T05:01:00Z"),
+                        "live"));
+    }
+
+    @Override
+    public List<NameSelectorReport> nameSelectors() {
+        return List.of(
+                new NameSelectorReport("*.example.com.", List.of(16777220), names()),
+                new NameSelectorReport("other.example.org.", List.of(), List.of()));
+    }
+
+    @Override
+    public int forgetNames(final String endpoint, final String pattern) {
+        if (pattern.contains("%")) {
+            throw new RequestException(RequestException.Reason.INVALID, "pattern: " + pattern);
+        }
+        return endpoint.isEmpty() ? 1 : 0;
     }
 
     @Override

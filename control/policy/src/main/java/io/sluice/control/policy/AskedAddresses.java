@@ -2,6 +2,7 @@ package io.sluice.control.policy;
 
 import io.sluice.control.policy.PeerTable.Universe;
 import io.sluice.dnsproxy.rule.NamePattern;
+import io.sluice.dnsproxy.rule.NamePatternIndex;
 import java.util.Collection;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -88,7 +89,7 @@ final class AskedAddresses {
                     names.add(name);
                 }
             }
-            universe = new Universe(prefixes, names);
+            universe = new Universe(prefixes, Set.copyOf(names), NamePatternIndex.of(names));
         }
         return changed;
     }

@@ -1,5 +1,6 @@
 package io.sluice.control.policy;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -83,5 +84,21 @@ final class PeerSnapshot {
             }
         }
         throw new IllegalStateException("no identity at " + address);
+    }
+
+    /** Whether an earlier snapshot has the very same identities. */
+    // Only a shared map is known to be equal without a look at what is in it.
+    @SuppressWarnings("ReferenceEquality")
+    boolean hasIdentitiesOf(final PeerSnapshot earlier) {
+        return factsByNumber == earlier.factsByNumber;
+    }
+
+    /** Prefixes with another identity than in an earlier snapshot; none for those that are gone. */
+    Map<Cidr, Optional<Integer>> prefixesChangedSince(final PeerSnapshot earlier) {
+        final Map<Cidr, Optional<Integer>> changed = new LinkedHashMap<>();
+        numberByPrefix.forEachChange(
+                earlier.numberByPrefix,
+                (prefix, _, number) -> changed.put(prefix, Optional.ofNullable(number)));
+        return changed;
     }
 }

@@ -1,6 +1,7 @@
 package io.sluice.control.policy;
 
 import io.sluice.dnsproxy.rule.NamePattern;
+import io.sluice.dnsproxy.rule.NamePatternIndex;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumMap;
@@ -91,10 +92,20 @@ final class PeerTable {
      * What the rules of all policies ask about addresses.
      *
      * @param prefixes prefixes by the kinds of peers that rules match them against
-     * @param names patterns of names
+     * @param patterns names and patterns of names
+     * @param names the same, to be asked at once
      */
-    record Universe(Map<PeerFacts.Kind, Set<Cidr>> prefixes, Set<NamePattern> names) {
-        static final Universe EMPTY = new Universe(Map.of(), Set.of());
+    record Universe(
+            Map<PeerFacts.Kind, Set<Cidr>> prefixes,
+            Set<NamePattern> patterns,
+            NamePatternIndex names)
+            implements PolicySet.NameUniverse {
+        static final Universe EMPTY = new Universe(Map.of(), Set.of(), NamePatternIndex.NONE);
+
+        @Override
+        public Set<NamePattern> patternsOf(final List<String> learned) {
+            return matching(names, learned);
+        }
     }
 
     PeerTable(final PolicyOptions options, final IdentityAllocator allocator) {
@@ -427,7 +438,13 @@ final class PeerTable {
         final Map<String, String> labels = new HashMap<>();
         labels.put(RESERVED_WORLD, "");
         labels.put(RESERVED_WORLD + (prefix.isIpv4() ? "-ipv4" : "-ipv6"), "");
-        final Cidr narrowest = around.stream().max(PeerTable::narrower).orElse(prefix);
+        final Set<NamePattern> names = isHost ? names(prefix.network()) : Set.of();
+        // An address that only a name brought here is like all others of the name: a label of its
+        // own would make it an identity of its own, and every answer would change every map.
+        final Cidr narrowest =
+                around.stream()
+                        .max(PeerTable::narrower)
+                        .orElse(names.isEmpty() ? prefix : Cidr.ALL_IPV4);
         if (narrowest.lengthBits() > 0) {
             labels.put("cidr:" + narrowest, "");
         }
@@ -440,7 +457,7 @@ final class PeerTable {
                 "",
                 isHost ? hostPorts.getOrDefault(prefix.network(), Set.of()) : Set.of(),
                 around,
-                isHost ? names(prefix.network()) : Set.of());
+                names);
     }
 
     private static int narrower(final Cidr one, final Cidr other) {
@@ -454,14 +471,10 @@ final class PeerTable {
 
     /** Patterns that match one of some names. */
     static Set<NamePattern> matching(
-            final Set<NamePattern> patterns, final Collection<String> names) {
-        final List<String> dotted =
-                names.stream().map(name -> name.endsWith(".") ? name : name + ".").toList();
+            final NamePatternIndex patterns, final Collection<String> names) {
         final Set<NamePattern> matched = new HashSet<>();
-        for (final NamePattern pattern : patterns) {
-            if (dotted.stream().anyMatch(pattern::matches)) {
-                matched.add(pattern);
-            }
+        for (final String name : names) {
+            patterns.forEachMatch(name.endsWith(".") ? name : name + ".", matched::add);
         }
         return matched;
     }

@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The order of iteration follows the hashes. Null is neither key nor value. Any thread.
  */
-final class PersistentMap<K, V> extends AbstractMap<K, V> {
+public final class PersistentMap<K, V> extends AbstractMap<K, V> {
     private static final int BITS_PER_LEVEL = 5;
     private static final int LEVEL_MASK = (1 << BITS_PER_LEVEL) - 1;
 
@@ -88,8 +88,9 @@ final class PersistentMap<K, V> extends AbstractMap<K, V> {
         void accept(K key, @Nullable V before, @Nullable V after);
     }
 
+    /** The empty map. */
     @SuppressWarnings("unchecked")
-    static <K, V> PersistentMap<K, V> empty() {
+    public static <K, V> PersistentMap<K, V> empty() {
         return (PersistentMap<K, V>) EMPTY;
     }
 
@@ -143,7 +144,7 @@ final class PersistentMap<K, V> extends AbstractMap<K, V> {
     }
 
     /** This map with a key at a value. */
-    PersistentMap<K, V> with(final K key, final V value) {
+    public PersistentMap<K, V> with(final K key, final V value) {
         final Node next = size == 0 ? single(hash(key), key, value) : put(root, 0, key, value);
         if (isSame(next, root)) {
             return this;
@@ -152,7 +153,7 @@ final class PersistentMap<K, V> extends AbstractMap<K, V> {
     }
 
     /** This map without a key. */
-    PersistentMap<K, V> without(final K key) {
+    public PersistentMap<K, V> without(final K key) {
         if (!containsKey(key)) {
             return this;
         }

@@ -5,7 +5,6 @@ import io.sluice.control.policy.PeerTable.PodFacts;
 import io.sluice.control.policy.RuleChain.IndexedRule;
 import io.sluice.control.policy.RuleChain.Part;
 import io.sluice.control.policy.Subjects.Subject;
-import io.sluice.dnsproxy.rule.NamePattern;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
@@ -706,14 +705,13 @@ public final class PolicyCompiler {
             prefixes.addAll(translation.prefixes());
             hosts.addAll(translation.hosts());
         }
-        final Set<NamePattern> patterns = Set.copyOf(asked.universe().names());
         return new PolicySet(
                 world,
                 snapshotOfPeers.orElseThrow(),
                 subjects.indexByPod(),
                 subjects.answers(),
                 new HostPolicies(world, options, hosts),
-                names -> PeerTable.matching(patterns, names),
+                asked.universe(),
                 warnings,
                 prefixes);
     }

@@ -6,6 +6,7 @@ import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -38,6 +39,9 @@ public final class PolicySet {
     /** Which patterns of policies match some names. */
     interface NameUniverse {
         Set<NamePattern> patternsOf(List<String> names);
+
+        /** All of them. */
+        Set<NamePattern> patterns();
     }
 
     PolicySet(
@@ -70,6 +74,45 @@ public final class PolicySet {
      */
     public List<IpcacheEntry> ipcache() {
         return peers.ipcache();
+    }
+
+    /**
+     * Prefixes with another identity than in an earlier set of the same compiler; empty for those
+     * that are gone. Costs what differs.
+     */
+    public Map<Cidr, Optional<Integer>> prefixesChangedSince(final PolicySet earlier) {
+        return peers.prefixesChangedSince(earlier.peers);
+    }
+
+    /**
+     * Whether an earlier set of the same compiler has the same identities and policy maps, so that
+     * only prefixes differ. May be false though they are the same. Costs a look at each kind of
+     * endpoint.
+     */
+    // What a compiler did not touch it hands out again.
+    @SuppressWarnings("ReferenceEquality")
+    public boolean hasMapsOf(final PolicySet earlier) {
+        if (!peers.hasIdentitiesOf(earlier.peers)
+                || subjectIndexByPod != earlier.subjectIndexByPod
+                || subjects.size() != earlier.subjects.size()) {
+            return false;
+        }
+        for (int i = 0; i < subjects.size(); i++) {
+            if (!subjects.get(i).equals(earlier.subjects.get(i))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Names and patterns that policies name. */
+    public Set<NamePattern> nameSelectors() {
+        return names.patterns();
+    }
+
+    /** Whether some policy names the name. */
+    public boolean asksForName(final String name) {
+        return !names.patternsOf(List.of(name)).isEmpty();
     }
 
     /**

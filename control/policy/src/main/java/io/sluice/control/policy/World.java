@@ -144,6 +144,23 @@ public final class World {
         return new World(kinds, podsByAddress, next, nextSequence, duplicates);
     }
 
+    /**
+     * This world when some addresses were learned from other names. Costs what changes.
+     *
+     * @param changed names by address, as for {@link #withNames}; none where no name means the
+     *     address any more
+     */
+    public World withChangedNames(final Map<IpAddress, Set<String>> changed) {
+        PersistentMap<IpAddress, Set<String>> next = names;
+        for (final Map.Entry<IpAddress, Set<String>> entry : changed.entrySet()) {
+            next =
+                    entry.getValue().isEmpty()
+                            ? next.without(entry.getKey())
+                            : next.with(entry.getKey(), Set.copyOf(entry.getValue()));
+        }
+        return new World(kinds, podsByAddress, next, nextSequence, duplicates);
+    }
+
     /** A world in the making: shares with the one before all that does not change. */
     private static final class Change {
         private final World before;

@@ -85,6 +85,7 @@ final class ApiRoutes {
             case "identities" -> listing(request, rest, control::identities);
             case "ipcache" -> listing(request, rest, control::ipcache);
             case "conntrack" -> rest.isEmpty() ? conntrack(request) : notFound(path);
+            case "fqdn" -> names(request, rest);
             case "drops" -> listing(request, rest, control::drops);
             case "counters" -> listing(request, rest, control::counters);
             default -> notFound(path);
@@ -121,6 +122,30 @@ final class ApiRoutes {
 
     private String metrics() {
         return PrometheusText.of(control.counters());
+    }
+
+    // Names: GET and DELETE /v1/fqdn, GET /v1/fqdn/selectors
+
+    private ApiReply names(final ApiRequest request, final List<String> rest) {
+        if (rest.equals(List.of("selectors"))) {
+            return get(request, JSON, () -> ApiJson.write(control.nameSelectors()));
+        }
+        if (!rest.isEmpty()) {
+            return notFound(request.segments());
+        }
+        return switch (request.method()) {
+            case "GET" -> get(request, JSON, () -> ApiJson.write(control.names()));
+            case "DELETE" -> {
+                request.accept(Set.of("endpoint", "pattern"));
+                yield page(
+                        Map.of(
+                                "forgotten",
+                                control.forgetNames(
+                                        request.parameter("endpoint", ""),
+                                        request.parameter("pattern", "*"))));
+            }
+            default -> wrongMethod(request, "GET or DELETE");
+        };
     }
 
     // Endpoints: /v1/endpoints, /v1/endpoints/NUMBER, /v1/endpoints/NAME, .../NAMESPACE/NAME

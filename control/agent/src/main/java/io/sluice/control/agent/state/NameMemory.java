@@ -1,6 +1,6 @@
 package io.sluice.control.agent.state;
 
-import java.time.Instant;
+import io.sluice.control.policy.IpAddress;
 import java.util.List;
 
 /**
@@ -18,6 +18,6 @@ public interface NameMemory {
     /** Remembers an answer; one with the same name, address and endpoint is replaced. */
     void learn(NameRow row);
 
-    /** Forgets every answer that expired before some moment; how many. */
-    int expire(Instant now);
+    /** Forgets one; nothing happens if it is not there. */
+    void forget(String name, IpAddress address, String endpoint);
 }

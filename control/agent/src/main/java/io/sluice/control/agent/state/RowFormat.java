@@ -111,20 +111,28 @@ final class RowFormat {
     }
 
     static byte[] nameKey(final NameRow row) {
-        final byte[] name = utf8(row.name());
-        final byte[] endpoint = utf8(row.endpoint());
+        return nameKey(row.name(), row.address(), row.endpoint());
+    }
+
+    static byte[] nameKey(final String text, final IpAddress address, final String owner) {
+        final byte[] name = utf8(text);
+        final byte[] endpoint = utf8(owner);
         return ByteBuffer.allocate(24 + name.length + endpoint.length)
                 .putInt(name.length)
                 .put(name)
                 .putInt(endpoint.length)
                 .put(endpoint)
-                .putLong(row.address().high())
-                .putLong(row.address().low())
+                .putLong(address.high())
+                .putLong(address.low())
                 .array();
     }
 
     static byte[] nameValue(final NameRow row) {
-        return ByteBuffer.allocate(8).putLong(row.expiresAt().toEpochMilli()).array();
+        return ByteBuffer.allocate(17)
+                .putLong(row.learnedAt().toEpochMilli())
+                .putLong(row.expiresAt().toEpochMilli())
+                .put((byte) (row.zombie() ? 1 : 0))
+                .array();
     }
 
     static NameRow name(final byte[] key, final byte[] value) {
@@ -134,10 +142,12 @@ final class RowFormat {
             final String endpoint = text(bytes);
             final IpAddress address = new IpAddress(bytes.getLong(), bytes.getLong());
             requireEnd(bytes);
-            final ByteBuffer expiry = ByteBuffer.wrap(value);
-            final Instant expiresAt = Instant.ofEpochMilli(expiry.getLong());
-            requireEnd(expiry);
-            return new NameRow(name, address, endpoint, expiresAt);
+            final ByteBuffer facts = ByteBuffer.wrap(value);
+            final Instant learnedAt = Instant.ofEpochMilli(facts.getLong());
+            final Instant expiresAt = Instant.ofEpochMilli(facts.getLong());
+            final boolean zombie = facts.get() == 1;
+            requireEnd(facts);
+            return new NameRow(name, address, endpoint, learnedAt, expiresAt, zombie);
         } catch (final BufferUnderflowException e) {
             throw new IllegalArgumentException("not a name", e);
         }

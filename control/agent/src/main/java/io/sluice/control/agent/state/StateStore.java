@@ -2,10 +2,10 @@ package io.sluice.control.agent.state;
 
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IdentityMemory;
+import io.sluice.control.policy.IpAddress;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -470,17 +470,11 @@ public final class StateStore implements AutoCloseable {
         }
 
         @Override
-        public int expire(final Instant now) {
+        public void forget(final String name, final IpAddress address, final String endpoint) {
             synchronized (nameSlot) {
-                int count = 0;
-                for (final NameRow row : names()) {
-                    if (row.expiresAt().isBefore(now)) {
-                        namesUnwritten.remove(identityOf(row));
-                        nameSlot.table.ifPresent(table -> table.remove(RowFormat.nameKey(row)));
-                        count++;
-                    }
-                }
-                return count;
+                namesUnwritten.remove(List.of(name, address, endpoint));
+                nameSlot.table.ifPresent(
+                        table -> table.remove(RowFormat.nameKey(name, address, endpoint)));
             }
         }
     }

@@ -12,7 +12,7 @@ enum TableKind {
     /** A prefix with the name of an endpoint behind it, or without. */
     IPCACHE("ipcache", 1_000_000, 17, 18),
     /** A name of 24 bytes, an endpoint of 16, an address. */
-    FQDN("fqdn", 100_000, 64, 8);
+    FQDN("fqdn", 100_000, 64, 17);
 
     /** Grown this many times over, a table is refused more: the disk is for other things, too. */
     static final double BLOAT_MAX = 5;

@@ -84,7 +84,7 @@ final class StateCrashTest {
                 for (final NameRow name : names) {
                     assertThat(name)
                             .isEqualTo(
-                                    StateWriterProcess.name((int) name.expiresAt().toEpochMilli()));
+                                    StateWriterProcess.name((int) name.learnedAt().toEpochMilli()));
                 }
                 if (names.size() < next - 300) {
                     store.names().learn(StateWriterProcess.name(next - 1));

@@ -35,6 +35,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 final class StateStoreTest {
     private static final Clock CLOCK =
             Clock.fixed(Instant.parse("2026-11-27T02:00:00Z"), ZoneOffset.UTC);
+    private static final Instant LEARNED = Instant.parse("2026-11-27T02:00:00.456Z");
     private static final Instant EXPIRY = Instant.parse("2026-11-27T03:00:00.123Z");
 
     @TempDir private Path folder;
@@ -66,7 +67,7 @@ final class StateStoreTest {
     }
 
     private static NameRow name(final String name, final int address) {
-        return new NameRow(name, IpAddress.ofIpv4(address), "shop/web", EXPIRY);
+        return new NameRow(name, IpAddress.ofIpv4(address), "shop/web", LEARNED, EXPIRY, false);
     }
 
     private static IdentityRow live(final int number, final int endpointCount) {
@@ -224,20 +225,27 @@ final class StateStoreTest {
     }
 
     @Test
-    void expiredNamesGoAndAnAnswerThatComesAgainLivesOn() throws Exception {
+    void aForgottenNameIsGoneAndAnAnswerThatComesAgainReplacesTheFirst() throws Exception {
+        final NameRow again =
+                new NameRow(
+                        "again.",
+                        IpAddress.ofIpv4(1),
+                        "shop/web",
+                        LEARNED.plusSeconds(60),
+                        EXPIRY.plusSeconds(60),
+                        true);
         try (StateStore store = open()) {
             final NameMemory names = store.names();
             names.learn(name("old.", 1));
             names.learn(name("again.", 1));
-            final NameRow again =
-                    new NameRow("again.", IpAddress.ofIpv4(1), "shop/web", EXPIRY.plusSeconds(60));
             names.learn(again);
-            assertThat(names.expire(EXPIRY)).isZero();
-            assertThat(names.expire(EXPIRY.plusMillis(1))).isEqualTo(1);
+            names.forget("old.", IpAddress.ofIpv4(2), "shop/web");
+            assertThat(names.names()).hasSize(2);
+            names.forget("old.", IpAddress.ofIpv4(1), "shop/web");
             assertThat(names.names()).containsExactly(again);
         }
         try (StateStore store = open()) {
-            assertThat(store.names().names()).hasSize(1);
+            assertThat(store.names().names()).containsExactly(again);
         }
     }
 

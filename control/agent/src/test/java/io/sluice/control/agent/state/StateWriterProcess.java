@@ -43,7 +43,9 @@ final class StateWriterProcess {
                 "name-" + number + ".example.",
                 IpAddress.ofIpv4(number),
                 "shop/web",
-                Instant.ofEpochMilli(number));
+                Instant.ofEpochMilli(number),
+                Instant.ofEpochMilli(number + 1L),
+                false);
     }
 
     static PrefixRow prefix(final int number) {

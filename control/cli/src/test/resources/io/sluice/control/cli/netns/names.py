@@ -1,0 +1,128 @@
+"""A DNS server whose addresses change with every answer, and a client that connects to each.
+
+    names.py serve PREFIX           answers A on UDP and TCP port 53 from PREFIX (a /16), a new address each time, TTL 1:
+                                    wrong-id.* gets another id, wrong-question.* another question
+    names.py connect SERVER NAME COUNT PORT   COUNT times: asks, connects at once to what was answered;
+                                    then "connected N of COUNT, unanswered M"
+    names.py ask SERVER NAME [tcp]  the address, "rcode N" or "silent"
+"""
+import ipaddress
+import os
+import socket
+import struct
+import sys
+import threading
+
+TIMEOUT_SECONDS = 3
+
+
+def wire(name):
+    return b"".join(bytes([len(part)]) + part.encode() for part in name.rstrip(".").split(".")) + b"\0"
+
+
+def question(message):
+    at = 12
+    labels = []
+    while message[at]:
+        labels.append(message[at + 1:at + 1 + message[at]].decode())
+        at += 1 + message[at]
+    return ".".join(labels), message[12:at + 5], struct.unpack("!H", message[at + 1:at + 3])[0]
+
+
+class Answers:
+    def __init__(self, prefix):
+        self.first = int(ipaddress.ip_network(prefix)[0])
+        self.count = 0
+        self.lock = threading.Lock()
+
+    def to(self, query):
+        name, asked, kind = question(query)
+        with self.lock:
+            self.count = self.count % 65000 + 1
+            address = self.first + self.count
+        identity = query[:2]
+        if name.startswith("wrong-id."):
+            identity = bytes([identity[0] ^ 255, identity[1]])
+        if name.startswith("wrong-question."):
+            asked = wire("other.example.com") + asked[-4:]
+        answers = 1 if kind == 1 else 0
+        reply = identity + struct.pack("!HHHHH", 0x8180, 1, answers, 0, 0) + asked
+        if answers:
+            reply += struct.pack("!HHHIH", 0xC00C, 1, 1, 1, 4) + address.to_bytes(4, "big")
+        return reply
+
+
+def serve_tcp(answers):
+    listener = socket.create_server(("", 53))
+
+    def conversation(connection):
+        while head := connection.recv(2, socket.MSG_WAITALL):
+            query = connection.recv(struct.unpack("!H", head)[0], socket.MSG_WAITALL)
+            reply = answers.to(query)
+            connection.sendall(struct.pack("!H", len(reply)) + reply)
+
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=conversation, args=(connection,), daemon=True).start()
+
+
+def serve(prefix):
+    answers = Answers(prefix)
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind(("", 53))
+    threading.Thread(target=serve_tcp, args=(answers,), daemon=True).start()
+    print("ready", flush=True)
+    while True:
+        query, sender = opened.recvfrom(4096)
+        opened.sendto(answers.to(query), sender)
+
+
+def query(name):
+    return os.urandom(2) + struct.pack("!HHHHH", 0x0100, 1, 0, 0, 0) + wire(name) + struct.pack("!HH", 1, 1)
+
+
+def result(sent, reply):
+    rcode = reply[3] & 15
+    if rcode or reply[:2] != sent[:2]:
+        return "rcode %d" % rcode
+    return socket.inet_ntoa(reply[-4:])
+
+
+def ask(server, name, transport="udp"):
+    sent = query(name)
+    try:
+        if transport == "tcp":
+            with socket.create_connection((server, 53), TIMEOUT_SECONDS) as opened:
+                opened.sendall(struct.pack("!H", len(sent)) + sent)
+                head = opened.recv(2, socket.MSG_WAITALL)
+                return result(sent, opened.recv(struct.unpack("!H", head)[0], socket.MSG_WAITALL))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+            opened.settimeout(TIMEOUT_SECONDS)
+            opened.connect((server, 53))
+            opened.send(sent)
+            return result(sent, opened.recv(4096))
+    except (OSError, struct.error):
+        return "silent"
+
+
+def connect(server, name, count, port):
+    connected = unanswered = 0
+    for _ in range(count):
+        address = ask(server, name)
+        if address == "silent" or address.startswith("rcode"):
+            unanswered += 1
+            continue
+        try:
+            socket.create_connection((address, port), 0.9).close()
+            connected += 1
+        except OSError:
+            pass
+    print("connected %d of %d, unanswered %d" % (connected, count, unanswered))
+
+
+if sys.argv[1] == "serve":
+    serve(sys.argv[2])
+elif sys.argv[1] == "connect":
+    connect(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+else:
+    print(ask(*sys.argv[2:]))

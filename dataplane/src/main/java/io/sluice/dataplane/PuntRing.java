@@ -1,0 +1,286 @@
+package io.sluice.dataplane;
+
+import io.sluice.dataplane.wire.Udp;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import org.agrona.MutableDirectBuffer;
+import org.agrona.concurrent.MessageHandler;
+import org.agrona.concurrent.UnsafeBuffer;
+import org.agrona.concurrent.ringbuffer.OneToOneRingBuffer;
+import org.agrona.concurrent.ringbuffer.RingBuffer;
+import org.agrona.concurrent.ringbuffer.RingBufferDescriptor;
+
+/**
+ * The way of a datagram from the lane to the DNS agent and back.
+ *
+ * <h2>Theory of operation</h2>
+ *
+ * <p>A flow that a policy redirects to the DNS listener is never forwarded as it comes: each of its
+ * datagrams, queries and answers, is copied into the ring to the agent, and the lane goes on. The
+ * agent hands every one back exactly once, with what is to become of it ({@link Step}), and the
+ * lane does that between two batches: it looks the flow up again, so that a policy that changed
+ * meanwhile has its say, and sends the very bytes that came, or the agent's in their place.
+ *
+ * <p>Two rings, because each has one writer and one reader, and neither side ever waits for the
+ * other while it owns something the other needs: the lane drops a datagram that finds the ring full
+ * ({@link DropReason#DNS_RING_FULL}), the agent tries again until the lane has made room.
+ *
+ * <p>Bound: {@link #RING_BYTES} each way. A query is some 200 bytes with its header: 20,000 of
+ * them, a burst of 100 ms at 200,000 a second. An answer that is held is the agent's, not the
+ * ring's.
+ *
+ * <p>Conservation: what is in the rings or held is {@code punted - returned} of {@link
+ * LaneCounters}.
+ *
+ * <p>Thread: {@link #offer} and {@link #takeReturned} the lane; {@link #poll}, {@link #giveBack}
+ * the DNS agent.
+ */
+public final class PuntRing {
+    /** What becomes of a punted datagram. */
+    public enum Step {
+        /** The same frame goes on to where its flow leads. */
+        RELEASE(0),
+        /** A frame with other data goes on in its place. */
+        REPLACE(1),
+        /** A frame with other data goes back to the sender: the switch has answered. */
+        ANSWER(2),
+        /** It is dropped. */
+        DROP(3);
+
+        /** The constants by {@link #code}. */
+        private static final Step[] BY_CODE = values();
+
+        /** What the ring holds for the constant: its place in this list. */
+        private final int code;
+
+        Step(final int code) {
+            this.code = code;
+        }
+    }
+
+    /** What the agent does with a punt. */
+    @FunctionalInterface
+    public interface Handler {
+        /** Takes a punt, which is to be given back. */
+        void onPunt(Punt punt);
+    }
+
+    /** What the lane does with one that comes back. */
+    interface Returns {
+        /**
+         * A punt that has come back.
+         *
+         * @param frame buffer in which frame and data lie, valid during the call
+         */
+        void onReturned(
+                Step step,
+                DropReason reason,
+                int inPort,
+                MemorySegment frame,
+                long frameOffset,
+                int frameBytes,
+                long dataOffset,
+                int dataBytes);
+    }
+
+    /** Bytes of each ring; a power of two (Agrona). */
+    public static final int RING_BYTES = 1 << 22;
+
+    /** Datagrams that the lane takes back per turn, so that a burst cannot hold up packets. */
+    static final int RETURNS_PER_TURN = 64;
+
+    private static final int MESSAGE = 1;
+
+    // To the agent.
+    private static final int INITIATOR_HIGH = 0;
+    private static final int INITIATOR_LOW = 8;
+    private static final int RESPONDER_HIGH = 16;
+    private static final int RESPONDER_LOW = 24;
+    private static final int INITIATOR_PORT = 32;
+    private static final int RESPONDER_PORT = 36;
+    private static final int WAY = 40;
+    private static final int IN_PORT = 44;
+    private static final int DATA_OFFSET = 48;
+    private static final int DATA_LENGTH = 52;
+    private static final int FRAME = 56;
+
+    // To the lane.
+    private static final int STEP = 0;
+    private static final int REASON = 4;
+    private static final int RETURN_PORT = 8;
+    private static final int FRAME_LENGTH = 12;
+    private static final int RETURNED = 16;
+
+    private final byte[] outMemory = new byte[RING_BYTES + RingBufferDescriptor.TRAILER_LENGTH];
+    private final byte[] backMemory = new byte[RING_BYTES + RingBufferDescriptor.TRAILER_LENGTH];
+    private final MemorySegment outSegment = MemorySegment.ofArray(outMemory);
+    private final MemorySegment backSegment = MemorySegment.ofArray(backMemory);
+    private final RingBuffer out = new OneToOneRingBuffer(new UnsafeBuffer(outMemory));
+    private final RingBuffer back = new OneToOneRingBuffer(new UnsafeBuffer(backMemory));
+    private final Runnable wakeLane;
+
+    // Written by the agent before it sleeps and after, read by the lane behind each offer.
+    private volatile Runnable wakeAgent = () -> {};
+    private volatile boolean agentSleeps;
+
+    /**
+     * @param wakeLane ends the lane's sleep
+     */
+    PuntRing(final Runnable wakeLane) {
+        this.wakeLane = wakeLane;
+    }
+
+    // The lane's side.
+
+    /**
+     * Copies a datagram into the ring.
+     *
+     * @param packet parsed, UDP, whole
+     * @return whether there was room
+     */
+    boolean offer(final Packet packet, final Punt.Way way) {
+        final int index = out.tryClaim(MESSAGE, FRAME + packet.length);
+        if (index < 0) {
+            return false;
+        }
+        final var buffer = out.buffer();
+        final boolean isQuery = way == Punt.Way.TO_RESPONDER;
+        final var tuple = packet.tuple;
+        buffer.putLong(index + INITIATOR_HIGH, isQuery ? tuple.sourceHigh : tuple.destinationHigh);
+        buffer.putLong(index + INITIATOR_LOW, isQuery ? tuple.sourceLow : tuple.destinationLow);
+        buffer.putLong(index + RESPONDER_HIGH, isQuery ? tuple.destinationHigh : tuple.sourceHigh);
+        buffer.putLong(index + RESPONDER_LOW, isQuery ? tuple.destinationLow : tuple.sourceLow);
+        buffer.putInt(index + INITIATOR_PORT, isQuery ? tuple.sourcePort : tuple.destinationPort);
+        buffer.putInt(index + RESPONDER_PORT, isQuery ? tuple.destinationPort : tuple.sourcePort);
+        buffer.putInt(index + WAY, isQuery ? 1 : 0);
+        buffer.putInt(index + IN_PORT, packet.inPort);
+        buffer.putInt(index + DATA_OFFSET, packet.l4 - packet.start + Udp.BYTES);
+        buffer.putInt(index + DATA_LENGTH, Udp.length(packet.memory(), packet.l4) - Udp.BYTES);
+        MemorySegment.copy(packet.memory(), packet.start, outSegment, index + FRAME, packet.length);
+        out.commit(index);
+        // Either the agent's last look sees the commit, or this look sees that it sleeps.
+        VarHandle.fullFence();
+        if (agentSleeps) {
+            wakeAgent.run();
+        }
+        return true;
+    }
+
+    /** Made once, so that a turn allocates nothing. */
+    MessageHandler handlerOf(final Returns returns) {
+        return (type, buffer, index, length) -> onMessage(returns, buffer, index, length);
+    }
+
+    /**
+     * Hands over what has come back; how many.
+     *
+     * @param handler of {@link #handlerOf}
+     */
+    int takeReturned(final MessageHandler handler) {
+        return back.read(handler, RETURNS_PER_TURN);
+    }
+
+    private void onMessage(
+            final Returns returns,
+            final MutableDirectBuffer buffer,
+            final int index,
+            final int length) {
+        final int frameBytes = buffer.getInt(index + FRAME_LENGTH);
+        returns.onReturned(
+                Step.BY_CODE[buffer.getInt(index + STEP)],
+                DropReason.ofCode(buffer.getInt(index + REASON)),
+                buffer.getInt(index + RETURN_PORT),
+                backSegment,
+                index + RETURNED,
+                frameBytes,
+                (long) index + RETURNED + frameBytes,
+                length - RETURNED - frameBytes);
+    }
+
+    // The agent's side.
+
+    /**
+     * Says how the agent is woken; once, before the lane runs.
+     *
+     * @param wake must not block
+     */
+    public void onWake(final Runnable wake) {
+        wakeAgent = wake;
+    }
+
+    /**
+     * Announces that the agent is about to sleep, or is awake again. Look into the ring once more
+     * between the announcement and the sleep: what came before it wakes nobody.
+     */
+    public void setAgentSleeps(final boolean sleeps) {
+        agentSleeps = sleeps;
+    }
+
+    /** Whether nothing waits for the agent. */
+    public boolean isEmpty() {
+        return out.size() == 0;
+    }
+
+    /** Hands over punts, in the order they came; how many. */
+    public int poll(final Handler handler, final int limit) {
+        return out.read(
+                (type, buffer, index, length) -> handler.onPunt(punt(buffer, index, length)),
+                limit);
+    }
+
+    private static Punt punt(final MutableDirectBuffer buffer, final int index, final int length) {
+        final byte[] frame = new byte[length - FRAME];
+        buffer.getBytes(index + FRAME, frame);
+        return new Punt(
+                buffer.getInt(index + WAY) == 1 ? Punt.Way.TO_RESPONDER : Punt.Way.TO_INITIATOR,
+                buffer.getInt(index + IN_PORT),
+                buffer.getLong(index + INITIATOR_HIGH),
+                buffer.getLong(index + INITIATOR_LOW),
+                buffer.getInt(index + INITIATOR_PORT),
+                buffer.getLong(index + RESPONDER_HIGH),
+                buffer.getLong(index + RESPONDER_LOW),
+                buffer.getInt(index + RESPONDER_PORT),
+                frame,
+                buffer.getInt(index + DATA_OFFSET),
+                buffer.getInt(index + DATA_LENGTH));
+    }
+
+    /**
+     * Gives a punt back to the lane.
+     *
+     * @param reason NONE but for DROP
+     * @param data for REPLACE and ANSWER; else empty
+     * @return whether there was room; if not, try again: the lane makes room by itself
+     */
+    public boolean giveBack(
+            final Punt punt, final Step step, final DropReason reason, final byte[] data) {
+        final byte[] frame = punt.frame();
+        final int index = back.tryClaim(MESSAGE, RETURNED + frame.length + data.length);
+        if (index < 0) {
+            return false;
+        }
+        final var buffer = back.buffer();
+        buffer.putInt(index + STEP, step.code);
+        buffer.putInt(index + REASON, reason.code());
+        buffer.putInt(index + RETURN_PORT, punt.inPort());
+        buffer.putInt(index + FRAME_LENGTH, frame.length);
+        MemorySegment.copy(
+                frame,
+                0,
+                backSegment,
+                ValueLayout.JAVA_BYTE,
+                (long) index + RETURNED,
+                frame.length);
+        MemorySegment.copy(
+                data,
+                0,
+                backSegment,
+                ValueLayout.JAVA_BYTE,
+                (long) index + RETURNED + frame.length,
+                data.length);
+        back.commit(index);
+        wakeLane.run();
+        return true;
+    }
+}
