@@ -240,7 +240,7 @@ public final class ProduceReader {
     }
 
     private boolean takeTransactionalId(final ByteBuf in) {
-        if (!takeLength(in, Integer.BYTES)) {
+        if (!takeLength(in, Short.BYTES)) {
             return false;
         }
         if (number > STRING_BYTES_MAX) {
