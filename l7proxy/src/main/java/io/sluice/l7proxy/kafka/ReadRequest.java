@@ -163,7 +163,7 @@ public final class ReadRequest {
      * @param bytes with their length
      * @param errorCode that it says
      */
-    record Denial(ByteBuffer bytes, int errorCode) {}
+    public record Denial(ByteBuffer bytes, int errorCode) {}
 
     private final ApiKeys api;
     private final short version;
@@ -181,7 +181,7 @@ public final class ReadRequest {
     }
 
     /** Whether requests of an API and version can be read. */
-    static boolean isReadable(final int apiKey, final int apiVersion) {
+    public static boolean isReadable(final int apiKey, final int apiVersion) {
         return ApiKeys.hasId(apiKey)
                 && ApiKeys.forId(apiKey).isVersionSupported((short) apiVersion);
     }
@@ -224,7 +224,7 @@ public final class ReadRequest {
     // Topics.
 
     /** Adds the topics that the request names. */
-    void addTopics(final TopicsOfRequest to) {
+    public void addTopics(final TopicsOfRequest to) {
         if (!WITHOUT_TOPICS.contains(api)) {
             addTopics(request.data(), to);
         }
@@ -451,7 +451,7 @@ public final class ReadRequest {
      *     client is told in a way that makes it ask for them
      * @return empty if there is no such answer
      */
-    Optional<Denial> deny(
+    public Optional<Denial> deny(
             final int correlationId,
             final InetSocketAddress server,
             final TopicsOfRequest topics,

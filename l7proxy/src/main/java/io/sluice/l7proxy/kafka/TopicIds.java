@@ -18,7 +18,7 @@ import java.util.concurrent.ConcurrentHashMap;
  *
  * <p>Thread: any; event loops write and read without a lock, but for the moment of the change.
  */
-final class TopicIds {
+public final class TopicIds {
     private record Key(long serverIdentity, UUID id) {}
 
     private record Generations(
@@ -28,7 +28,12 @@ final class TopicIds {
     private volatile Generations generations =
             new Generations(new ConcurrentHashMap<>(), new ConcurrentHashMap<>());
 
-    TopicIds(final int idsMax) {
+    /**
+     * Knows none.
+     *
+     * @param idsMax that are known at least, if there are so many; at least 1
+     */
+    public TopicIds(final int idsMax) {
         this.idsMax = idsMax;
     }
 

@@ -15,7 +15,7 @@ import java.util.UUID;
  *
  * <p>Thread: one.
  */
-final class TopicsOfRequest {
+public final class TopicsOfRequest {
     private final TopicIds ids;
     private final long serverIdentity;
     private final int topicsMax;
@@ -23,7 +23,14 @@ final class TopicsOfRequest {
     private final Set<UUID> unknownIds = new LinkedHashSet<>();
     private boolean isEvery;
 
-    TopicsOfRequest(final TopicIds ids, final long serverIdentity, final int topicsMax) {
+    /**
+     * None yet.
+     *
+     * @param ids where names of ids are looked up
+     * @param serverIdentity whose ids they are
+     * @param topicsMax most topics that are kept, at least 1
+     */
+    public TopicsOfRequest(final TopicIds ids, final long serverIdentity, final int topicsMax) {
         this.ids = ids;
         this.serverIdentity = serverIdentity;
         this.topicsMax = topicsMax;
@@ -69,7 +76,7 @@ final class TopicsOfRequest {
     }
 
     /** What rules are asked about. */
-    List<String> forRules() {
+    public List<String> forRules() {
         final List<String> topics = new ArrayList<>(names);
         if (isEvery || hasUnknownIds()) {
             topics.add(KafkaRequest.EVERY_TOPIC);
