@@ -9,7 +9,9 @@ import io.sluice.l7proxy.ProxyHarness;
 import io.sluice.l7proxy.RuleStage;
 import io.sluice.l7proxy.SideRules;
 import io.sluice.l7proxy.rule.KafkaRule;
+import java.io.OutputStream;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -39,6 +41,7 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -360,6 +363,43 @@ final class KafkaBrokerTest {
                     .hasSize(20)
                     .allMatch(read -> read.startsWith("xxx") && read.length() > 900_000);
         }
+    }
+
+    /** librdkafka's own reading of the protocol, and of our denials. */
+    @Test
+    @Tag("netns")
+    void kcatProducesAndConsumesWhereItMay() throws Exception {
+        topics("cat", "dog");
+        final String server = "127.0.0.1:" + proxy.address().getPort();
+        rules(role("produce", "cat"));
+        assertThat(kcat("meow\n", "-P", "-b", server, "-t", "cat", "-p", "0").status()).isZero();
+        assertThat(contents("cat", 1)).containsExactly("meow");
+        // It asks for Metadata until a record is too old: 300 s by default.
+        assertThat(kcat("wuff\n", "-P", "-b", server, "-t", "dog", "-X", "message.timeout.ms=3000"))
+                .satisfies(denied -> assertThat(denied.status()).isNotZero())
+                .satisfies(denied -> assertThat(denied.text()).contains("authoriz"));
+        assertThat(kcat("", "-C", "-b", server, "-t", "cat", "-e").text()).contains("authoriz");
+
+        rules(role("consume", "cat"));
+        assertThat(kcat("", "-C", "-b", server, "-t", "cat", "-e", "-q").text())
+                .isEqualTo("meow\n");
+        assertThat(kcat("", "-C", "-b", server, "-t", "dog", "-e").text()).contains("authoriz");
+        assertThat(kcat("", "-L", "-b", server).text()).doesNotContain("\"cat\"");
+        assertThat(contents("dog", 0)).isEmpty();
+    }
+
+    private record Output(int status, String text) {}
+
+    private static Output kcat(final String input, final String... arguments) throws Exception {
+        final List<String> command = new ArrayList<>(List.of("kcat"));
+        command.addAll(List.of(arguments));
+        final Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        try (OutputStream in = process.getOutputStream()) {
+            in.write(input.getBytes(StandardCharsets.UTF_8));
+        }
+        final String text =
+                new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        return new Output(process.waitFor(), text);
     }
 
     @Test
