@@ -92,8 +92,8 @@ final class DaemonManifests {
 
     private static boolean isEnforced(final Restriction restriction) {
         return switch (restriction) {
-            case NONE, HTTP, SERVER_NAMES -> true;
-            case KAFKA, DNS, L7PROTO, TLS, LISTENER -> false;
+            case NONE, HTTP, KAFKA, SERVER_NAMES -> true;
+            case DNS, L7PROTO, TLS, LISTENER -> false;
         };
     }
 }

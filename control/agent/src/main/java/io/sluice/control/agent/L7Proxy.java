@@ -13,6 +13,8 @@ import io.sluice.l7proxy.ProxyServer;
 import io.sluice.l7proxy.ProxyServer.Listener;
 import io.sluice.l7proxy.http.HttpLimits;
 import io.sluice.l7proxy.http.HttpProtocol;
+import io.sluice.l7proxy.kafka.KafkaLimits;
+import io.sluice.l7proxy.kafka.KafkaProtocol;
 import io.sluice.l7proxy.rule.SecretName;
 import io.sluice.l7proxy.tls.TlsProtocol;
 import java.net.InetAddress;
@@ -35,6 +37,7 @@ final class L7Proxy {
     private final ProxyCounters counters;
     private final Protocol http;
     private final Protocol tls;
+    private final L7Sink sink;
 
     /**
      * @param secrets values of secrets that rules refer to
@@ -60,6 +63,7 @@ final class L7Proxy {
         this.counters = counters;
         this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets, sink);
         this.tls = new TlsProtocol(sink);
+        this.sink = sink;
     }
 
     /**
@@ -69,6 +73,8 @@ final class L7Proxy {
      * @throws IllegalStateException if it cannot listen
      */
     AutoCloseable start(final Runnable enter) {
+        // Made here and not before: it loads the schemas of all of Kafka's messages.
+        final Protocol kafka = new KafkaProtocol(KafkaLimits.DEFAULTS, sink);
         final List<Listener> listeners = new ArrayList<>();
         for (int i = 0; i < ProxyLegs.LISTENERS; i++) {
             listeners.add(
@@ -76,7 +82,7 @@ final class L7Proxy {
                             // Both families: an IPv4 client is accepted by its mapped address.
                             new InetSocketAddress(
                                     InetAddress.ofLiteral("::"), ProxyLegs.FIRST_LISTENER + i),
-                            this::open));
+                            link -> open(link, kafka)));
         }
         return ProxyServer.start(config, listeners, flows, counters, enter);
     }
@@ -84,9 +90,10 @@ final class L7Proxy {
     /**
      * A flow that policy has let go of in the meantime is read as before it was redirected: HTTP.
      */
-    private Conversation open(final Link link) {
+    private Conversation open(final Link link, final Protocol kafka) {
         return switch (flows.parser(link.flow()).orElse(Parser.HTTP)) {
-            case HTTP, KAFKA, DNS, CUSTOM -> http.open(link);
+            case HTTP, DNS, CUSTOM -> http.open(link);
+            case KAFKA -> kafka.open(link);
             case TLS -> tls.open(link);
         };
     }

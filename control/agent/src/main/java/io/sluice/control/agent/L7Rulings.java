@@ -46,8 +46,8 @@ final class L7Rulings {
 
     private static boolean isOurs(final Parser parser) {
         return switch (parser) {
-            case HTTP, TLS -> true;
-            case KAFKA, DNS, CUSTOM -> false;
+            case HTTP, KAFKA, TLS -> true;
+            case DNS, CUSTOM -> false;
         };
     }
 
