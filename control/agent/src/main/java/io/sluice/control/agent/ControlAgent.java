@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FlowSnapshot;
 import io.sluice.control.agent.RequestException.Reason;
+import io.sluice.control.agent.state.NameMemory;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.ManifestReader;
@@ -55,6 +56,7 @@ final class ControlAgent implements ControlPlane {
             FlowRecorder recorder,
             ProxyPort proxy,
             ProxyCounters proxyCounters,
+            NameMemory names,
             LongSupplier clockNs,
             Runnable stop) {}
 
@@ -408,6 +410,19 @@ final class ControlAgent implements ControlPlane {
                                         route.prefix().toString(),
                                         route.identity(),
                                         paths.getOrDefault(route.port(), "")))
+                .toList();
+    }
+
+    @Override
+    public List<NameReport> names() {
+        return parts.names().names().stream()
+                .map(
+                        row ->
+                                new NameReport(
+                                        row.endpoint(),
+                                        row.name(),
+                                        row.address().toString(),
+                                        row.expiresAt()))
                 .toList();
     }
 

@@ -93,6 +93,9 @@ public interface ControlPlane {
     /** Prefixes and their identities, by prefix. */
     List<IpcacheReport> ipcache();
 
+    /** Learned names, by name, address and endpoint; those that have expired too. */
+    List<NameReport> names();
+
     /** Tracked flows, in no order. */
     List<ConntrackReport> conntrack();
 

@@ -406,6 +406,7 @@ public final class SluiceMain implements AutoCloseable {
                                 recorder,
                                 proxy,
                                 proxyCounters,
+                                state.names(),
                                 System::nanoTime,
                                 stop::request));
         control.set(Optional.of(agent));

@@ -7,9 +7,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.control.agent.RequestException.Reason;
+import io.sluice.control.agent.state.NameRow;
+import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.Probe;
 import io.sluice.l7proxy.ProxyCounters;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -51,6 +54,7 @@ class ControlAgentTest {
                                 sluice.recorder,
                                 sluice.proxy,
                                 new ProxyCounters(),
+                                sluice.state.names(),
                                 () -> sluice.nowNs,
                                 stops::incrementAndGet));
     }
@@ -327,6 +331,23 @@ class ControlAgentTest {
                             assertThat(flow.packetsForward()).isEqualTo(1);
                             assertThat(flow.expiresInSeconds()).isEqualTo(30);
                         });
+    }
+
+    @Test
+    void learnedNamesAreListed() {
+        final Instant until = Instant.ofEpochMilli(1_795_000_000_000L);
+        sluice.state
+                .names()
+                .learn(
+                        new NameRow(
+                                "api.example.com.",
+                                IpAddress.parse("198.51.100.7").orElseThrow(),
+                                "shop/a",
+                                until));
+
+        assertThat(control.names())
+                .containsExactly(
+                        new NameReport("shop/a", "api.example.com.", "198.51.100.7", until));
     }
 
     @Test

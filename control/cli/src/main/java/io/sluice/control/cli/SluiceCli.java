@@ -76,6 +76,7 @@ public final class SluiceCli implements Runnable {
         all.put("observe", () -> new ObserveCommand(console));
         all.put("identity", () -> TableCommands.identity(console));
         all.put("ipcache", () -> TableCommands.ipcache(console));
+        all.put("fqdn", () -> TableCommands.fqdn(console));
         all.put("ct", () -> TableCommands.conntrack(console));
         all.put("drops", () -> new TableCommands.Drops(console));
         all.put("metrics", () -> new MetricsCommand(console));

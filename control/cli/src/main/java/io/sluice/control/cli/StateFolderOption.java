@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.state.IdentityRow;
+import io.sluice.control.agent.state.NameRow;
 import io.sluice.control.agent.state.PrefixRow;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateTables;
@@ -12,6 +13,7 @@ import io.sluice.control.agent.state.StateTables.Which;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -43,6 +45,34 @@ final class StateFolderOption {
         return offline;
     }
 
+    /**
+     * A table as the daemon has it, or with {@code --offline} as the state folder has it. Where no
+     * daemon answers, the error says how to read it all the same.
+     *
+     * @param target path of the API
+     * @param offline reads the state folder
+     */
+    JsonNode table(
+            final Console console,
+            final DaemonOption daemon,
+            final String target,
+            final Function<Console, JsonNode> offline) {
+        if (isOffline()) {
+            return offline.apply(console);
+        }
+        try {
+            return daemon.client(console).get(target);
+        } catch (final CommandError e) {
+            if (e.exitCode() == ExitCode.UNREACHABLE && e.status() == 0) {
+                throw CommandError.unreachable(
+                        e.text()
+                                + "; what a daemon knew last is shown with --offline"
+                                + " [--state-folder FOLDER]");
+            }
+            throw e;
+        }
+    }
+
     /** The identities of the last policy. */
     JsonNode identities(final Console console) {
         final ArrayNode rows = JsonNodeFactory.instance.arrayNode();
@@ -65,6 +95,19 @@ final class StateFolderOption {
             row.put("prefix", prefix.prefix().toString());
             row.put("identity", prefix.identity());
             row.put("endpoint", prefix.endpoint());
+        }
+        return rows;
+    }
+
+    /** The learned names. */
+    JsonNode names(final Console console) {
+        final ArrayNode rows = JsonNodeFactory.instance.arrayNode();
+        for (final NameRow name : read(console, Which.NAMES).names()) {
+            final ObjectNode row = rows.addObject();
+            row.put("endpoint", name.endpoint());
+            row.put("name", name.name());
+            row.put("address", name.address().toString());
+            row.put("expiresAt", name.expiresAt().toString());
         }
         return rows;
     }

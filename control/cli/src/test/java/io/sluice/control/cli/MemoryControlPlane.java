@@ -13,6 +13,7 @@ import io.sluice.control.agent.FlowCursor;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.IdentityReport;
 import io.sluice.control.agent.IpcacheReport;
+import io.sluice.control.agent.NameReport;
 import io.sluice.control.agent.ObjectChange;
 import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicyAuthor;
@@ -273,6 +274,21 @@ final class MemoryControlPlane implements ControlPlane {
         return List.of(
                 new IpcacheReport("0.0.0.0/0", 2, ""),
                 new IpcacheReport("10.244.0.10/32", 256, "shop/frontend"));
+    }
+
+    @Override
+    public List<NameReport> names() {
+        return List.of(
+                new NameReport(
+                        "shop/frontend",
+                        "api.example.com.",
+                        "198.51.100.7",
+                        CommandLineRun.NOW.plusSeconds(300)),
+                new NameReport(
+                        "shop/frontend",
+                        "old.example.com.",
+                        "2001:db8::7",
+                        CommandLineRun.NOW.minusSeconds(1)));
     }
 
     @Override

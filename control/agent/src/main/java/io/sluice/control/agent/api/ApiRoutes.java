@@ -83,6 +83,7 @@ final class ApiRoutes {
                             : notFound(path);
             case "status" -> listing(request, rest, control::status);
             case "identities" -> listing(request, rest, control::identities);
+            case "names" -> listing(request, rest, control::names);
             case "ipcache" -> listing(request, rest, control::ipcache);
             case "conntrack" -> rest.isEmpty() ? conntrack(request) : notFound(path);
             case "drops" -> listing(request, rest, control::drops);
