@@ -212,6 +212,26 @@ final class ConntrackLimitsTest {
     }
 
     @Test
+    void expiryForgetsNoMoreThan64FlowsOfAFamilyAtATimeAndMissesNone() {
+        try (Conntrack table = Conntrack.open(capacity(4096), 3)) {
+            for (int i = 0; i < 3000; i++) {
+                table.create(flow(i), 0, START_NS);
+                table.create(tuple(UDP, 1, i, 1, 1, 2, 2), 0, START_NS);
+            }
+            final long laterNs = START_NS + 30 * SECOND_NS;
+            int steps = 0;
+            while (table.size() > 0) {
+                final int atOnce = table.expire(laterNs, 8192);
+                assertThat(atOnce).isBetween(1, 2 * Conntrack.EXPIRED_MAX);
+                steps++;
+            }
+            // 64 of each family in every step but the last few.
+            assertThat(steps).isBetween(3000 / 64, 3000 / 64 + 4);
+            assertThat(table.expiredCount()).isEqualTo(6000);
+        }
+    }
+
+    @Test
     void expiryGoesRoundAndLeavesTheLiving() {
         try (Conntrack table = Conntrack.open(capacity(64), 5)) {
             for (int i = 0; i < 64; i++) {

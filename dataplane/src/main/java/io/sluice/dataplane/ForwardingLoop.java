@@ -82,7 +82,7 @@ public final class ForwardingLoop implements AutoCloseable {
      * One turn; never blocks.
      *
      * @param nowNs the lane's clock
-     * @return packets and commands handled; 0 when there was nothing to do
+     * @return packets and commands handled, and flows that expired; 0 when there was nothing to do
      */
     public int doWork(final long nowNs) {
         int work = drainMailbox();
@@ -97,8 +97,10 @@ public final class ForwardingLoop implements AutoCloseable {
             return work;
         }
         work += datapath.takeBack(tables, nowNs);
-        conntrack.expire(nowNs, work == 0 ? EXPIRY_SLOTS_PER_IDLE_TURN : EXPIRY_SLOTS_PER_TURN);
-        return work;
+        // What expired is work: as long as there is more of it, an idle lane does not sleep.
+        return work
+                + conntrack.expire(
+                        nowNs, work == 0 ? EXPIRY_SLOTS_PER_IDLE_TURN : EXPIRY_SLOTS_PER_TURN);
     }
 
     private int receiveFrom(final int index, final long nowNs) {

@@ -58,6 +58,7 @@ final class Pipeline implements AutoCloseable {
     private final FragmentTable fragments = FragmentTable.open(42);
     private final LaneCounters counters;
     private final ForwardingLoop loop;
+    private final LoopbackPort sender;
     private final LoopbackPort receiver =
             new LoopbackPort(arena.allocate(FRAME_BYTES), FRAME_BYTES);
     private final Ipcache ipcache = new Ipcache();
@@ -92,7 +93,8 @@ final class Pipeline implements AutoCloseable {
         ipcache.seal();
         await(loop.proxy().publishTables(tables(1, policyMap())));
         await(loop.proxy().addPort(RECEIVER_PORT, new SilentPort(receiver)));
-        await(loop.proxy().addPort(SENDER_PORT, new LoopbackPort(frames(), FRAME_BYTES)));
+        sender = new LoopbackPort(frames(), FRAME_BYTES);
+        await(loop.proxy().addPort(SENDER_PORT, sender));
         final long before = receiver.sentFrames();
         while (receiver.sentFrames() - before < flows) {
             loop.doWork(nowNs);
@@ -109,6 +111,11 @@ final class Pipeline implements AutoCloseable {
         nowNs += passedNs;
         loop.doWork(nowNs);
         return receiver.sentFrames();
+    }
+
+    /** Whether the sender sends nothing. */
+    void silence(final boolean silent) {
+        sender.silence(silent);
     }
 
     /** The lane's clock. */

@@ -42,12 +42,11 @@ final class FqdnCommands {
 
         @Override
         public Integer call() {
-            if (state.isOffline()) {
-                TableCommands.print(console, () -> state.names(console), output, this::table);
-            } else {
-                TableCommands.print(
-                        console, daemon.client(console), output, "/v1/fqdn", this::table);
-            }
+            TableCommands.print(
+                    console,
+                    () -> state.table(console, daemon, "/v1/fqdn", state::names),
+                    output,
+                    this::table);
             return ExitCode.YES;
         }
 

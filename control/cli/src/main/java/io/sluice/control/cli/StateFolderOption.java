@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -45,6 +46,34 @@ final class StateFolderOption {
             throw CommandError.usage("--state-folder: goes with --offline");
         }
         return offline;
+    }
+
+    /**
+     * A table as the daemon has it, or with {@code --offline} as the state folder has it. Where no
+     * daemon answers, the error says how to read it all the same.
+     *
+     * @param target path of the API
+     * @param offline reads the state folder
+     */
+    JsonNode table(
+            final Console console,
+            final DaemonOption daemon,
+            final String target,
+            final Function<Console, JsonNode> offline) {
+        if (isOffline()) {
+            return offline.apply(console);
+        }
+        try {
+            return daemon.client(console).get(target);
+        } catch (final CommandError e) {
+            if (e.exitCode() == ExitCode.UNREACHABLE && e.status() == 0) {
+                throw CommandError.unreachable(
+                        e.text()
+                                + "; what a daemon knew last is shown with --offline"
+                                + " [--state-folder FOLDER]");
+            }
+            throw e;
+        }
     }
 
     /** The identities of the last policy. */

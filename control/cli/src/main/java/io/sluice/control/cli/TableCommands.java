@@ -3,12 +3,14 @@ package io.sluice.control.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.sluice.control.cli.Output.Format;
 import io.sluice.control.policy.IpProtocol;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Parameters;
 
 /**
  * Commands that print one table of the daemon: {@code identity}, {@code ipcache}, {@code ct},
@@ -19,7 +21,8 @@ final class TableCommands {
 
     static CommandLine identity(final Console console) {
         return Group.named("identity", "Identities of the live policy.")
-                .addSubcommand(new IdentityList(console));
+                .addSubcommand(new IdentityList(console))
+                .addSubcommand(new IdentityGet(console));
     }
 
     static CommandLine ipcache(final Console console) {
@@ -72,11 +75,11 @@ final class TableCommands {
 
         @Override
         public Integer call() {
-            if (state.isOffline()) {
-                print(console, () -> state.identities(console), output, this::table);
-            } else {
-                print(console, daemon.client(console), output, "/v1/identities", this::table);
-            }
+            print(
+                    console,
+                    () -> state.table(console, daemon, "/v1/identities", state::identities),
+                    output,
+                    this::table);
             return ExitCode.YES;
         }
 
@@ -89,6 +92,48 @@ final class TableCommands {
                         identity.path("endpointCount").asText());
             }
             table.print(console.out());
+        }
+    }
+
+    @Command(name = "get", description = "One identity.")
+    static final class IdentityGet implements Callable<Integer> {
+        private final Console console;
+
+        @Mixin private DaemonOption daemon = new DaemonOption();
+        @Mixin private StateFolderOption state = new StateFolderOption();
+        @Mixin private Output output = new Output();
+
+        @Parameters(paramLabel = "NUMBER", description = "Number of the identity.")
+        private int number;
+
+        IdentityGet(final Console console) {
+            this.console = console;
+        }
+
+        @Override
+        public Integer call() {
+            print(console, this::find, output, this::lines);
+            return ExitCode.YES;
+        }
+
+        private JsonNode find() {
+            for (final JsonNode identity :
+                    state.table(console, daemon, "/v1/identities", state::identities)) {
+                if (identity.path("number").asInt() == number) {
+                    return identity;
+                }
+            }
+            throw CommandError.no("identity " + number + ": not found");
+        }
+
+        private void lines(final JsonNode identity) {
+            final List<String> labels = StatusCommand.texts(identity.path("labels"));
+            console.out().printf("%-12s%s%n", "ID:", identity.path("number").asText());
+            for (int i = 0; i < labels.size(); i++) {
+                console.out().printf("%-12s%s%n", i == 0 ? "Labels:" : "", labels.get(i));
+            }
+            console.out()
+                    .printf("%-12s%s%n", "Endpoints:", identity.path("endpointCount").asText());
         }
     }
 
@@ -108,11 +153,11 @@ final class TableCommands {
 
         @Override
         public Integer call() {
-            if (state.isOffline()) {
-                print(console, () -> state.ipcache(console), output, this::table);
-            } else {
-                print(console, daemon.client(console), output, "/v1/ipcache", this::table);
-            }
+            print(
+                    console,
+                    () -> state.table(console, daemon, "/v1/ipcache", state::ipcache),
+                    output,
+                    this::table);
             return ExitCode.YES;
         }
 

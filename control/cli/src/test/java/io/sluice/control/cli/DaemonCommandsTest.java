@@ -72,6 +72,8 @@ final class DaemonCommandsTest {
         "endpoint-get.yaml, endpoint get 1 -o yaml",
         "identity-list.txt, identity list",
         "identity-list.jsonl, identity list -o jsonl",
+        "identity-get.txt, identity get 256",
+        "identity-get.json, identity get 256 -o json",
         "ipcache-list.txt, ipcache list",
         "ct-list.txt, ct list",
         "fqdn-list.txt, fqdn list",
@@ -457,6 +459,30 @@ final class DaemonCommandsTest {
     }
 
     @Test
+    void withoutADaemonTablesSayHowToReadWhatItKnewLast() {
+        for (final String command :
+                List.of("identity list", "identity get 1", "ipcache list", "fqdn list")) {
+            final CommandLineRun run =
+                    CommandLineRun.with(
+                            Map.of("SLUICE_SOCKET", "/nowhere/api.sock"),
+                            "",
+                            command.split(" ", -1));
+
+            assertThat(run.code()).isEqualTo(ExitCode.UNREACHABLE);
+            assertThat(run.err()).contains("--offline [--state-folder FOLDER]");
+            assertThat(run.err().lines()).hasSize(1);
+        }
+    }
+
+    @Test
+    void anIdentityThatIsNotThereIsANo() {
+        final CommandLineRun run = run("identity", "get", "4711");
+
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+        assertThat(run.err()).isEqualTo("identity 4711: not found\n");
+    }
+
+    @Test
     void theSocketIsForOwnerAndGroupOnlyAndGoesWithTheServer() throws IOException {
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
                 .isEqualTo("rw-rw----");
@@ -491,7 +517,14 @@ final class DaemonCommandsTest {
     @Test
     void jsonOutputIsJson() throws IOException {
         for (final String command :
-                List.of("status", "drops", "metrics", "identity list", "ct list", "ipcache list")) {
+                List.of(
+                        "status",
+                        "drops",
+                        "metrics",
+                        "identity list",
+                        "ct list",
+                        "ipcache list",
+                        "fqdn list")) {
             final CommandLineRun run = run((command + " -o json").split(" ", -1));
             assertThat(new ObjectMapper().readTree(run.out()).isEmpty()).as(command).isFalse();
         }

@@ -2,7 +2,11 @@ package io.sluice.control.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.sluice.control.agent.state.NameRow;
+import io.sluice.control.agent.state.StateStore;
+import io.sluice.control.policy.IpAddress;
 import java.nio.file.Path;
+import java.time.Clock;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -19,6 +23,31 @@ final class StateFolderCommandsTest {
                         "identity", "list", "--offline", "--state-folder", folder.toString());
         assertThat(run.code()).isEqualTo(1);
         assertThat(run.err()).contains(folder.toString()).contains("no daemon has used");
+    }
+
+    @Test
+    void namesOfADaemonThatIsDownAreRead() throws Exception {
+        try (StateStore state = StateStore.open(folder, Clock.systemUTC())) {
+            state.names()
+                    .learn(
+                            new NameRow(
+                                    "api.example.com.",
+                                    IpAddress.parse("198.51.100.7").orElseThrow(),
+                                    "shop/frontend",
+                                    CommandLineRun.NOW,
+                                    CommandLineRun.NOW.plusSeconds(60),
+                                    false));
+        }
+
+        final CommandLineRun run =
+                CommandLineRun.of("fqdn", "list", "--offline", "--state-folder", folder.toString());
+
+        assertThat(run.code()).as(run.err()).isZero();
+        assertThat(run.out().lines().toList().getLast())
+                .isEqualTo(
+                        "api.example.com.   198.51.100.7   0          shop/frontend   "
+                                + CommandLineRun.NOW.plusSeconds(60)
+                                + "   live");
     }
 
     @Test
