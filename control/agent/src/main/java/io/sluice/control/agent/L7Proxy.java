@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import com.sun.management.UnixOperatingSystemMXBean;
 import io.sluice.control.policy.L7Rules.Parser;
 import io.sluice.dataplane.ProxyLegs;
 import io.sluice.l7proxy.Conversation;
@@ -15,6 +16,7 @@ import io.sluice.l7proxy.http.HttpLimits;
 import io.sluice.l7proxy.http.HttpProtocol;
 import io.sluice.l7proxy.rule.SecretName;
 import io.sluice.l7proxy.tls.TlsProtocol;
+import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -22,6 +24,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The L7 proxy as part of this daemon: what it listens at, and who reads which flow.
@@ -30,6 +34,11 @@ import java.util.function.Function;
  * any.
  */
 final class L7Proxy {
+    private static final Logger LOG = LoggerFactory.getLogger(L7Proxy.class);
+
+    /** Files that the rest of the daemon has open, devices of many pods among them. */
+    private static final int DESCRIPTORS_OF_OTHERS = 1_024;
+
     private final ProxyConfig config;
     private final RedirectedFlows flows;
     private final ProxyCounters counters;
@@ -54,7 +63,7 @@ final class L7Proxy {
                         config.transport(),
                         config.loops(),
                         Addressing.TRANSPARENT,
-                        config.connections(),
+                        places(config.connections(), descriptorsMax()),
                         Duration.ofSeconds(config.connectTimeoutSeconds()),
                         Duration.ofSeconds(config.idleTimeoutSeconds()),
                         Duration.ofSeconds(config.headTimeoutSeconds()),
@@ -64,6 +73,32 @@ final class L7Proxy {
         this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets, sink);
         this.tls = new TlsProtocol(sink);
         this.dns = dns;
+    }
+
+    /**
+     * Client connections that there are descriptors for: each has one of its own, and one for its
+     * connection to the server.
+     */
+    static int places(final int wanted, final long descriptorsMax) {
+        final long most = Math.max(1, (descriptorsMax - DESCRIPTORS_OF_OTHERS) / 2);
+        if (wanted <= most) {
+            return wanted;
+        }
+        LOG.warn(
+                "l7.connections: {} need {} open files, the limit is {}: {} connections at most;"
+                        + " LimitNOFILE or ulimit -n raises it",
+                wanted,
+                2L * wanted + DESCRIPTORS_OF_OTHERS,
+                descriptorsMax,
+                most);
+        return (int) most;
+    }
+
+    private static long descriptorsMax() {
+        return ManagementFactory.getOperatingSystemMXBean()
+                        instanceof final UnixOperatingSystemMXBean unix
+                ? unix.getMaxFileDescriptorCount()
+                : Long.MAX_VALUE;
     }
 
     /**

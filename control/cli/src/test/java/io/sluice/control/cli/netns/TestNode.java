@@ -178,6 +178,15 @@ final class TestNode implements AutoCloseable {
         return start(name, peerLine(arguments.toArray(String[]::new))).await("ready", PATIENCE_MS);
     }
 
+    /** Starts an HTTP server on both families; it has the file peer.py. */
+    void serveFiles(final String name, final String port) {
+        final String folderOfPeer = String.valueOf(Path.of(peerLine()[1]).getParent());
+        start(name, "python3", "-m", "http.server", port, "--bind", "::", "-d", folderOfPeer);
+        await(
+                "files are served",
+                () -> in(name, "curl", "-gs", "http://[::1]:" + port + "/").exit() == 0);
+    }
+
     /** Starts a client of peer.py that keeps running. */
     Running startPeer(final String name, final String... arguments) {
         return start(name, peerLine(arguments));

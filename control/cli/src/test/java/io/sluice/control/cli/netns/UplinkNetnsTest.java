@@ -11,12 +11,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The way through sluice0: a node that routes, a host behind it (documentation prefixes), a pod
- * that lets that host in on TCP 8080, and a pod without policy.
+ * that lets that host in on TCP 8080, a pod without policy, and one with HTTP rules for the world.
  */
 @Tag("netns")
 class UplinkNetnsTest {
     private static final int WEB = 11;
     private static final int OPEN = 12;
+    private static final int SITE = 13;
 
     private static TestNode node;
 
@@ -25,6 +26,7 @@ class UplinkNetnsTest {
         node = new TestNode();
         node.addPod("web", WEB);
         node.addPod("open", OPEN);
+        node.addPod("site", SITE);
         node.addNamespace("outside");
         final String host = node.namespace();
         final String outside = node.namespace("outside");
@@ -60,7 +62,29 @@ class UplinkNetnsTest {
                         - ipBlock: { cidr: "2001:db8:100::/64" }
                       ports: [{ protocol: TCP, port: 8080 }]
                 """);
-        node.startDaemon("web", "open");
+        node.save(
+                "site-policy.yaml",
+                """
+                apiVersion: cilium.io/v2
+                kind: CiliumNetworkPolicy
+                metadata: { name: site, namespace: app }
+                spec:
+                  endpointSelector: { matchLabels: { app: site } }
+                  ingress:
+                  - fromCIDR: [198.51.100.0/24, "2001:db8:100::/64"]
+                    toPorts:
+                    - ports: [{ port: "8000", protocol: TCP }]
+                      rules: { http: [{ path: "/peer[.]py" }] }
+                  egress:
+                  - toCIDR: [198.51.100.0/24, "2001:db8:100::/64"]
+                    toPorts:
+                    - ports: [{ port: "8000", protocol: TCP }]
+                      rules: { http: [{ path: "/peer[.]py" }] }
+                """);
+        node.startDaemon("web", "open", "site");
+        for (final String name : new String[] {"site", "outside"}) {
+            node.serveFiles(name, "8000");
+        }
         node.serve("web", "tcp:8080", "tcp:8081");
         node.serve("open", "tcp:8080");
         node.serve("outside", "tcp:80");
@@ -84,6 +108,25 @@ class UplinkNetnsTest {
     void aPodReachesTheWorldOnlyIfItsEgressAllowsIt(final String world) {
         assertThat(node.peer("open", "tcp", world, "80")).isEqualTo("answered");
         assertThat(node.peer("web", "tcp", world, "80")).isEqualTo("timed out");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "site 198.51.100.10",
+                "site [2001:db8:100::10]",
+                "outside 10.244.0.13",
+                "outside [fd00:10:244::13]"
+            })
+    void requestsToAndFromTheWorldAreJudgedOneByOne(final String fromAndTo) {
+        final String from = fromAndTo.split(" ", -1)[0];
+        final String url = "http://" + fromAndTo.split(" ", -1)[1] + ":8000";
+        assertThat(status(from, url + "/peer.py")).isEqualTo("200");
+        assertThat(status(from, url + "/other")).isEqualTo("403");
+    }
+
+    private static String status(final String from, final String url) {
+        return node.in(from, "curl", "-gs", "-o", "/dev/null", "-w", "%{http_code}", url).output();
     }
 
     @ParameterizedTest
