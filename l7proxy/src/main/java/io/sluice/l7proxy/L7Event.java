@@ -64,4 +64,28 @@ public record L7Event(
      * @param isOuterName an encrypted ClientHello came with it: the name may not be the real one
      */
     public record Tls(String serverName, boolean isOuterName) implements Detail {}
+
+    /**
+     * Kafka.
+     *
+     * @param apiKey number of the API
+     * @param apiVersion version of the API
+     * @param correlationId the client's number for the request
+     * @param clientId at most 256 characters of it; empty if the client says none
+     * @param topics that the request names, at most 32; ids where the name is not known; {@code *}
+     *     where it is about all, or could not be read
+     * @param errorCode of the proxy's own answer; 0 for a request, and for a server's answer, which
+     *     is not read
+     * @param latencyNs from the request's judgement to the start of the answer, in nanoseconds; 0
+     *     for a request
+     */
+    public record Kafka(
+            int apiKey,
+            int apiVersion,
+            int correlationId,
+            String clientId,
+            List<String> topics,
+            int errorCode,
+            long latencyNs)
+            implements Detail {}
 }

@@ -52,6 +52,17 @@ public record RuleStage(
                 by);
     }
 
+    /** Cilium's Kafka rules; {@code {}} among them lets everything pass. */
+    public static RuleStage ofKafka(final List<KafkaRule> rules, final String by) {
+        return new RuleStage(
+                rules.stream().anyMatch(KafkaRule::matchesEverything),
+                List.of(),
+                List.of(),
+                rules,
+                List.of(),
+                by);
+    }
+
     /** TLS server names. */
     public static RuleStage ofServerNames(final List<ServerNamePattern> names, final String by) {
         return new RuleStage(false, List.of(), List.of(), List.of(), names, by);

@@ -45,7 +45,10 @@ final class L7ProxyFenceTest {
                 .resideInAPackage("io.sluice.l7proxy")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("io.sluice.l7proxy.http..", "io.sluice.l7proxy.tls..")
+                .resideInAnyPackage(
+                        "io.sluice.l7proxy.http..",
+                        "io.sluice.l7proxy.kafka..",
+                        "io.sluice.l7proxy.tls..")
                 .check(MODULE);
         noClasses()
                 .that()
@@ -53,6 +56,19 @@ final class L7ProxyFenceTest {
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("io.sluice.l7proxy.tls..")
+                .check(MODULE);
+    }
+
+    /** Its schemas are behind two classes: Kafka's clients are large, and may change. */
+    @Test
+    void onlyTheReadersOfKafkaKnowItsLibrary() {
+        noClasses()
+                .that()
+                .haveNameNotMatching(
+                        "io\\.sluice\\.l7proxy\\.kafka\\.(ReadRequest|MetadataReader)(\\$.*)?")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("org.apache.kafka..")
                 .check(MODULE);
     }
 

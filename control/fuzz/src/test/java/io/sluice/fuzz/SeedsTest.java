@@ -32,6 +32,7 @@ final class SeedsTest {
                     "DnsMessage", DnsMessageTarget::fuzzerTestOneInput,
                     "ClientHello", ClientHelloTarget::fuzzerTestOneInput,
                     "HttpMessage", HttpMessageTarget::fuzzerTestOneInput,
+                    "KafkaRequest", KafkaRequestTarget::fuzzerTestOneInput,
                     "HttpRule", HttpRuleTarget::fuzzerTestOneInput,
                     "Manifest", ManifestTarget::fuzzerTestOneInput,
                     "NamePattern", NamePatternTarget::fuzzerTestOneInput,

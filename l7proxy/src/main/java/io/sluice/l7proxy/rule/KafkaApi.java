@@ -4,6 +4,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Kafka's APIs by name: the table of API keys in the protocol guide, without what only brokers say
@@ -86,11 +87,21 @@ public final class KafkaApi {
                     Map.entry("removeraftvoter", 81),
                     Map.entry("offsets", 2));
 
+    private static final Map<Integer, String> NAMES =
+            KEYS.entrySet().stream()
+                    .filter(api -> !api.getKey().equals("offsets"))
+                    .collect(Collectors.toUnmodifiableMap(Map.Entry::getValue, Map.Entry::getKey));
+
     private KafkaApi() {}
 
     /** Number of an API. */
     public static Optional<Integer> byName(final String name) {
         return Optional.ofNullable(KEYS.get(name.toLowerCase(Locale.ROOT)));
+    }
+
+    /** Name of an API; its number if it has none here. */
+    public static String name(final int key) {
+        return NAMES.getOrDefault(key, Integer.toString(key));
     }
 
     /** All names. */

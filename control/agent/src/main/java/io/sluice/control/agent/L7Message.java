@@ -34,6 +34,19 @@ public record L7Message(boolean isRequest, long latencyNs, Content content) {
     public record Header(String key, String value) {}
 
     /**
+     * Kafka.
+     *
+     * @param errorCode of an answer that the proxy gave; 0 for others
+     * @param apiVersion version of the API
+     * @param apiKey name of the API, or its number
+     * @param correlationId the client's number for the request
+     * @param topic that the request names; several with commas between, {@code *} for every topic
+     */
+    public record Kafka(
+            int errorCode, int apiVersion, String apiKey, int correlationId, String topic)
+            implements Content {}
+
+    /**
      * The start of a TLS handshake, whose content nobody read.
      *
      * @param serverName empty if the client sent none

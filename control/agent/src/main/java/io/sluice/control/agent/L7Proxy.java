@@ -14,6 +14,8 @@ import io.sluice.l7proxy.ProxyServer;
 import io.sluice.l7proxy.ProxyServer.Listener;
 import io.sluice.l7proxy.http.HttpLimits;
 import io.sluice.l7proxy.http.HttpProtocol;
+import io.sluice.l7proxy.kafka.KafkaLimits;
+import io.sluice.l7proxy.kafka.KafkaProtocol;
 import io.sluice.l7proxy.rule.SecretName;
 import io.sluice.l7proxy.tls.TlsProtocol;
 import java.lang.management.ManagementFactory;
@@ -45,6 +47,7 @@ final class L7Proxy {
     private final Protocol http;
     private final Protocol tls;
     private final Protocol dns;
+    private final L7Sink sink;
 
     /**
      * @param secrets values of secrets that rules refer to
@@ -72,6 +75,7 @@ final class L7Proxy {
         this.counters = counters;
         this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets, sink);
         this.tls = new TlsProtocol(sink);
+        this.sink = sink;
         this.dns = dns;
     }
 
@@ -108,6 +112,8 @@ final class L7Proxy {
      * @throws IllegalStateException if it cannot listen
      */
     AutoCloseable start(final Runnable enter) {
+        // Made here and not before: it loads the schemas of all of Kafka's messages.
+        final Protocol kafka = new KafkaProtocol(KafkaLimits.DEFAULTS, sink);
         final List<Listener> listeners = new ArrayList<>();
         for (int i = 0; i < ProxyLegs.LISTENERS; i++) {
             listeners.add(
@@ -115,7 +121,7 @@ final class L7Proxy {
                             // Both families: an IPv4 client is accepted by its mapped address.
                             new InetSocketAddress(
                                     InetAddress.ofLiteral("::"), ProxyLegs.FIRST_LISTENER + i),
-                            this::open));
+                            link -> open(link, kafka)));
         }
         return ProxyServer.start(config, listeners, flows, counters, enter);
     }
@@ -123,9 +129,10 @@ final class L7Proxy {
     /**
      * A flow that policy has let go of in the meantime is read as before it was redirected: HTTP.
      */
-    private Conversation open(final Link link) {
+    private Conversation open(final Link link, final Protocol kafka) {
         return switch (flows.parser(link.flow()).orElse(Parser.HTTP)) {
-            case HTTP, KAFKA, CUSTOM -> http.open(link);
+            case HTTP, CUSTOM -> http.open(link);
+            case KAFKA -> kafka.open(link);
             case TLS -> tls.open(link);
             case DNS -> dns.open(link);
         };

@@ -46,8 +46,8 @@ final class L7Rulings {
 
     private static boolean isOurs(final Parser parser) {
         return switch (parser) {
-            case HTTP, TLS, DNS -> true;
-            case KAFKA, CUSTOM -> false;
+            case HTTP, KAFKA, TLS, DNS -> true;
+            case CUSTOM -> false;
         };
     }
 

@@ -4,6 +4,7 @@ import io.sluice.control.policy.IpAddress;
 import io.sluice.l7proxy.L7Event;
 import io.sluice.l7proxy.L7Sink;
 import io.sluice.l7proxy.rule.HttpOutcome.LoggedHeader;
+import io.sluice.l7proxy.rule.KafkaApi;
 import java.time.Clock;
 import java.util.List;
 import java.util.Optional;
@@ -108,6 +109,16 @@ final class RequestRecorder implements L7Sink {
                                     Stream.concat(http.missing().stream(), http.rejected().stream())
                                             .map(RequestRecorder::header)
                                             .toList()));
+            case final L7Event.Kafka kafka ->
+                    new L7Message(
+                            isRequest,
+                            kafka.latencyNs(),
+                            new L7Message.Kafka(
+                                    kafka.errorCode(),
+                                    kafka.apiVersion(),
+                                    KafkaApi.name(kafka.apiKey()),
+                                    kafka.correlationId(),
+                                    String.join(",", kafka.topics())));
             case final L7Event.Tls tls ->
                     new L7Message(isRequest, 0, new L7Message.Tls(tls.serverName()));
         };

@@ -206,6 +206,13 @@ public final class FlowJson {
                                                 .put("key", header.key())
                                                 .put("value", header.value()));
             }
+            case final L7Message.Kafka kafka ->
+                    l7.putObject("kafka")
+                            .put("error_code", kafka.errorCode())
+                            .put("api_version", kafka.apiVersion())
+                            .put("api_key", kafka.apiKey())
+                            .put("correlation_id", kafka.correlationId())
+                            .put("topic", kafka.topic());
             case final L7Message.Tls tls ->
                     l7.putObject("tls").put("server_name", tls.serverName());
         }
@@ -224,9 +231,27 @@ public final class FlowJson {
                                             message.latencyNs() / 1_000_000,
                                             http.method(),
                                             http.url());
+            case final L7Message.Kafka kafka -> summary(kafka, message);
             case final L7Message.Tls tls ->
                     "TLS " + (tls.serverName().isEmpty() ? "without SNI" : tls.serverName());
         };
+    }
+
+    private static String summary(final L7Message.Kafka kafka, final L7Message message) {
+        final String request =
+                "%s v%d %d %s"
+                        .formatted(
+                                kafka.apiKey(),
+                                kafka.apiVersion(),
+                                kafka.correlationId(),
+                                kafka.topic());
+        return message.isRequest()
+                ? "Kafka " + request.strip()
+                : "Kafka %d %dms (%s)"
+                        .formatted(
+                                kafka.errorCode(),
+                                message.latencyNs() / 1_000_000,
+                                request.strip());
     }
 
     private static String summary(final Flow flow) {
