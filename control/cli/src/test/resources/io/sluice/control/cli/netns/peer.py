@@ -69,7 +69,7 @@ def serve(services):
             threads.append(threading.Thread(target=echo_datagrams, args=(listen(int(port), socket.SOCK_DGRAM),)))
         else:
             listener = listen(int(port), socket.SOCK_STREAM)
-            listener.listen(64)
+            listener.listen(1024)
             threads.append(threading.Thread(target=accept, args=(listener, echo if kind == "tcp" else digest)))
     for thread in threads:
         thread.start()
