@@ -47,6 +47,25 @@ public record L7Message(boolean isRequest, long latencyNs, Content content) {
             implements Content {}
 
     /**
+     * DNS.
+     *
+     * @param query name asked for, lower case, with the final dot
+     * @param type record type asked for: {@code A}
+     * @param rcode of an answer, 0 to 15; 0 for a query
+     * @param addresses of an answer
+     * @param aliases names that the answer's chain goes through
+     * @param ttlSeconds the least of the answer, 0 without addresses
+     */
+    public record Dns(
+            String query,
+            String type,
+            int rcode,
+            List<String> addresses,
+            List<String> aliases,
+            int ttlSeconds)
+            implements Content {}
+
+    /**
      * The start of a TLS handshake, whose content nobody read.
      *
      * @param serverName empty if the client sent none

@@ -329,6 +329,12 @@ public final class SluiceMain implements AutoCloseable {
         final StateStore state = opened(openingState, "the state folder");
         final ProxyCounters proxyCounters = new ProxyCounters();
         final AtomicReference<DnsAgent> dnsOfConnections = new AtomicReference<>();
+        final RequestRecorder requests =
+                new RequestRecorder(
+                        config.nodeName(),
+                        flows,
+                        () -> publisherOfEvents.get().newest(),
+                        Clock.systemUTC());
         final L7Proxy l7Proxy =
                 new L7Proxy(
                         config.l7(),
@@ -338,11 +344,7 @@ public final class SluiceMain implements AutoCloseable {
                                 System::nanoTime),
                         proxyCounters,
                         HttpRule.NO_SECRETS,
-                        new RequestRecorder(
-                                config.nodeName(),
-                                flows,
-                                () -> publisherOfEvents.get().newest(),
-                                Clock.systemUTC()),
+                        requests,
                         link -> new DnsConversation(link, dnsOfConnections.get()));
         final ProxyPort proxy = new ProxyPort(ports, mailbox, l7Proxy::start);
         final PolicyPublisher publisher =
@@ -373,7 +375,8 @@ public final class SluiceMain implements AutoCloseable {
         reconcilerOfPorts.set(reconciler);
 
         // Names, and what is known of them before the first packet.
-        final DnsParts dns = dns(loop, conntrack, publisher, controlThread, reconciler, state);
+        final DnsParts dns =
+                dns(loop, conntrack, publisher, controlThread, reconciler, state, requests);
         dnsOfConnections.set(dns.agent);
         recorder.watchDrops(dns.released::dropped);
 
@@ -454,7 +457,8 @@ public final class SluiceMain implements AutoCloseable {
             final PolicyPublisher publisher,
             final ControlThread controlThread,
             final Reconciler reconciler,
-            final StateStore state) {
+            final StateStore state,
+            final DnsEvents requests) {
         final AtomicReference<DnsAgent> agentOfBatches = new AtomicReference<>();
         final LearnedNames names =
                 new LearnedNames(
@@ -488,7 +492,7 @@ public final class SluiceMain implements AutoCloseable {
                                                 System::nanoTime,
                                                 () -> publisher.live().world()),
                                         new NameStore(state.names()),
-                                        DnsEvents.NONE,
+                                        requests,
                                         resolver),
                                 clock));
         agentOfBatches.set(agent);

@@ -213,6 +213,20 @@ public final class FlowJson {
                             .put("api_key", kafka.apiKey())
                             .put("correlation_id", kafka.correlationId())
                             .put("topic", kafka.topic());
+            case final L7Message.Dns dns -> {
+                final ObjectNode json = l7.putObject("dns");
+                json.put("query", dns.query());
+                if (!message.isRequest()) {
+                    final ArrayNode ips = json.putArray("ips");
+                    dns.addresses().forEach(ips::add);
+                    json.put("ttl", dns.ttlSeconds());
+                    final ArrayNode cnames = json.putArray("cnames");
+                    dns.aliases().forEach(cnames::add);
+                    json.put("rcode", dns.rcode());
+                }
+                json.put("observation_source", "proxy");
+                json.putArray("qtypes").add(dns.type());
+            }
             case final L7Message.Tls tls ->
                     l7.putObject("tls").put("server_name", tls.serverName());
         }
@@ -232,6 +246,22 @@ public final class FlowJson {
                                             http.method(),
                                             http.url());
             case final L7Message.Kafka kafka -> summary(kafka, message);
+            case final L7Message.Dns dns ->
+                    message.isRequest()
+                            ? "DNS Query %s %s".formatted(dns.query(), dns.type())
+                            : "DNS Answer %sTTL: %d (Proxy %s %s)"
+                                    .formatted(
+                                            dns.rcode() != 0
+                                                    ? "RCode: " + rcode(dns.rcode()) + " "
+                                                    : dns.addresses().isEmpty()
+                                                            ? ""
+                                                            : "\""
+                                                                    + String.join(
+                                                                            ",", dns.addresses())
+                                                                    + "\" ",
+                                            dns.ttlSeconds(),
+                                            dns.query(),
+                                            dns.type());
             case final L7Message.Tls tls ->
                     "TLS " + (tls.serverName().isEmpty() ? "without SNI" : tls.serverName());
         };
@@ -252,6 +282,18 @@ public final class FlowJson {
                                 kafka.errorCode(),
                                 message.latencyNs() / 1_000_000,
                                 request.strip());
+    }
+
+    /** Hubble's words, those of Go's DNS library for the codes of RFC 1035 section 4.1.1. */
+    private static String rcode(final int rcode) {
+        return switch (rcode) {
+            case 1 -> "FormErr";
+            case 2 -> "Server Failure";
+            case 3 -> "Non-Existent Domain";
+            case 4 -> "Not Implemented";
+            case 5 -> "Query Refused";
+            default -> String.valueOf(rcode);
+        };
     }
 
     private static String summary(final Flow flow) {
