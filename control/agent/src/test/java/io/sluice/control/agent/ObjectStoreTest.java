@@ -147,7 +147,7 @@ class ObjectStoreTest {
                 metadata: {name: names, namespace: shop}
                 spec:
                   endpointSelector: {}
-                  egress: [{toPorts: [{ports: [{port: "9092", protocol: TCP}], rules: {kafka: [{topic: orders}]}}]}]
+                  egress: [{toPorts: [{ports: [{port: "9092", protocol: TCP}], rules: {l7proto: own, l7: [{key: value}]}}]}]
                 """;
         final List<ObjectChange> changes = apply(denyAll("p") + "\n---\n" + names);
 
