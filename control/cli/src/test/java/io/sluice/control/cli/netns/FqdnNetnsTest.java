@@ -171,6 +171,31 @@ class FqdnNetnsTest {
     }
 
     @Test
+    void queriesAndAnswersAreFlows() {
+        dnsmasq();
+        node.startDaemon("client", "other");
+        dig("client", "+short", "api.example.com");
+        dig("client", "evil.example.org");
+
+        final List<String> seen =
+                node.text("/v1/flows?type=l7")
+                        .lines()
+                        .map(line -> TestNode.json(line).path("flow"))
+                        .map(
+                                flow ->
+                                        flow.path("verdict").asText()
+                                                + ": "
+                                                + flow.path("Summary").asText())
+                        .toList();
+        assertThat(seen).hasSize(3);
+        assertThat(seen.get(0)).isEqualTo("FORWARDED: DNS Query api.example.com. A");
+        assertThat(seen.get(1))
+                .startsWith("FORWARDED: DNS Answer \"" + API + "\" TTL: ")
+                .endsWith(" (Proxy api.example.com. A)");
+        assertThat(seen.get(2)).isEqualTo("DROPPED: DNS Query evil.example.org. A");
+    }
+
+    @Test
     void addressesThatRotateConnectAtFirstTry() {
         rotatingNames();
         node.startDaemon("client", "other");
