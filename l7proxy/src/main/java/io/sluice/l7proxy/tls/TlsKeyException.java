@@ -4,11 +4,11 @@ package io.sluice.l7proxy.tls;
 public final class TlsKeyException extends Exception {
     private static final long serialVersionUID = 1L;
 
-    TlsKeyException(final String message) {
+    public TlsKeyException(final String message) {
         super(message);
     }
 
-    TlsKeyException(final String message, final Throwable cause) {
+    public TlsKeyException(final String message, final Throwable cause) {
         super(message, cause);
     }
 }
