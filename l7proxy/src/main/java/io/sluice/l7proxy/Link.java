@@ -1,6 +1,7 @@
 package io.sluice.l7proxy;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
@@ -9,10 +10,14 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
+import io.netty.handler.ssl.SslCloseCompletionEvent;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.handler.ssl.SslHandshakeCompletionEvent;
 import io.netty.util.concurrent.Future;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -45,6 +50,12 @@ import org.jspecify.annotations.Nullable;
  * and FIN, and whatever it still sends is read and dropped for the linger time. Closing at once
  * would make the kernel answer unread bytes with a reset, and the client would lose the answer (RFC
  * 9112, 9.6).
+ *
+ * <p><i>TLS</i> may lie below the conversation on either leg ({@link #secureClient}, {@link
+ * #secureServer}); the conversation gets and gives what is inside. The end of a direction is then
+ * close_notify (RFC 8446, 6.1): a FIN without it is a broken stream, like a reset. The server's leg
+ * is open when its handshake is done, and has failed if it failed. A reset sends no close_notify.
+ * What one handshake computes is computed on the event loop.
  *
  * <p><i>Time</i> is the event loop's. One timer per link, set anew only when it fires, looks at the
  * conversation's deadline and at the time of the last byte moved.
@@ -97,6 +108,10 @@ public final class Link {
     private final Deque<ByteBuf> waiting = new ArrayDeque<>(2);
     private int paused;
     private boolean isServerPaused;
+    private @Nullable Consumer<Throwable> clientTlsFailed;
+    private @Nullable Function<ByteBufAllocator, SslHandler> serverTls;
+    private String serverName = "";
+    private String connectFailure = "";
     private boolean hasUnflushedToServer;
     private boolean hasUnflushedToClient;
 
@@ -110,6 +125,7 @@ public final class Link {
 
     private boolean isServerOutputDone;
     private boolean closedConversation;
+    private boolean isReset;
 
     private final long startNs;
 
@@ -158,6 +174,21 @@ public final class Link {
         return config;
     }
 
+    /** The name that the client asked for in the TLS below; empty without one or the other. */
+    public String serverName() {
+        return serverName;
+    }
+
+    /** Whether there is TLS below on the client's side. */
+    public boolean isClientSecure() {
+        return clientTlsFailed != null;
+    }
+
+    /** Why {@link Conversation#onConnectFailed} was called. */
+    public String connectFailure() {
+        return connectFailure;
+    }
+
     /** Nanoseconds since the link began. */
     public long nowNs() {
         return client.eventLoop().ticker().nanoTime() - startNs;
@@ -184,6 +215,38 @@ public final class Link {
                             task.run();
                             flush();
                         });
+    }
+
+    /**
+     * Puts TLS below on the client's side. If its handshake fails, or takes longer than {@code
+     * headTimeout}, the client gets the alert and both legs are closed.
+     *
+     * @param name that the client asked for, or empty
+     * @param received from the ClientHello on; released here
+     * @param onFailure called once if the handshake fails
+     */
+    public void secureClient(
+            final Function<ByteBufAllocator, SslHandler> tls,
+            final String name,
+            final ByteBuf received,
+            final Consumer<Throwable> onFailure) {
+        serverName = name;
+        clientTlsFailed = onFailure;
+        final SslHandler layer = tls.apply(client.alloc());
+        layer.setHandshakeTimeoutMillis(config.headTimeout().toMillis());
+        client.pipeline().addFirst(layer);
+        client.pipeline().fireChannelRead(received);
+    }
+
+    /**
+     * Has TLS below on the server's side, once it is connected to. The handshake may take the
+     * {@code connectTimeout} once more.
+     *
+     * @param tls called when the TCP connection stands; what it throws as an IllegalStateException
+     *     fails the connection, with its message as {@link #connectFailure}
+     */
+    public void secureServer(final Function<ByteBufAllocator, SslHandler> tls) {
+        serverTls = tls;
     }
 
     /** A buffer to write into. */
@@ -273,14 +336,28 @@ public final class Link {
 
     /** Netty fails what is not written yet when a direction is shut down, so this waits for it. */
     private void endServerOutput(final Channel to) {
+        writeEnd(
+                to,
+                () -> {
+                    isServerOutputDone = true;
+                    if (serverEnded) {
+                        to.close();
+                    } else {
+                        shutdownOutput(to);
+                    }
+                });
+    }
+
+    /** Waits until everything is written, and close_notify behind it if there is TLS. */
+    private static void writeEnd(final Channel to, final Runnable written) {
         to.writeAndFlush(Unpooled.EMPTY_BUFFER)
                 .addListener(
-                        written -> {
-                            isServerOutputDone = true;
-                            if (serverEnded) {
-                                to.close();
+                        all -> {
+                            final SslHandler tls = to.pipeline().get(SslHandler.class);
+                            if (tls == null) {
+                                written.run();
                             } else {
-                                shutdownOutput(to);
+                                tls.closeOutbound().addListener(notified -> written.run());
                             }
                         });
     }
@@ -291,19 +368,19 @@ public final class Link {
             return;
         }
         endedToClient = true;
-        client.writeAndFlush(Unpooled.EMPTY_BUFFER)
-                .addListener(
-                        written -> {
-                            isClientOutputDone = true;
-                            if (clientEnded) {
-                                client.close();
-                            } else {
-                                shutdownOutput(client);
-                                if (state == State.LINGERING) {
-                                    setDeadlineIn(config.lingerTimeout().toNanos());
-                                }
-                            }
-                        });
+        writeEnd(
+                client,
+                () -> {
+                    isClientOutputDone = true;
+                    if (clientEnded) {
+                        client.close();
+                    } else {
+                        shutdownOutput(client);
+                        if (state == State.LINGERING) {
+                            setDeadlineIn(config.lingerTimeout().toNanos());
+                        }
+                    }
+                });
     }
 
     /** Without half-close, the end of one direction is that of both. */
@@ -352,7 +429,7 @@ public final class Link {
         if (server != null) {
             final Channel to = server;
             resetOnClose(to);
-            client.eventLoop().execute(to::close);
+            client.eventLoop().execute(() -> closeBelow(to));
         }
     }
 
@@ -365,7 +442,18 @@ public final class Link {
         if (server != null) {
             resetOnClose(server);
         }
+        isReset = true;
         close();
+    }
+
+    /** Past TLS, which would tell the peer that everything has been said. */
+    private static void closeBelow(final Channel channel) {
+        final ChannelHandlerContext first = channel.pipeline().firstContext();
+        if (first == null) {
+            channel.close();
+        } else {
+            first.close();
+        }
     }
 
     static void resetOnClose(final Channel channel) {
@@ -389,12 +477,20 @@ public final class Link {
                 .execute(
                         () -> {
                             flush();
-                            client.close();
+                            close(client);
                             if (server != null) {
-                                server.close();
+                                close(server);
                             }
                             endConversation();
                         });
+    }
+
+    private void close(final Channel channel) {
+        if (isReset) {
+            closeBelow(channel);
+        } else {
+            channel.close();
+        }
     }
 
     private void endConversation() {
@@ -473,7 +569,7 @@ public final class Link {
                             if (dialed.isSuccess()) {
                                 onConnected(dialed.channel());
                             } else {
-                                onConnectFailed();
+                                onConnectFailed("the server cannot be reached");
                             }
                         });
     }
@@ -485,6 +581,33 @@ public final class Link {
             return;
         }
         counters.count(ProxyCounter.SERVER_CONNECTS);
+        if (serverTls == null) {
+            onServerReady(channel);
+            channel.pipeline().addLast(new ServerLeg());
+            channel.config().setAutoRead(!isServerPaused);
+        } else {
+            secure(channel, serverTls);
+        }
+    }
+
+    /** Reads by itself until its handshake is done. */
+    private void secure(final Channel channel, final Function<ByteBufAllocator, SslHandler> tls) {
+        try {
+            final SslHandler layer = tls.apply(channel.alloc());
+            layer.setHandshakeTimeoutMillis(config.connectTimeout().toMillis());
+            channel.pipeline().addLast(layer, new ServerLeg());
+        } catch (final IllegalStateException impossible) {
+            channel.close();
+            onTlsFailed(String.valueOf(impossible.getMessage()));
+        }
+    }
+
+    private void onTlsFailed(final String why) {
+        counters.count(ProxyCounter.SERVER_TLS_FAILED);
+        onConnectFailed(why);
+    }
+
+    private void onServerReady(final Channel channel) {
         serverState = ServerState.OPEN;
         server = channel;
         while (!waiting.isEmpty()) {
@@ -494,16 +617,15 @@ public final class Link {
         if (endedToServer) {
             endServerOutput(channel);
         }
-        channel.pipeline().addLast(new ServerLeg());
-        channel.config().setAutoRead(!isServerPaused);
         resumeClient(PAUSED_BY_CONNECTING);
     }
 
-    private void onConnectFailed() {
+    private void onConnectFailed(final String why) {
         if (state != State.TALKING || serverState != ServerState.CONNECTING) {
             return;
         }
         counters.count(ProxyCounter.SERVER_UNREACHABLE);
+        connectFailure = why;
         serverState = ServerState.GONE;
         releaseWaiting();
         conversation.onConnectFailed();
@@ -555,14 +677,36 @@ public final class Link {
         @Override
         public void userEventTriggered(final ChannelHandlerContext context, final Object event) {
             if (event == ChannelInputShutdownEvent.INSTANCE && !clientEnded) {
-                clientEnded = true;
-                if (state == State.TALKING) {
-                    conversation.onClientEnd();
-                    flush();
+                if (clientTlsFailed != null && state == State.TALKING) {
+                    onBroken();
+                } else {
+                    onEnd();
                 }
-                if (isClientOutputDone) {
-                    client.close();
-                }
+            } else if (event == SslCloseCompletionEvent.SUCCESS && !clientEnded) {
+                onEnd();
+            } else if (event instanceof final SslHandshakeCompletionEvent handshake
+                    && !handshake.isSuccess()) {
+                onTlsFailed(handshake.cause());
+            }
+        }
+
+        private void onEnd() {
+            clientEnded = true;
+            if (state == State.TALKING) {
+                conversation.onClientEnd();
+                flush();
+            }
+            if (isClientOutputDone) {
+                client.close();
+            }
+        }
+
+        /** TLS has written its alert, and closes the leg itself. */
+        private void onTlsFailed(final Throwable cause) {
+            if (state == State.TALKING && clientTlsFailed != null) {
+                counters.count(ProxyCounter.CLIENT_TLS_FAILED);
+                clientTlsFailed.accept(cause);
+                close();
             }
         }
 
@@ -620,7 +764,12 @@ public final class Link {
 
         @Override
         public void userEventTriggered(final ChannelHandlerContext context, final Object event) {
-            if (event == ChannelInputShutdownEvent.INSTANCE && !serverEnded) {
+            final boolean isFin = event == ChannelInputShutdownEvent.INSTANCE;
+            if (event instanceof final SslHandshakeCompletionEvent handshake) {
+                onHandshake(context.channel(), handshake);
+            } else if (isFin && serverTls != null && !serverEnded) {
+                onFinWithoutNotice(context);
+            } else if ((isFin || event == SslCloseCompletionEvent.SUCCESS) && !serverEnded) {
                 serverEnded = true;
                 if (state == State.TALKING) {
                     conversation.onServerEnd();
@@ -632,9 +781,34 @@ public final class Link {
             }
         }
 
+        private void onHandshake(
+                final Channel channel, final SslHandshakeCompletionEvent handshake) {
+            if (!handshake.isSuccess()) {
+                Link.this.onTlsFailed("no TLS with the server: " + handshake.cause().getMessage());
+            } else if (state != State.TALKING || serverState != ServerState.CONNECTING) {
+                resetOnClose(channel);
+                closeBelow(channel);
+            } else {
+                onServerReady(channel);
+                channel.config().setAutoRead(!isServerPaused);
+            }
+        }
+
+        private void onFinWithoutNotice(final ChannelHandlerContext context) {
+            if (server == null || state != State.TALKING) {
+                // Before the end of the handshake, which fails by this.
+                context.close();
+            } else {
+                onBroken();
+            }
+        }
+
         @Override
         public void channelWritabilityChanged(final ChannelHandlerContext context) {
             moved();
+            if (server == null) {
+                return;
+            }
             if (context.channel().isWritable()) {
                 resumeClient(PAUSED_BY_FULL_SERVER);
             } else {
@@ -644,6 +818,9 @@ public final class Link {
 
         @Override
         public void channelInactive(final ChannelHandlerContext context) {
+            if (server == null) {
+                return;
+            }
             serverState = ServerState.GONE;
             server = null;
             if (state == State.TALKING) {
@@ -658,7 +835,7 @@ public final class Link {
 
         @Override
         public void exceptionCaught(final ChannelHandlerContext context, final Throwable cause) {
-            if (state == State.TALKING) {
+            if (state == State.TALKING && server != null) {
                 onBroken();
             }
         }

@@ -10,6 +10,8 @@ public enum ProxyCounter {
     CONNECTIONS_CUT("tunnels and handshakes cut because policy no longer allows them"),
     SERVER_CONNECTS("connections opened to servers"),
     SERVER_UNREACHABLE("servers that refused, or did not answer in time"),
+    CLIENT_TLS_FAILED("TLS handshakes that clients began and that failed"),
+    SERVER_TLS_FAILED("servers whose TLS failed, such as by a certificate that is not trusted"),
     REQUESTS_FORWARDED("requests that rules let pass"),
     REQUESTS_DENIED("requests that no rule lets pass"),
     REQUESTS_AUDITED("requests that no rule lets pass, and that went on because of audit"),

@@ -63,6 +63,23 @@ public record RuleStage(
                 by);
     }
 
+    /**
+     * Whether it says anything about traffic in TLS for this name.
+     *
+     * @param serverName empty without TLS, or without a name in it
+     */
+    public boolean takesServerName(final String serverName) {
+        if (serverNames.isEmpty()) {
+            return true;
+        }
+        for (final ServerNamePattern pattern : serverNames) {
+            if (pattern.matches(serverName)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** TLS server names. */
     public static RuleStage ofServerNames(final List<ServerNamePattern> names, final String by) {
         return new RuleStage(false, List.of(), List.of(), List.of(), names, by);

@@ -94,6 +94,18 @@ final class L7ProxyFenceTest {
         noClasses()
                 .should()
                 .dependOnClassesThat()
+                .resideInAPackage("io.netty.handler.codec.http..")
+                .check(MODULE);
+    }
+
+    /** Conversations get and give plain bytes, whatever the legs speak. */
+    @Test
+    void protocolsDoNotKnowThatTlsMayBeBelowThem() {
+        noClasses()
+                .that()
+                .resideInAnyPackage("io.sluice.l7proxy.http..", "io.sluice.l7proxy.rule..")
+                .should()
+                .dependOnClassesThat()
                 .resideInAPackage("io.netty.handler..")
                 .check(MODULE);
     }

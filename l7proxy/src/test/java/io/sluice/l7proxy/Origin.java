@@ -13,6 +13,7 @@ import java.net.Socket;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import javax.net.ssl.SSLException;
 
 /**
  * A server in this process that records every byte it gets, one thread per connection. What it
@@ -33,28 +34,35 @@ public final class Origin implements AutoCloseable {
     private final List<ByteArrayOutputStream> receivedByConnection = new ArrayList<>();
 
     public Origin(final Service service) throws IOException {
+        this(service, new ServerSocket(0, 1024, InetAddress.getLoopbackAddress()));
+    }
+
+    /** A server that accepts as the socket does: with TLS, or what else it brings. */
+    public Origin(final Service service, final ServerSocket listener) {
         this.service = service;
-        this.listener = new ServerSocket(0, 1024, InetAddress.getLoopbackAddress());
+        this.listener = listener;
         threads.add(Thread.ofVirtual().start(this::accept));
     }
 
     /** Answers each request with 200 and its first line, as a lenient server would read it. */
     public static Origin echo() throws IOException {
-        return new Origin(
-                (socket, in, out) -> {
-                    for (Wire.Message request = Wire.read(in, true);
-                            request != null;
-                            request = Wire.read(in, true)) {
-                        final byte[] body = request.firstLine().getBytes(Wire.LATIN);
-                        final String head =
-                                "HTTP/1.1 200 OK\r\nContent-Length: " + body.length + "\r\n\r\n";
-                        out.write(head.getBytes(Wire.LATIN));
-                        if (!request.firstLine().startsWith("HEAD ")) {
-                            out.write(body);
-                        }
-                        out.flush();
-                    }
-                });
+        return new Origin(Origin::echo);
+    }
+
+    /** As {@link #echo()}, for a service of one's own. */
+    public static void echo(final Socket socket, final InputStream in, final OutputStream out)
+            throws IOException {
+        for (Wire.Message request = Wire.read(in, true);
+                request != null;
+                request = Wire.read(in, true)) {
+            final byte[] body = request.firstLine().getBytes(Wire.LATIN);
+            final String head = "HTTP/1.1 200 OK\r\nContent-Length: " + body.length + "\r\n\r\n";
+            out.write(head.getBytes(Wire.LATIN));
+            if (!request.firstLine().startsWith("HEAD ")) {
+                out.write(body);
+            }
+            out.flush();
+        }
     }
 
     /** Sends these bytes after the head of each request has been read. */
@@ -86,7 +94,7 @@ public final class Origin implements AutoCloseable {
                 peers.add(peer);
             }
             service.serve(socket, new Recorder(socket.getInputStream()), socket.getOutputStream());
-        } catch (final EOFException | java.net.SocketException gone) {
+        } catch (final EOFException | java.net.SocketException | SSLException gone) {
             // The proxy closed or reset it: what came before is recorded.
         } catch (final IOException e) {
             throw new UncheckedIOException(e);

@@ -13,6 +13,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import javax.net.ssl.SNIHostName;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
 import org.jspecify.annotations.Nullable;
 
 /** A client that sends bytes as they are, and reads answers. */
@@ -56,6 +60,20 @@ public final class Wire implements AutoCloseable {
         socket.setTcpNoDelay(true);
         socket.bind(new InetSocketAddress(InetAddress.ofLiteral(own), 0));
         socket.connect(address, TIMEOUT_MS);
+        return new Wire(socket);
+    }
+
+    /** Connects, and speaks TLS to a server of this name: empty asks for none. */
+    public static Wire secure(
+            final InetSocketAddress address, final SSLContext tls, final String name)
+            throws IOException {
+        final Socket below = to(address).socket();
+        final SSLSocket socket =
+                (SSLSocket) tls.getSocketFactory().createSocket(below, name, 443, true);
+        final SSLParameters parameters = socket.getSSLParameters();
+        parameters.setServerNames(name.isEmpty() ? List.of() : List.of(new SNIHostName(name)));
+        parameters.setEndpointIdentificationAlgorithm(name.isEmpty() ? "" : "HTTPS");
+        socket.setSSLParameters(parameters);
         return new Wire(socket);
     }
 

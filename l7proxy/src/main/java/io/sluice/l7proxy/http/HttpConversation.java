@@ -188,13 +188,18 @@ final class HttpConversation implements Conversation {
 
     private void onRequest(final ByteBuf in) {
         final FlowRules rules = link.flow().policy().now();
-        final HttpJudgement judgement = HttpJudge.judge(rules, requestHead, protocol.secrets());
+        final HttpJudgement judgement = judge(rules, requestHead);
         final boolean dropsUpgrade = requestHead.hasUpgrade() && isUpgradeToHttp(requestHead);
         final boolean mayTunnel =
                 requestHead.isConnect() || (requestHead.asksForUpgrade() && !dropsUpgrade);
         final HttpExchange exchange =
                 HttpExchange.judged(
-                        requestHead, judgement, rules.revision(), mayTunnel, link.nowNs());
+                        requestHead,
+                        judgement,
+                        link.isClientSecure() ? "https://" : "http://",
+                        rules.revision(),
+                        mayTunnel,
+                        link.nowNs());
         link.counters().count(counter(judgement.verdict()));
         protocol.sink().report(exchange.requestEvent(link.flow()));
         exchanges.add(exchange);
@@ -205,6 +210,10 @@ final class HttpConversation implements Conversation {
             in.skipBytes(requestHead.consumed());
             deny(exchange);
         }
+    }
+
+    private HttpJudgement judge(final FlowRules rules, final HttpRequest request) {
+        return HttpJudge.judge(rules, request, link.serverName(), protocol.secrets());
     }
 
     private static ProxyCounter counter(final Verdict verdict) {
@@ -430,7 +439,7 @@ final class HttpConversation implements Conversation {
         if (exchange == null) {
             link.finish();
         } else {
-            fail(exchange, LocalAnswer.UNREACHABLE, "the server cannot be reached");
+            fail(exchange, LocalAnswer.UNREACHABLE, link.connectFailure());
         }
     }
 
@@ -518,10 +527,7 @@ final class HttpConversation implements Conversation {
             final HttpExchange exchange, final HttpRequest request, final ByteBuf in) {
         exchanges.clear();
         final Tunnel tunnel =
-                new Tunnel(
-                        link,
-                        exchange.revision(),
-                        rules -> HttpJudge.judge(rules, request, protocol.secrets()).passes());
+                new Tunnel(link, exchange.revision(), rules -> judge(rules, request).passes());
         link.switchTo(tunnel);
         if (in.isReadable()) {
             tunnel.onServerBytes(in.readRetainedSlice(in.readableBytes()));

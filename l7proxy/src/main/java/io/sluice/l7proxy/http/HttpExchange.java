@@ -65,6 +65,7 @@ final class HttpExchange {
     static HttpExchange judged(
             final HeadParser head,
             final HttpJudgement judgement,
+            final String scheme,
             final long revision,
             final boolean mayTunnel,
             final long startNs) {
@@ -74,7 +75,7 @@ final class HttpExchange {
                 judgement.by(),
                 head.version(),
                 head.method(),
-                head.isConnect() ? head.path() : "http://" + head.host() + head.path(),
+                head.isConnect() ? head.path() : scheme + head.host() + head.path(),
                 startNs,
                 judgement.missing(),
                 judgement.rejected(),

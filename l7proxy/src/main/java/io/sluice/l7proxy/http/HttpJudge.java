@@ -21,9 +21,9 @@ import java.util.function.Function;
  * which sees the request with the edits of the first. Each side goes through its stages; the first
  * that lets the request pass decides, and only its edits take place.
  *
- * <p>A stage with TLS server names never lets a request pass that came without TLS. An edit that
- * would change where the message ends or goes, or whose value is no header value, cannot be done
- * safely: the request is denied, also if a side is audited.
+ * <p>A stage with TLS server names lets a request pass only inside TLS for such a name. An edit
+ * that would change where the message ends or goes, or whose value is no header value, cannot be
+ * done safely: the request is denied, also if a side is audited.
  *
  * <p>Pure. Thread: any.
  */
@@ -33,19 +33,21 @@ final class HttpJudge {
     /**
      * Judges a request.
      *
+     * @param serverName of the TLS that it came in; empty without
      * @param secrets values of secrets, empty for those that are not known
      */
     static HttpJudgement judge(
             final FlowRules rules,
             final HttpRequest request,
+            final String serverName,
             final Function<SecretName, Optional<String>> secrets) {
-        final HttpJudgement egress = judge(rules.egress(), request, secrets);
+        final HttpJudgement egress = judge(rules.egress(), request, serverName, secrets);
         if (!egress.passes()) {
             return egress;
         }
         final HttpRequest received =
                 egress.edits().isEmpty() ? request : new EditedRequest(request, egress.edits());
-        final HttpJudgement ingress = judge(rules.ingress(), received, secrets);
+        final HttpJudgement ingress = judge(rules.ingress(), received, serverName, secrets);
         return asksNothing(egress) ? ingress : both(egress, ingress);
     }
 
@@ -87,6 +89,7 @@ final class HttpJudge {
     private static HttpJudgement judge(
             final SideRules side,
             final HttpRequest request,
+            final String serverName,
             final Function<SecretName, Optional<String>> secrets) {
         List<LoggedHeader> missing = List.of();
         List<LoggedHeader> rejected = List.of();
@@ -94,7 +97,7 @@ final class HttpJudge {
             final HttpOutcome outcome = HttpRule.judge(stage.http(), request, secrets);
             missing = joined(missing, outcome.missing());
             rejected = joined(rejected, outcome.rejected());
-            if (stage.serverNames().isEmpty() && lets(stage, outcome, request)) {
+            if (stage.takesServerName(serverName) && lets(stage, outcome, request)) {
                 final Optional<String> fault = HeadEditor.fault(outcome.edits());
                 return fault.isPresent()
                         ? new HttpJudgement(

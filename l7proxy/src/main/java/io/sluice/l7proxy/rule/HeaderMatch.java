@@ -61,6 +61,12 @@ public record HeaderMatch(
         return new HeaderMatch(name, value, secret, OnMatch.CONTINUE, onMismatch);
     }
 
+    /** The same match, with a secret that names no namespace looked for in this one. */
+    HeaderMatch withSecretIn(final String namespace) {
+        return new HeaderMatch(
+                name, value, secret.map(written -> written.orIn(namespace)), onMatch, onMismatch);
+    }
+
     /** Whether it does more than decide whether the rule matches. */
     boolean hasAction() {
         return onMatch != OnMatch.CONTINUE || onMismatch != OnMismatch.FAIL;

@@ -159,6 +159,20 @@ public final class HttpRule {
         return secrets;
     }
 
+    /** The same rule, with secrets that name no namespace looked for in this one. */
+    public HttpRule withSecretsIn(final String namespace) {
+        return secrets().isEmpty()
+                ? this
+                : new HttpRule(
+                        method,
+                        path,
+                        host,
+                        headers,
+                        headerMatches.stream()
+                                .map(match -> match.withSecretIn(namespace))
+                                .toList());
+    }
+
     /** Whether this rule lets the request pass. */
     public boolean matches(
             final HttpRequest request, final Function<SecretName, Optional<String>> secrets) {

@@ -6,4 +6,9 @@ package io.sluice.l7proxy.rule;
  * @param namespace empty where the policy's own is meant
  * @param name its name
  */
-public record SecretName(String namespace, String name) {}
+public record SecretName(String namespace, String name) {
+    /** The same Secret, for a policy of this namespace. */
+    public SecretName orIn(final String policyNamespace) {
+        return namespace.isEmpty() ? new SecretName(policyNamespace, name) : this;
+    }
+}

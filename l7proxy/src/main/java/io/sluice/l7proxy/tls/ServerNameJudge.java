@@ -4,11 +4,11 @@ import io.sluice.l7proxy.FlowRules;
 import io.sluice.l7proxy.L7Event.Verdict;
 import io.sluice.l7proxy.RuleStage;
 import io.sluice.l7proxy.SideRules;
-import io.sluice.l7proxy.rule.ServerNamePattern;
 
 /**
  * Asks the rules of both sides of a flow about a server name. A stage with rules for what is inside
- * TLS lets nothing pass that it cannot see.
+ * TLS lets nothing pass that it cannot see; where TLS is terminated it will see every request, and
+ * of the handshake only the name counts.
  *
  * <p>Pure. Thread: any.
  */
@@ -21,6 +21,12 @@ final class ServerNameJudge {
      */
     record Judgement(Verdict verdict, String by) {}
 
+    /** Whether rules for what is inside will be asked. */
+    enum Inside {
+        HIDDEN,
+        SEEN
+    }
+
     private ServerNameJudge() {}
 
     /**
@@ -28,12 +34,12 @@ final class ServerNameJudge {
      *
      * @param serverName empty if the client sent none
      */
-    static Judgement judge(final FlowRules rules, final String serverName) {
-        final Judgement egress = judge(rules.egress(), serverName);
+    static Judgement judge(final FlowRules rules, final String serverName, final Inside inside) {
+        final Judgement egress = judge(rules.egress(), serverName, inside);
         if (egress.verdict() == Verdict.DENIED) {
             return egress;
         }
-        final Judgement ingress = judge(rules.ingress(), serverName);
+        final Judgement ingress = judge(rules.ingress(), serverName, inside);
         if (ingress.verdict() == Verdict.DENIED || egress.by().isEmpty()) {
             return ingress.verdict() == Verdict.FORWARDED
                     ? new Judgement(egress.verdict(), ingress.by())
@@ -44,9 +50,10 @@ final class ServerNameJudge {
                 ingress.by().isEmpty() ? egress.by() : egress.by() + "; " + ingress.by());
     }
 
-    private static Judgement judge(final SideRules side, final String serverName) {
+    private static Judgement judge(
+            final SideRules side, final String serverName, final Inside inside) {
         for (final RuleStage stage : side.stages()) {
-            if (lets(stage, serverName)) {
+            if (lets(stage, serverName, inside)) {
                 return new Judgement(Verdict.FORWARDED, stage.by());
             }
         }
@@ -57,21 +64,14 @@ final class ServerNameJudge {
                 side.otherwiseBy());
     }
 
-    private static boolean lets(final RuleStage stage, final String serverName) {
-        if (stage.matchesAll()) {
-            return true;
-        }
-        if (!stage.http().isEmpty() || !stage.calicoHttp().isEmpty() || !stage.kafka().isEmpty()) {
-            return false;
-        }
-        if (stage.serverNames().isEmpty()) {
-            return true;
-        }
-        for (final ServerNamePattern pattern : stage.serverNames()) {
-            if (pattern.matches(serverName)) {
-                return true;
-            }
-        }
-        return false;
+    private static boolean lets(
+            final RuleStage stage, final String serverName, final Inside inside) {
+        return stage.matchesAll()
+                || ((inside == Inside.SEEN || !hasRulesInside(stage))
+                        && stage.takesServerName(serverName));
+    }
+
+    private static boolean hasRulesInside(final RuleStage stage) {
+        return !stage.http().isEmpty() || !stage.calicoHttp().isEmpty() || !stage.kafka().isEmpty();
     }
 }

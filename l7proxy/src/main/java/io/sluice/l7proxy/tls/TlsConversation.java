@@ -7,14 +7,19 @@ import io.sluice.l7proxy.L7Event;
 import io.sluice.l7proxy.L7Event.Verdict;
 import io.sluice.l7proxy.L7Sink;
 import io.sluice.l7proxy.Link;
+import io.sluice.l7proxy.Protocol;
 import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.Tunnel;
 import io.sluice.l7proxy.tls.ClientHelloReader.Progress;
+import io.sluice.l7proxy.tls.ServerNameJudge.Inside;
+import io.sluice.l7proxy.tls.TlsProtocol.Termination;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One TLS connection: its ClientHello is read and held, the server name judged, and then everything
- * passes, the hello first and byte by byte as it came.
+ * One TLS connection: its ClientHello is read and held, and the server name judged. Then everything
+ * passes, the hello first and byte by byte as it came; or, with a {@link Termination}, the hello
+ * begins a handshake with the proxy, and whoever reads what is inside takes over.
  *
  * <p>Denied: a fatal alert, and the end. The server is not even connected to. The alert is
  * unrecognized_name (RFC 6066, 3) for a name that is not allowed, access_denied if there is no
@@ -30,6 +35,7 @@ final class TlsConversation implements Conversation {
     private static final int ACCESS_DENIED = 49;
 
     private static final int DECODE_ERROR = 50;
+    private static final int INTERNAL_ERROR = 80;
     private static final int UNRECOGNIZED_NAME = 112;
 
     /** Records may be small: at six bytes for one of the hello it has been read, too. */
@@ -37,6 +43,7 @@ final class TlsConversation implements Conversation {
 
     private final Link link;
     private final L7Sink sink;
+    private final Optional<Termination> termination;
     private final ClientHelloReader hello = new ClientHelloReader();
     private @Nullable ByteBuf held;
 
@@ -45,9 +52,10 @@ final class TlsConversation implements Conversation {
 
     private boolean isOver;
 
-    TlsConversation(final Link link, final L7Sink sink) {
+    TlsConversation(final Link link, final L7Sink sink, final Optional<Termination> termination) {
         this.link = link;
         this.sink = sink;
+        this.termination = termination;
     }
 
     @Override
@@ -87,27 +95,63 @@ final class TlsConversation implements Conversation {
         link.clearDeadline();
         final String name = hello.serverName();
         final FlowRules rules = link.flow().policy().now();
-        final ServerNameJudge.Judgement judgement = ServerNameJudge.judge(rules, name);
-        report(judgement.verdict(), rules.revision(), judgement.by());
-        if (judgement.verdict() == Verdict.DENIED) {
-            link.counters().count(ProxyCounter.REQUESTS_DENIED);
+        final Inside inside =
+                termination.flatMap(Termination::inside).isPresent() ? Inside.SEEN : Inside.HIDDEN;
+        final ServerNameJudge.Judgement judgement = ServerNameJudge.judge(rules, name, inside);
+        final boolean isDenied = judgement.verdict() == Verdict.DENIED;
+        if (isDenied || inside == Inside.HIDDEN) {
+            report(judgement.verdict(), rules.revision(), judgement.by());
+            link.counters().count(counter(judgement.verdict()));
+        }
+        if (isDenied) {
             end(name.isEmpty() ? ACCESS_DENIED : UNRECOGNIZED_NAME);
+        } else if (termination.isPresent()) {
+            terminate(termination.get(), all, rules.revision());
+        } else {
+            isOver = true;
+            held = null;
+            link.switchTo(tunnel(rules.revision()));
+            link.toServer(all);
+        }
+    }
+
+    private static ProxyCounter counter(final Verdict verdict) {
+        return switch (verdict) {
+            case FORWARDED -> ProxyCounter.REQUESTS_FORWARDED;
+            case AUDITED -> ProxyCounter.REQUESTS_AUDITED;
+            case DENIED -> ProxyCounter.REQUESTS_DENIED;
+            case ERROR -> ProxyCounter.REQUESTS_MALFORMED;
+        };
+    }
+
+    private Tunnel tunnel(final long revision) {
+        final String name = hello.serverName();
+        return new Tunnel(
+                link,
+                revision,
+                changed ->
+                        ServerNameJudge.judge(changed, name, Inside.HIDDEN).verdict()
+                                != Verdict.DENIED);
+    }
+
+    private void terminate(final Termination asked, final ByteBuf all, final long revision) {
+        final Optional<TerminatingTls> client = asked.client().get();
+        if (client.isEmpty()) {
+            report(Verdict.ERROR, revision, "there are no keys to terminate TLS with");
+            link.counters().count(ProxyCounter.CLIENT_TLS_FAILED);
+            end(INTERNAL_ERROR);
             return;
         }
-        link.counters()
-                .count(
-                        judgement.verdict() == Verdict.AUDITED
-                                ? ProxyCounter.REQUESTS_AUDITED
-                                : ProxyCounter.REQUESTS_FORWARDED);
         isOver = true;
         held = null;
-        link.switchTo(
-                new Tunnel(
-                        link,
-                        rules.revision(),
-                        changed ->
-                                ServerNameJudge.judge(changed, name).verdict() != Verdict.DENIED));
-        link.toServer(all);
+        final TerminatingTls tls = client.get();
+        final Optional<Protocol> inside = asked.inside();
+        link.switchTo(inside.isPresent() ? inside.get().open(link) : tunnel(revision));
+        link.secureClient(
+                inside.isPresent() ? tls::httpLayer : tls::layer,
+                hello.serverName(),
+                all,
+                failure -> report(Verdict.ERROR, revision, "no TLS with the client: " + failure));
     }
 
     private void report(final Verdict verdict, final long revision, final String by) {

@@ -1,7 +1,9 @@
 package io.sluice.control.agent;
 
 import com.sun.management.UnixOperatingSystemMXBean;
+import io.sluice.control.policy.CiliumPolicy.TlsContext;
 import io.sluice.control.policy.L7Rules.Parser;
+import io.sluice.control.policy.TlsContexts;
 import io.sluice.dataplane.ProxyLegs;
 import io.sluice.l7proxy.Conversation;
 import io.sluice.l7proxy.L7Sink;
@@ -16,8 +18,8 @@ import io.sluice.l7proxy.http.HttpLimits;
 import io.sluice.l7proxy.http.HttpProtocol;
 import io.sluice.l7proxy.kafka.KafkaLimits;
 import io.sluice.l7proxy.kafka.KafkaProtocol;
-import io.sluice.l7proxy.rule.SecretName;
 import io.sluice.l7proxy.tls.TlsProtocol;
+import io.sluice.l7proxy.tls.TlsProtocol.Termination;
 import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -25,7 +27,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -47,6 +48,7 @@ final class L7Proxy {
     private final Protocol http;
     private final Protocol tls;
     private final Protocol dns;
+    private final SecretKeys secrets;
     private final L7Sink sink;
 
     /**
@@ -58,7 +60,7 @@ final class L7Proxy {
             final SluiceConfig.L7 config,
             final RedirectedFlows flows,
             final ProxyCounters counters,
-            final Function<SecretName, Optional<String>> secrets,
+            final SecretKeys secrets,
             final L7Sink sink,
             final Protocol dns) {
         this.config =
@@ -73,8 +75,9 @@ final class L7Proxy {
                         ProxyConfig.DEFAULTS.lingerTimeout());
         this.flows = flows;
         this.counters = counters;
-        this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets, sink);
+        this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets::headerValue, sink);
         this.tls = new TlsProtocol(sink);
+        this.secrets = secrets;
         this.sink = sink;
         this.dns = dns;
     }
@@ -130,11 +133,44 @@ final class L7Proxy {
      * A flow that policy has let go of in the meantime is read as before it was redirected: HTTP.
      */
     private Conversation open(final Link link, final Protocol kafka) {
-        return switch (flows.parser(link.flow()).orElse(Parser.HTTP)) {
-            case HTTP, CUSTOM -> http.open(link);
-            case KAFKA -> kafka.open(link);
-            case TLS -> tls.open(link);
-            case DNS -> dns.open(link);
+        final Parser parser = flows.parser(link.flow()).orElse(Parser.HTTP);
+        final TlsContexts contexts = flows.tls(link.flow());
+        contexts.originating()
+                .ifPresent(
+                        context ->
+                                link.secureServer(
+                                        buffers ->
+                                                secrets.originating(context)
+                                                        .orElseThrow(L7Proxy::noKeys)
+                                                        .layer(buffers, link.serverName())));
+        return contexts.terminating()
+                .map(context -> terminated(parser, context, kafka))
+                .orElseGet(() -> reader(parser, kafka))
+                .open(link);
+    }
+
+    private Protocol reader(final Parser parser, final Protocol kafka) {
+        return switch (parser) {
+            case HTTP, CUSTOM -> http;
+            case KAFKA -> kafka;
+            case TLS -> tls;
+            case DNS -> dns;
         };
+    }
+
+    private Protocol terminated(
+            final Parser parser, final TlsContext context, final Protocol kafka) {
+        return new TlsProtocol(
+                sink,
+                Optional.of(
+                        new Termination(
+                                () -> secrets.terminating(context),
+                                parser == Parser.TLS
+                                        ? Optional.empty()
+                                        : Optional.of(reader(parser, kafka)))));
+    }
+
+    private static IllegalStateException noKeys() {
+        return new IllegalStateException("there are no keys for TLS with the server");
     }
 }

@@ -4,6 +4,7 @@ import io.sluice.control.policy.L7Rules;
 import io.sluice.control.policy.L7Rules.Parser;
 import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEntry.Redirect;
+import io.sluice.control.policy.TlsContexts;
 import io.sluice.l7proxy.RuleStage;
 import io.sluice.l7proxy.SideRules;
 import java.util.ArrayList;
@@ -33,7 +34,16 @@ final class L7Rulings {
 
     /** Who reads the flow; empty if nobody has to, or none of the proxy's parsers can. */
     static Optional<Parser> parser(final PolicyEntry entry) {
-        return redirect(entry).map(redirect -> redirect.rules().parser()).filter(L7Rulings::isOurs);
+        return redirect(entry)
+                .map(Redirect::rules)
+                .filter(rules -> rules.tls().isUsable())
+                .map(L7Rules::parser)
+                .filter(L7Rulings::isOurs);
+    }
+
+    /** The TLS that the proxy takes off and puts on. */
+    static TlsContexts tls(final PolicyEntry entry) {
+        return redirect(entry).map(asked -> asked.rules().tls()).orElse(TlsContexts.NONE);
     }
 
     private static Optional<Redirect> redirect(final PolicyEntry entry) {

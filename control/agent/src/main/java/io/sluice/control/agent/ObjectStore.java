@@ -176,7 +176,7 @@ final class ObjectStore {
                 origin,
                 object.where().file(),
                 object.where().line(),
-                object.meta().manifest());
+                object.shown());
     }
 
     /** As {@link ControlPlane#apply}. */

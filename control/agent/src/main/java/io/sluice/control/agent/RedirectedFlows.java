@@ -7,6 +7,7 @@ import io.sluice.control.policy.L7Rules.Parser;
 import io.sluice.control.policy.Pod;
 import io.sluice.control.policy.PolicyDirection;
 import io.sluice.control.policy.PolicyEntry;
+import io.sluice.control.policy.TlsContexts;
 import io.sluice.dataplane.ProxyLegs;
 import io.sluice.dataplane.wire.IpProtocol;
 import io.sluice.l7proxy.Flow;
@@ -89,17 +90,40 @@ final class RedirectedFlows implements OriginalDestination {
         return IpAddress.parse(address.getHostAddress()).orElseThrow();
     }
 
+    /**
+     * The TLS towards both ends. One hop stands for two: where both sides' policies take TLS off
+     * and put it on, the client meets that of its own side, the server that of its own, and what
+     * would be between the two falls away.
+     */
+    TlsContexts tls(final Flow flow) {
+        final LivePolicy now = policy.get();
+        final Ends ends = ends(flow);
+        final TlsContexts egress = L7Rulings.tls(ends.verdict(now, PolicyDirection.EGRESS));
+        final TlsContexts ingress = L7Rulings.tls(ends.verdict(now, PolicyDirection.INGRESS));
+        return new TlsContexts(
+                egress.terminating().isPresent() || egress.originating().isPresent()
+                        ? egress.terminating()
+                        : ingress.terminating(),
+                ingress.terminating().isPresent() || ingress.originating().isPresent()
+                        ? ingress.originating()
+                        : egress.originating(),
+                egress.isUsable() && ingress.isUsable());
+    }
+
     /** Who reads a flow: the client's policy is asked first. */
     Optional<Parser> parser(final Flow flow) {
         final LivePolicy now = policy.get();
-        final Ends ends =
-                new Ends(
-                        address(flow.client().getAddress()),
-                        flow.client().getPort(),
-                        address(flow.server().getAddress()),
-                        flow.server().getPort());
+        final Ends ends = ends(flow);
         return L7Rulings.parser(ends.verdict(now, PolicyDirection.EGRESS))
                 .or(() -> L7Rulings.parser(ends.verdict(now, PolicyDirection.INGRESS)));
+    }
+
+    private static Ends ends(final Flow flow) {
+        return new Ends(
+                address(flow.client().getAddress()),
+                flow.client().getPort(),
+                address(flow.server().getAddress()),
+                flow.server().getPort());
     }
 
     /** The addresses of a flow. */

@@ -15,6 +15,7 @@ public enum ResourceKind {
     NODE("Node", "nodes", "", false, "no"),
     POD("Pod", "pods", "", true, "po"),
     SERVICE("Service", "services", "", true, "svc"),
+    SECRET("Secret", "secrets", "", true, ""),
     SERVICE_ACCOUNT("ServiceAccount", "serviceaccounts", "", true, "sa"),
     ENDPOINT_SLICE("EndpointSlice", "endpointslices", "discovery.k8s.io", true, ""),
     NETWORK_POLICY("NetworkPolicy", "networkpolicies", "networking.k8s.io", true, "netpol"),

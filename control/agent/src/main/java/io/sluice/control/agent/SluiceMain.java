@@ -22,7 +22,6 @@ import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
 import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.l7proxy.ProxyCounters;
-import io.sluice.l7proxy.rule.HttpRule;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -343,7 +342,7 @@ public final class SluiceMain implements AutoCloseable {
                                 () -> publisherOfEvents.get().newest(),
                                 System::nanoTime),
                         proxyCounters,
-                        HttpRule.NO_SECRETS,
+                        new SecretKeys(() -> publisherOfEvents.get().newest().world()),
                         requests,
                         link -> new DnsConversation(link, dnsOfConnections.get()));
         final ProxyPort proxy = new ProxyPort(ports, mailbox, l7Proxy::start);

@@ -50,7 +50,7 @@ final class DiffCommand implements Callable<Integer> {
             for (final KubeObject object : read(text).objects()) {
                 final String name =
                         name(object.ref().kind(), object.ref().namespace(), object.ref().name());
-                final JsonNode wanted = ApiJson.read(ApiJson.write(object.meta().manifest()));
+                final JsonNode wanted = ApiJson.read(ApiJson.write(object.shown()));
                 final JsonNode present = live.get(name);
                 if (!wanted.equals(present)) {
                     differs = true;

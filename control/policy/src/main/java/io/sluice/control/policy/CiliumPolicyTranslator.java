@@ -25,8 +25,12 @@ import io.sluice.control.policy.CiliumPolicy.ServiceLabels;
 import io.sluice.control.policy.CiliumPolicy.ServiceName;
 import io.sluice.control.policy.CiliumPolicy.ServiceRule;
 import io.sluice.control.policy.CiliumPolicy.Side;
+import io.sluice.control.policy.CiliumPolicy.TlsContext;
 import io.sluice.control.policy.CiliumPolicy.WholeProtocol;
 import io.sluice.control.policy.PolicyRule.Effect;
+import io.sluice.l7proxy.rule.HttpRule;
+import io.sluice.l7proxy.rule.SecretName;
+import io.sluice.l7proxy.tls.TlsKeyException;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -235,10 +239,89 @@ final class CiliumPolicyTranslator {
                             portRule.ports().stream().map(CiliumPolicyTranslator::traffic).toList(),
                             effect,
                             effect == Effect.ALLOW
-                                    ? portRule.rules().map(l7 -> widened(l7, portRule, defaultDeny))
+                                    ? portRule.rules()
+                                            .map(l7 -> withSecrets(policy, portRule, l7))
+                                            .map(l7 -> widened(l7, portRule, defaultDeny))
                                     : Optional.empty(),
                             author));
         }
+    }
+
+    /** What is missing, or cannot be used, is warned about and lets nothing pass. */
+    private L7Rules withSecrets(
+            final CiliumPolicy policy, final PortRule portRule, final L7Rules written) {
+        final L7Rules rules = written.withSecretsIn(policy.meta().namespace());
+        final TlsSecrets.Lookup secrets = TlsSecrets.Lookup.in(world);
+        for (final HttpRule rule : rules.http()) {
+            for (final SecretName secret : rule.secrets()) {
+                reads.add(Translation.Reads.SECRETS);
+                if (TlsSecrets.headerValue(secrets, secret).isEmpty()) {
+                    warnOfSecret(
+                            policy,
+                            portRule,
+                            "headerMatches",
+                            "there is no Secret "
+                                    + secret.namespace()
+                                    + "/"
+                                    + secret.name()
+                                    + " with one key: no header is equal to it");
+                }
+            }
+        }
+        if (portRule.terminatingTls().isEmpty() && portRule.originatingTls().isEmpty()) {
+            return rules;
+        }
+        reads.add(Translation.Reads.SECRETS);
+        final Optional<TlsContext> terminating =
+                portRule.terminatingTls().map(context -> ofPolicy(policy, context));
+        final Optional<TlsContext> originating =
+                portRule.originatingTls().map(context -> ofPolicy(policy, context));
+        boolean isUsable = terminating.isPresent() || rules.parser() != L7Rules.Parser.TLS;
+        if (!isUsable) {
+            warnOfSecret(
+                    policy,
+                    portRule,
+                    "originatingTLS",
+                    "needs terminatingTLS, or rules for what is inside: the port lets nothing"
+                            + " pass");
+        }
+        try {
+            if (terminating.isPresent()) {
+                TlsSecrets.terminating(secrets, terminating.get());
+            }
+        } catch (final TlsKeyException bad) {
+            isUsable = false;
+            warnOfSecret(policy, portRule, "terminatingTLS", unusable(bad));
+        }
+        try {
+            if (originating.isPresent()) {
+                TlsSecrets.originating(secrets, originating.get());
+            }
+        } catch (final TlsKeyException bad) {
+            isUsable = false;
+            warnOfSecret(policy, portRule, "originatingTLS", unusable(bad));
+        }
+        return rules.withTls(new TlsContexts(terminating, originating, isUsable));
+    }
+
+    private static String unusable(final TlsKeyException bad) {
+        return bad.getMessage() + ": the port lets nothing pass";
+    }
+
+    private static TlsContext ofPolicy(final CiliumPolicy policy, final TlsContext context) {
+        return new TlsContext(
+                context.secret().orIn(policy.meta().namespace()),
+                context.trustedCa(),
+                context.certificate(),
+                context.privateKey());
+    }
+
+    private void warnOfSecret(
+            final CiliumPolicy policy,
+            final PortRule portRule,
+            final String field,
+            final String what) {
+        warnings.add(Problem.warning(portRule.where(), field, policy.ref() + ": " + what));
     }
 
     /** In a direction that does not isolate, rules about requests only observe. */

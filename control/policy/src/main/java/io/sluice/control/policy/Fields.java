@@ -313,6 +313,18 @@ public final class Fields {
                 .map(string -> new Text(string, path(field), where(field)));
     }
 
+    /** A string that no message may quote. */
+    Optional<String> unquotedText(final String field) {
+        final Optional<Node> value = value(field);
+        if (value.isPresent()
+                && value.get() instanceof final ScalarNode scalar
+                && scalar.getTag().equals(Tag.STR)) {
+            return Optional.of(scalar.getValue());
+        }
+        value.ifPresent(other -> wrongType(field, other, "a string"));
+        return Optional.empty();
+    }
+
     /** A list of strings; absent is empty. */
     public List<Text> strings(final String field) {
         return items(

@@ -1,5 +1,6 @@
 package io.sluice.control.policy;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -12,6 +13,7 @@ public sealed interface KubeObject
                 KubeObject.Service,
                 KubeObject.EndpointSlice,
                 KubeObject.CiliumCidrGroup,
+                KubeObject.Secret,
                 CalicoPolicy.Tier,
                 CalicoPolicy.NetworkSet,
                 CalicoPolicy.HostEndpoint,
@@ -21,6 +23,11 @@ public sealed interface KubeObject
 
     default ObjectRef ref() {
         return meta().ref();
+    }
+
+    /** The manifest as it may be shown: values of secrets are left out. */
+    default Map<String, Object> shown() {
+        return meta().manifest();
     }
 
     default SourceLocation where() {
@@ -41,6 +48,49 @@ public sealed interface KubeObject
      * @param addresses {@code status.addresses} of the types InternalIP and ExternalIP
      */
     record Node(ObjectMeta meta, List<IpAddress> addresses) implements KubeObject {}
+
+    /**
+     * Kind {@code Secret}. Prints no value.
+     *
+     * @param meta name and labels
+     * @param values {@code data} and {@code stringData}, a character per byte
+     */
+    record Secret(ObjectMeta meta, Map<String, String> values) implements KubeObject {
+        /** Stands where a value was. */
+        public static final String REDACTED = "[redacted]";
+
+        @Override
+        public Map<String, Object> shown() {
+            final Map<String, Object> shown = new LinkedHashMap<>(meta.manifest());
+            shown.computeIfPresent("data", (_, data) -> redacted(data));
+            shown.computeIfPresent("stringData", (_, data) -> redacted(data));
+            // kubectl apply keeps the whole object in an annotation.
+            shown.computeIfPresent("metadata", (_, written) -> withoutAnnotations(written));
+            return shown;
+        }
+
+        private static Object redacted(final Object data) {
+            final Map<Object, Object> shown = new LinkedHashMap<>();
+            if (data instanceof final Map<?, ?> map) {
+                map.keySet().forEach(key -> shown.put(key, REDACTED));
+            }
+            return shown;
+        }
+
+        private static Object withoutAnnotations(final Object metadata) {
+            final Map<Object, Object> shown = new LinkedHashMap<>();
+            if (metadata instanceof final Map<?, ?> map) {
+                shown.putAll(map);
+                shown.computeIfPresent("annotations", (_, written) -> redacted(written));
+            }
+            return shown;
+        }
+
+        @Override
+        public String toString() {
+            return ref().toString();
+        }
+    }
 
     /** Kind {@code ServiceAccount}. */
     record ServiceAccount(ObjectMeta meta) implements KubeObject {}

@@ -11,8 +11,9 @@ import java.util.Set;
 
 /**
  * Rules of different policies that ask for two parsers for the same peers and port: a port has one,
- * so one of the two could not be carried out (Cilium: "cannot merge conflicting L7 parsers").
- * Inside one spec the reader refuses it already. Thread: any, stateless.
+ * so one of the two could not be carried out (Cilium: "cannot merge conflicting L7 parsers"). The
+ * same for two TLS contexts of one side. Inside one spec the reader refuses it already. Thread:
+ * any, stateless.
  */
 final class L7Conflicts {
     private L7Conflicts() {}
@@ -36,7 +37,9 @@ final class L7Conflicts {
     }
 
     private static boolean conflict(final PolicyRule one, final PolicyRule other) {
-        if (one.l7().orElseThrow().parser() == other.l7().orElseThrow().parser()) {
+        final L7Rules mine = one.l7().orElseThrow();
+        final L7Rules others = other.l7().orElseThrow();
+        if (mine.parser() == others.parser() && !mine.tls().conflictsWith(others.tls())) {
             return false;
         }
         if (one.hasNamedPorts() || other.hasNamedPorts()) {
@@ -59,15 +62,18 @@ final class L7Conflicts {
     }
 
     private static Problem conflictOf(final IndexedRule rule, final IndexedRule other) {
+        final L7Rules mine = rule.rule().l7().orElseThrow();
+        final L7Rules others = other.rule().l7().orElseThrow();
+        final boolean isAboutParsers = mine.parser() != others.parser();
         return Problem.error(
                 new SourceLocation(rule.rule().by().file(), rule.rule().by().line(), 1),
                 "",
-                "cannot merge conflicting L7 parsers: "
-                        + rule.rule().l7().orElseThrow().parser()
+                "cannot merge conflicting "
+                        + (isAboutParsers ? "L7 parsers: " + mine.parser() : "TLS contexts: those")
                         + " of "
                         + rule.rule().by()
                         + " and "
-                        + other.rule().l7().orElseThrow().parser()
+                        + (isAboutParsers ? others.parser() : "those")
                         + " of "
                         + other.rule().by()
                         + " for the same peers and port");

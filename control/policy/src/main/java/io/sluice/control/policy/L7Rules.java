@@ -25,6 +25,7 @@ import java.util.Set;
  * @param kafka {@code rules.kafka}
  * @param dns {@code rules.dns}
  * @param serverNames {@code serverNames}; empty is any
+ * @param tls the TLS that a proxy takes off and puts on
  */
 public record L7Rules(
         Parser parser,
@@ -33,7 +34,8 @@ public record L7Rules(
         List<CalicoHttpRule> calicoHttp,
         List<KafkaRule> kafka,
         List<NamePattern> dns,
-        List<ServerNamePattern> serverNames) {
+        List<ServerNamePattern> serverNames,
+        TlsContexts tls) {
     /** Who reads the traffic. A port has one. */
     public enum Parser {
         HTTP,
@@ -62,7 +64,8 @@ public record L7Rules(
                 List.of(),
                 List.of(),
                 List.of(),
-                List.of());
+                List.of(),
+                TlsContexts.NONE);
     }
 
     /** A Calico rule's {@code http}. */
@@ -74,7 +77,8 @@ public record L7Rules(
                 List.of(rule),
                 List.of(),
                 List.of(),
-                List.of());
+                List.of(),
+                TlsContexts.NONE);
     }
 
     /** {@code rules.kafka}; an item {@code {}} lets every request pass. */
@@ -86,7 +90,8 @@ public record L7Rules(
                 List.of(),
                 rules,
                 List.of(),
-                List.of());
+                List.of(),
+                TlsContexts.NONE);
     }
 
     /** {@code rules.dns}; only stars let every query pass. */
@@ -98,7 +103,8 @@ public record L7Rules(
                 List.of(),
                 List.of(),
                 patterns,
-                List.of());
+                List.of(),
+                TlsContexts.NONE);
     }
 
     /**
@@ -121,13 +127,38 @@ public record L7Rules(
 
     private static L7Rules withoutRules(final Parser parser, final boolean matchesAll) {
         return new L7Rules(
-                parser, matchesAll, List.of(), List.of(), List.of(), List.of(), List.of());
+                parser,
+                matchesAll,
+                List.of(),
+                List.of(),
+                List.of(),
+                List.of(),
+                List.of(),
+                TlsContexts.NONE);
     }
 
     /** The same rules, confined to these server names; none given is any. */
     public L7Rules withServerNames(final List<ServerNamePattern> names) {
         return new L7Rules(
-                parser, matchesAll && names.isEmpty(), http, calicoHttp, kafka, dns, names);
+                parser, matchesAll && names.isEmpty(), http, calicoHttp, kafka, dns, names, tls);
+    }
+
+    /** The same rules, inside of TLS that the proxy takes off, or puts on towards the server. */
+    public L7Rules withTls(final TlsContexts contexts) {
+        return new L7Rules(parser, matchesAll, http, calicoHttp, kafka, dns, serverNames, contexts);
+    }
+
+    /** The same rules, with Secrets that name no namespace looked for in this one. */
+    public L7Rules withSecretsIn(final String namespace) {
+        return new L7Rules(
+                parser,
+                matchesAll,
+                http.stream().map(rule -> rule.withSecretsIn(namespace)).toList(),
+                calicoHttp,
+                kafka,
+                dns,
+                serverNames,
+                tls);
     }
 
     /**
@@ -153,7 +184,8 @@ public record L7Rules(
                 both(a.calicoHttp, b.calicoHttp),
                 both(a.kafka, b.kafka),
                 both(a.dns, b.dns),
-                anyServerName ? List.of() : both(a.serverNames, b.serverNames));
+                anyServerName ? List.of() : both(a.serverNames, b.serverNames),
+                a.tls.with(b.tls));
     }
 
     private static <T> List<T> both(final List<T> a, final List<T> b) {

@@ -18,9 +18,9 @@ import java.util.function.BiFunction;
  * of range refuses the object, because a restriction that is skipped silently lets traffic through
  * that its author believes stopped. Kinds that describe the world (pods, nodes, services) have
  * hundreds of fields that policy never looks at; of those only {@code metadata} and the fields used
- * are checked. Objects that could not restrict traffic anyhow (deployments, secrets, kinds of other
- * projects) are left out with a warning, so that a folder made for a cluster can be used as it is;
- * an unknown kind in a group that holds policies is an error.
+ * are checked. Objects that could not restrict traffic anyhow (deployments, config maps, kinds of
+ * other projects) are left out with a warning, so that a folder made for a cluster can be used as
+ * it is; an unknown kind in a group that holds policies is an error.
  *
  * <p>All problems are reported, not the first only ({@link ProblemList} bounds their number), and
  * an object with an error is left out whole.
@@ -68,6 +68,7 @@ public final class ManifestReader {
                             true,
                             (meta, _) -> new KubeObject.ServiceAccount(meta)),
                     world("", "Service", true, ManifestReader::readService),
+                    world("", "Secret", true, SecretReader::read),
                     world(
                             "discovery.k8s.io",
                             "EndpointSlice",
@@ -161,7 +162,6 @@ public final class ManifestReader {
                     "IPReservation",
                     "KubeControllersConfiguration",
                     "ConfigMap",
-                    "Secret",
                     "ReplicationController",
                     "PersistentVolume",
                     "PersistentVolumeClaim",

@@ -37,7 +37,7 @@ public record PolicyEntry(
     public record Redirect(L7Rules rules, PolicyEntry otherwise) {
         /** Whether every request passes: the proxy only observes. */
         public boolean allowsAll() {
-            return rules.matchesAll()
+            return (rules.matchesAll() && rules.tls().isUsable())
                     || otherwise.verdict == Verdict.ALLOW
                     || otherwise.redirect.map(Redirect::allowsAll).orElse(false);
         }

@@ -49,6 +49,9 @@ final class RequestJudge {
     }
 
     private Optional<Boolean> allows(final L7Rules rules) {
+        if (!rules.tls().isUsable()) {
+            return Optional.of(false);
+        }
         final boolean named =
                 !fields.containsKey("sni")
                         || rules.allowsServerName(fields.getOrDefault("sni", ""));

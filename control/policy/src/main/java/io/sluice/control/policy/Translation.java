@@ -26,7 +26,8 @@ record Translation(
         CIDR_GROUPS,
         SERVICES,
         NETWORK_SETS,
-        TIERS;
+        TIERS,
+        SECRETS;
 
         /** The sorts that an object belongs to, by the kind of its reference. */
         static Set<Reads> of(final String kind) {
@@ -35,6 +36,7 @@ record Translation(
                 case "Service", "EndpointSlice" -> EnumSet.of(SERVICES);
                 case "NetworkSet", "GlobalNetworkSet", "HostEndpoint", "Profile", "Namespace" ->
                         EnumSet.of(NETWORK_SETS);
+                case "Secret" -> EnumSet.of(SECRETS);
                 case "Tier" -> EnumSet.of(TIERS);
                 default -> EnumSet.noneOf(Reads.class);
             };

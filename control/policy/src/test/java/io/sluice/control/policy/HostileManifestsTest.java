@@ -275,7 +275,7 @@ final class HostileManifestsTest {
     void anErrorThatIsNotListedRefusesItsObjectAllTheSame() {
         final ReadResult read =
                 read(
-                        "apiVersion: v1\nkind: Secret\n---\n".repeat(2)
+                        "apiVersion: v1\nkind: ConfigMap\n---\n".repeat(2)
                                 + "apiVersion: v1\nkind: Pod\n---\n".repeat(2_000)
                                 + POLICY
                                 + "  ingress: [{from: [{}]}]\n---\n"

@@ -220,6 +220,89 @@ class L7NetnsTest {
         }
     }
 
+    @Test
+    void rulesHoldInsideOfTlsThatIsTakenOffAndPutOn() throws IOException {
+        final Path keys = Files.createDirectories(folder.resolve("keys"));
+        Command.need(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=web.shop.example",
+                "-addext",
+                "subjectAltName=DNS:web.shop.example",
+                "-keyout",
+                keys.resolve("key").toString(),
+                "-out",
+                keys.resolve("cert").toString());
+        final String certificate = Files.readString(keys.resolve("cert"));
+        final String secrets =
+                """
+                apiVersion: v1
+                kind: Secret
+                metadata: { name: shown, namespace: app }
+                type: kubernetes.io/tls
+                stringData: { tls.crt: "%s", tls.key: "%s" }
+                ---
+                apiVersion: v1
+                kind: Secret
+                metadata: { name: trusted, namespace: app }
+                stringData: { ca.crt: "%%s" }
+                """
+                        .formatted(
+                                certificate.replace("\n", "\\n"),
+                                Files.readString(keys.resolve("key")).replace("\n", "\\n"));
+        final String nginxOwn = Files.readString(folder.resolve("cert.pem")).replace("\n", "\\n");
+        final String policy =
+                """
+                apiVersion: cilium.io/v2
+                kind: CiliumNetworkPolicy
+                metadata: { name: inside, namespace: app }
+                spec:
+                  endpointSelector: { matchLabels: { app: web } }
+                  ingress:
+                  - fromEndpoints: [{ matchLabels: { app: client } }]
+                    toPorts:
+                    - ports: [{ port: "443", protocol: TCP }]
+                      terminatingTLS: { secret: { name: shown } }
+                      originatingTLS: { secret: { name: trusted } }
+                      rules: { http: [{ path: "/public/.*" }] }
+                """;
+        final String ca = keys.resolve("cert").toString();
+        node.apply(policy);
+        try {
+            // Without its Secrets the port lets nothing pass.
+            assertThat(inside("--max-time", "1", "--cacert", ca, "/public/file")).endsWith("000");
+            node.apply(secrets.formatted(nginxOwn));
+            assertThat(inside("--cacert", ca, "/public/file")).isEqualTo("nginx says hello\n200");
+            assertThat(inside("--cacert", ca, "/secret")).isEqualTo("Access denied\r\n403");
+            // A client that trusts another CA.
+            assertThat(inside("--cacert", folder.resolve("cert.pem").toString(), "/public/file"))
+                    .endsWith("000");
+            // A server that the policy does not trust; new connections have the new Secret.
+            node.apply(secrets.formatted(certificate.replace("\n", "\\n")));
+            assertThat(inside("--cacert", ca, "/public/file")).endsWith("503");
+            assertThat(node.text("/v1/objects")).contains("[redacted]").doesNotContain("BEGIN");
+        } finally {
+            node.deleteObjects(policy);
+        }
+    }
+
+    /** To the name that nginx has a certificate for; the last argument is the path. */
+    private String inside(final String... arguments) {
+        final List<String> line = new ArrayList<>(List.of(arguments));
+        final String path = line.removeLast();
+        line.addAll(
+                List.of(
+                        "--resolve",
+                        "web.shop.example:443:" + TestNode.ipv4(WEB),
+                        "https://web.shop.example" + path));
+        return curl("client", line.toArray(String[]::new));
+    }
+
     private String https(final String name) {
         return curl(
                 "client",

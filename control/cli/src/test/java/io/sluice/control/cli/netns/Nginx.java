@@ -36,6 +36,8 @@ final class Nginx {
                 "-nodes",
                 "-subj",
                 "/CN=shop.example",
+                "-addext",
+                "subjectAltName=DNS:*.shop.example",
                 "-keyout",
                 folder.resolve("key.pem").toString(),
                 "-out",

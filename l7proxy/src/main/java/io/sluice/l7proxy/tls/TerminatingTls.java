@@ -1,0 +1,97 @@
+package io.sluice.l7proxy.tls;
+
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.handler.ssl.ApplicationProtocolConfig;
+import io.netty.handler.ssl.ApplicationProtocolConfig.Protocol;
+import io.netty.handler.ssl.ApplicationProtocolConfig.SelectedListenerFailureBehavior;
+import io.netty.handler.ssl.ApplicationProtocolConfig.SelectorFailureBehavior;
+import io.netty.handler.ssl.ClientAuth;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.handler.ssl.SslProvider;
+import java.security.PrivateKey;
+import java.security.cert.X509Certificate;
+import java.util.List;
+import java.util.Optional;
+import javax.net.ssl.SSLException;
+
+/**
+ * The TLS that clients meet: the proxy shows a certificate in the server's place. TLS 1.2 and 1.3,
+ * the JDK's cipher suites in its order.
+ *
+ * <p>Immutable; any thread. Making one costs a signature, so it is kept as long as its keys are the
+ * same.
+ */
+public final class TerminatingTls {
+    static final List<String> VERSIONS = List.of("TLSv1.3", "TLSv1.2");
+
+    private final SslContext plain;
+    private final SslContext http;
+
+    private TerminatingTls(final SslContext plain, final SslContext http) {
+        this.plain = plain;
+        this.http = http;
+    }
+
+    /**
+     * Reads keys.
+     *
+     * @param certificatePem the certificate, then those that lead to its CA
+     * @param privateKeyPem its key
+     * @param clientCaPem CAs of which clients must show a certificate; empty asks for none
+     * @throws TlsKeyException with what is wrong with which of them
+     */
+    public static TerminatingTls of(
+            final String certificatePem,
+            final String privateKeyPem,
+            final Optional<String> clientCaPem)
+            throws TlsKeyException {
+        final OwnKey own = OwnKey.read(certificatePem, privateKeyPem);
+        final List<X509Certificate> clientCas =
+                clientCaPem.isPresent() ? OwnKey.cas(clientCaPem.get()) : List.of();
+        try {
+            return new TerminatingTls(
+                    context(own.key(), own.chain(), clientCas, ApplicationProtocolConfig.DISABLED),
+                    context(own.key(), own.chain(), clientCas, http1()));
+        } catch (final SSLException bad) {
+            throw new TlsKeyException("cannot be used for TLS", bad);
+        }
+    }
+
+    /** A client that offers none of these goes on without, and speaks what it likes. */
+    static ApplicationProtocolConfig http1() {
+        return new ApplicationProtocolConfig(
+                Protocol.ALPN,
+                SelectorFailureBehavior.NO_ADVERTISE,
+                SelectedListenerFailureBehavior.ACCEPT,
+                "http/1.1");
+    }
+
+    private static SslContext context(
+            final PrivateKey key,
+            final List<X509Certificate> chain,
+            final List<X509Certificate> clientCas,
+            final ApplicationProtocolConfig applications)
+            throws SSLException {
+        final SslContextBuilder builder =
+                SslContextBuilder.forServer(key, chain)
+                        .sslProvider(SslProvider.JDK)
+                        .protocols(VERSIONS)
+                        .applicationProtocolConfig(applications);
+        if (!clientCas.isEmpty()) {
+            builder.trustManager(clientCas).clientAuth(ClientAuth.REQUIRE);
+        }
+        return builder.build();
+    }
+
+    /** The layer for one connection with HTTP in it. */
+    SslHandler httpLayer(final ByteBufAllocator buffers) {
+        return http.newHandler(buffers);
+    }
+
+    /** The layer for one connection with anything in it: no application protocol is agreed on. */
+    SslHandler layer(final ByteBufAllocator buffers) {
+        return plain.newHandler(buffers);
+    }
+}
