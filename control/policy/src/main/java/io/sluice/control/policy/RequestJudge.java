@@ -33,7 +33,8 @@ final class RequestJudge {
 
     private Optional<RequestAnswer> judge(final Redirect redirect, final Author by) {
         final L7Rules rules = redirect.rules();
-        final Optional<Boolean> allowed = allows(rules);
+        final Optional<Boolean> allowed =
+                allows(rules).map(passes -> passes && rules.tls().isUsable());
         if (allowed.isEmpty()) {
             return Optional.empty();
         }
@@ -49,9 +50,6 @@ final class RequestJudge {
     }
 
     private Optional<Boolean> allows(final L7Rules rules) {
-        if (!rules.tls().isUsable()) {
-            return Optional.of(false);
-        }
         final boolean named =
                 !fields.containsKey("sni")
                         || rules.allowsServerName(fields.getOrDefault("sni", ""));
