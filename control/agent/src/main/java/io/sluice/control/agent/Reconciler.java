@@ -87,6 +87,7 @@ final class Reconciler {
     private Optional<Input> published = Optional.empty();
     private String publishProblem = "";
     private String openProblem = "";
+    private List<Problem> nameWarnings = List.of();
     private int ticks;
     private boolean stopping;
     private boolean handedOver;
@@ -264,6 +265,7 @@ final class Reconciler {
                                 input.node(),
                                 input.options());
                 published = Optional.of(input);
+                nameWarnings = NameWarnings.of(input.objects());
                 LOG.info(
                         "policy revision {} live: {} objects, {} identities, compiled in {} ms",
                         live.revision(),
@@ -441,6 +443,7 @@ final class Reconciler {
                 .map(Problem::toString)
                 .filter(line -> !problems.contains(line))
                 .forEach(problems::add);
+        nameWarnings.stream().map(Problem::toString).forEach(problems::add);
         endpoints.failures().forEach((path, reason) -> problems.add(endpointProblem(path, reason)));
         final List<Endpoints.View> views = endpoints.views();
         for (final Endpoints.View view : views) {
