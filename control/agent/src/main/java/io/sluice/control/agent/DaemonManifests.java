@@ -87,8 +87,8 @@ final class DaemonManifests {
 
     private static boolean isEnforced(final Restriction restriction) {
         return switch (restriction) {
-            case NONE, HTTP, KAFKA, DNS, SERVER_NAMES -> true;
-            case L7PROTO, TLS, LISTENER -> false;
+            case NONE, HTTP, KAFKA, DNS, SERVER_NAMES, TLS -> true;
+            case L7PROTO, LISTENER -> false;
         };
     }
 }

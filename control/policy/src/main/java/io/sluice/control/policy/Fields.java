@@ -321,7 +321,8 @@ public final class Fields {
                 && scalar.getTag().equals(Tag.STR)) {
             return Optional.of(scalar.getValue());
         }
-        value.ifPresent(other -> wrongType(field, other, "a string"));
+        // The type of another value is told with it.
+        value.ifPresent(_ -> error(field, "must be a string in quotes"));
         return Optional.empty();
     }
 
