@@ -22,6 +22,8 @@ final class PolicyModuleFenceTest {
                 .resideInAnyPackage(
                         "io.sluice.control.policy..",
                         "io.sluice.l7proxy.rule..",
+                        // Keys of Secrets are checked, and made ready, when a policy is compiled.
+                        "io.sluice.l7proxy.tls",
                         "io.sluice.dnsproxy.rule..",
                         "java..",
                         "org.jspecify..",
