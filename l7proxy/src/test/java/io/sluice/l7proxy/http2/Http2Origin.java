@@ -49,6 +49,7 @@ final class Http2Origin implements AutoCloseable {
     private final Channel listener;
     private final Http2Settings settings;
     private final List<Http2Headers> requests = new CopyOnWriteArrayList<>();
+    private final List<String> ended = new CopyOnWriteArrayList<>();
     private final BlockingQueue<String> events = new LinkedBlockingQueue<>();
 
     Http2Origin() {
@@ -147,6 +148,7 @@ final class Http2Origin implements AutoCloseable {
         }
 
         private void answer(final ChannelHandlerContext context) {
+            ended.add(asked);
             events.add("end " + asked);
             final Http2Headers head = new DefaultHttp2Headers().status("200");
             context.write(new DefaultHttp2HeadersFrame(head));
@@ -163,6 +165,11 @@ final class Http2Origin implements AutoCloseable {
     /** Heads of requests, as they came. */
     List<Http2Headers> requests() {
         return List.copyOf(requests);
+    }
+
+    /** Method and path of each request that came to its end. */
+    List<String> ended() {
+        return List.copyOf(ended);
     }
 
     /** Method and path of each request. */

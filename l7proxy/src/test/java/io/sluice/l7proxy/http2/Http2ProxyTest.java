@@ -8,6 +8,7 @@ import io.netty.handler.codec.http2.Http2Settings;
 import io.sluice.l7proxy.L7Event;
 import io.sluice.l7proxy.L7Event.Verdict;
 import io.sluice.l7proxy.LeakCheck;
+import io.sluice.l7proxy.Origin;
 import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.ProxyHarness;
 import io.sluice.l7proxy.RuleStage;
@@ -19,6 +20,7 @@ import io.sluice.l7proxy.http2.Http2Wire.Frame;
 import io.sluice.l7proxy.rule.HeaderMatch;
 import io.sluice.l7proxy.rule.HeaderMatch.OnMismatch;
 import io.sluice.l7proxy.rule.HttpRule;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -249,11 +251,8 @@ final class Http2ProxyTest {
         }
     }
 
-    /**
-     * The server takes 10 bytes and no more: so the client may send the window we gave, no more.
-     */
     @Test
-    void aServerThatDoesNotReadStopsItsClient() throws Exception {
+    void dataWaitsForTheWindowOfWhoTakesIt() throws Exception {
         try (Http2Origin origin = new Http2Origin();
                 ProxyHarness proxy = proxy(origin.address());
                 Http2Wire client = Http2Wire.to(proxy)) {
@@ -272,6 +271,52 @@ final class Http2ProxyTest {
             assertThat(pieces.get(0)).hasSize(10);
             assertThat(pieces.get(1)).hasSize(30);
             assertThat(String.join("", pieces)).isEqualTo("GET /public/" + "x".repeat(40) + " 0");
+        }
+    }
+
+    /** The server takes nothing: the client may send the window that we gave, not a byte more. */
+    @Test
+    void aServerThatDoesNotReadStopsItsClient() throws Exception {
+        try (Origin origin =
+                        new Origin(
+                                (socket, in, out) -> {
+                                    out.write(
+                                            Http2Wire.frame(
+                                                            Http2Wire.SETTINGS,
+                                                            Http2Wire.NONE,
+                                                            0,
+                                                            Http2Wire.setting(3, 50)
+                                                                    + Http2Wire.setting(4, 0))
+                                                    .getBytes(Wire.LATIN));
+                                    in.transferTo(OutputStream.nullOutputStream());
+                                });
+                ProxyHarness proxy = proxy(origin.address());
+                Http2Wire client = Http2Wire.to(proxy)) {
+            client.send(
+                    Http2Wire.HEADERS,
+                    Http2Wire.END_HEADERS,
+                    1,
+                    Http2Wire.request("POST", "/public"));
+            // Its limit of streams is passed on, so its window has come, too.
+            while (!client.readNext(Http2Wire.SETTINGS)
+                    .payload()
+                    .equals(Http2Wire.setting(3, 50))) {}
+            final String piece = "x".repeat(Http2Leg.PAYLOAD_MAX);
+            for (int i = 0; i < Http2Limits.DEFAULTS.streamWindow(); i += piece.length()) {
+                client.send(Http2Wire.DATA, Http2Wire.NONE, 1, piece);
+            }
+            client.send(Http2Wire.DATA, Http2Wire.NONE, 1, "y");
+            while (true) {
+                final Frame frame = client.read();
+                assertThat(frame.type() == Http2Wire.WINDOW_UPDATE && frame.id() == 1).isFalse();
+                if (frame.type() == Http2Wire.RST_STREAM) {
+                    assertThat(frame.number(0))
+                            .isEqualTo((int) Http2Error.FLOW_CONTROL_ERROR.code());
+                    break;
+                }
+            }
+            // What was dropped is given back to the connection, and others go on.
+            assertThat(client.get(3, "/secret").outcome(3)).isEqualTo("403");
         }
     }
 
