@@ -119,7 +119,8 @@ final class Http2Leg {
         this.limits = limits;
         this.prefaceTaken = sendsPreface ? 0 : PREFACE_LENGTH;
         final Decoder decoder = new Decoder(limits);
-        this.reader = new DefaultHttp2FrameReader(decoder, 0);
+        // CONTINUATION frames are counted here, under a name. (0 would let none pass.)
+        this.reader = new DefaultHttp2FrameReader(decoder, Integer.MAX_VALUE);
         this.floodStartNs = link.nowNs() - Http2Limits.FLOOD_TIME_NS;
     }
 

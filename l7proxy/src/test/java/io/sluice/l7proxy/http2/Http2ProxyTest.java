@@ -20,6 +20,7 @@ import io.sluice.l7proxy.http2.Http2Wire.Frame;
 import io.sluice.l7proxy.rule.HeaderMatch;
 import io.sluice.l7proxy.rule.HeaderMatch.OnMismatch;
 import io.sluice.l7proxy.rule.HttpRule;
+import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -208,6 +209,27 @@ final class Http2ProxyTest {
     }
 
     @Test
+    void aHeadInManyFramesPasses() throws Exception {
+        final String value = "v".repeat(40_000);
+        try (Http2Origin origin = new Http2Origin(new Http2Settings().maxHeaderListSize(65_536));
+                ProxyHarness proxy = proxy(origin.address());
+                Http2Wire client = Http2Wire.to(proxy)) {
+            final String block = Http2Wire.request("GET", "/public", "x-long " + value);
+            client.send(Http2Wire.HEADERS, Http2Wire.END_STREAM, 1, block.substring(0, 10));
+            for (int i = 10; i < block.length(); i += 1_000) {
+                final int end = Math.min(i + 1_000, block.length());
+                client.send(
+                        Http2Wire.CONTINUATION,
+                        end == block.length() ? Http2Wire.END_HEADERS : Http2Wire.NONE,
+                        1,
+                        block.substring(i, end));
+            }
+            assertThat(client.outcome(1)).isEqualTo("200");
+            assertThat(origin.requests().getFirst().get("x-long")).hasToString(value);
+        }
+    }
+
+    @Test
     void cookiesInPiecesAreJudgedAsOne() throws Exception {
         final SideRules cookie =
                 side(HttpRule.compile("", "", "", List.of("Cookie: a=1; b=2"), List.of()));
@@ -274,22 +296,30 @@ final class Http2ProxyTest {
         }
     }
 
+    /** A server whose streams take no data. */
+    private static Origin unwilling() throws IOException {
+        return new Origin(
+                (socket, in, out) -> {
+                    out.write(
+                            Http2Wire.frame(
+                                            Http2Wire.SETTINGS,
+                                            Http2Wire.NONE,
+                                            0,
+                                            Http2Wire.setting(3, 50) + Http2Wire.setting(4, 0))
+                                    .getBytes(Wire.LATIN));
+                    in.transferTo(OutputStream.nullOutputStream());
+                });
+    }
+
+    private static void awaitUnwilling(final Http2Wire client) throws IOException {
+        // Its limit of streams is passed on, so its window has come, too.
+        while (!client.readNext(Http2Wire.SETTINGS).payload().equals(Http2Wire.setting(3, 50))) {}
+    }
+
     /** The server takes nothing: the client may send the window that we gave, not a byte more. */
     @Test
     void aServerThatDoesNotReadStopsItsClient() throws Exception {
-        try (Origin origin =
-                        new Origin(
-                                (socket, in, out) -> {
-                                    out.write(
-                                            Http2Wire.frame(
-                                                            Http2Wire.SETTINGS,
-                                                            Http2Wire.NONE,
-                                                            0,
-                                                            Http2Wire.setting(3, 50)
-                                                                    + Http2Wire.setting(4, 0))
-                                                    .getBytes(Wire.LATIN));
-                                    in.transferTo(OutputStream.nullOutputStream());
-                                });
+        try (Origin origin = unwilling();
                 ProxyHarness proxy = proxy(origin.address());
                 Http2Wire client = Http2Wire.to(proxy)) {
             client.send(
@@ -297,10 +327,7 @@ final class Http2ProxyTest {
                     Http2Wire.END_HEADERS,
                     1,
                     Http2Wire.request("POST", "/public"));
-            // Its limit of streams is passed on, so its window has come, too.
-            while (!client.readNext(Http2Wire.SETTINGS)
-                    .payload()
-                    .equals(Http2Wire.setting(3, 50))) {}
+            awaitUnwilling(client);
             final String piece = "x".repeat(Http2Leg.PAYLOAD_MAX);
             for (int i = 0; i < Http2Limits.DEFAULTS.streamWindow(); i += piece.length()) {
                 client.send(Http2Wire.DATA, Http2Wire.NONE, 1, piece);
@@ -317,6 +344,26 @@ final class Http2ProxyTest {
             }
             // What was dropped is given back to the connection, and others go on.
             assertThat(client.get(3, "/secret").outcome(3)).isEqualTo("403");
+        }
+    }
+
+    @Test
+    void moreThanTheConnectionsWindowEndsIt() throws Exception {
+        final Http2Limits narrow =
+                new Http2Limits(100, 65_536, 200, 64, 131_072, 65_535, 10, 10, 10, 10, 10);
+        try (Origin origin = unwilling();
+                ProxyHarness proxy = proxy(origin.address(), narrow);
+                Http2Wire client = Http2Wire.to(proxy)) {
+            client.send(
+                    Http2Wire.HEADERS,
+                    Http2Wire.END_HEADERS,
+                    1,
+                    Http2Wire.request("POST", "/public"));
+            awaitUnwilling(client);
+            for (int i = 0; i < 4; i++) {
+                client.send(Http2Wire.DATA, Http2Wire.NONE, 1, "x".repeat(Http2Leg.PAYLOAD_MAX));
+            }
+            assertThat(client.outcome(1)).isEqualTo("GOAWAY FLOW_CONTROL_ERROR");
         }
     }
 

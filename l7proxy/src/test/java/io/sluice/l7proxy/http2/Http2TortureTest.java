@@ -214,11 +214,6 @@ final class Http2TortureTest {
                         "window too large",
                         "RST FLOW_CONTROL_ERROR",
                         frame(WINDOW_UPDATE, NONE, 1, number(Integer.MAX_VALUE))));
-        cases.add(
-                body(
-                        "more than the window",
-                        "GOAWAY FLOW_CONTROL_ERROR",
-                        times(5, frame(DATA, NONE, 3, "x".repeat(16_384)))));
         // Limits of a head.
         cases.add(extra("head too large", "431", "a " + "x".repeat(5_000)));
         cases.add(
