@@ -41,9 +41,10 @@ public record L7Event(
      * @param protocol such as {@code HTTP/1.1}
      * @param method as sent; empty if it could not be read
      * @param url {@code http://host/path?query} as sent; empty if it could not be read
-     * @param status of the answer; 0 for a request
-     * @param latencyNs from the end of the request's head to the end of the answer's, in
-     *     nanoseconds; 0 for a request
+     * @param status of the answer; 0 for a request, and if there was no answer
+     * @param grpcStatus {@code grpc-status} of the answer; {@link #NO_GRPC} without one
+     * @param latencyNs from the end of the request's head to the end of the answer's, for gRPC to
+     *     its status; in nanoseconds; 0 for a request
      * @param missing headers that were not as rules expect
      * @param rejected headers that rules do not want
      */
@@ -52,10 +53,14 @@ public record L7Event(
             String method,
             String url,
             int status,
+            int grpcStatus,
             long latencyNs,
             List<LoggedHeader> missing,
             List<LoggedHeader> rejected)
-            implements Detail {}
+            implements Detail {
+        /** In place of a {@code grpc-status}. */
+        public static final int NO_GRPC = -1;
+    }
 
     /**
      * The start of a TLS handshake.

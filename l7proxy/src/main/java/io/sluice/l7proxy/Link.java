@@ -254,6 +254,11 @@ public final class Link {
         return client.alloc().buffer(capacity);
     }
 
+    /** For codecs of Netty that take their buffers from a context. */
+    public ChannelHandlerContext context() {
+        return client.pipeline().lastContext();
+    }
+
     /**
      * Sends to the server, connecting to it first if need be. Goes out when the bytes at hand have
      * been dealt with.

@@ -18,6 +18,14 @@ public enum ProxyCounter {
     REQUESTS_MALFORMED("requests that were refused because they cannot be read one way only"),
     REQUESTS_LATE("requests whose head did not arrive in time"),
     ANSWERS_MALFORMED("answers of servers that cannot be read one way only, or that nobody awaits"),
+    STREAMS_REFUSED("HTTP/2 streams beyond the limit of streams at once"),
+    STREAMS_RESET("HTTP/2 streams that one end reset before their end"),
+    FLOODS_OF_RESETS("HTTP/2 connections ended because of too many resets"),
+    FLOODS_OF_SETTINGS("HTTP/2 connections ended because of too many SETTINGS"),
+    FLOODS_OF_PINGS("HTTP/2 connections ended because of too many PINGs"),
+    FLOODS_OF_EMPTY_FRAMES("HTTP/2 connections ended because of too many DATA frames without data"),
+    FLOODS_OF_IDLE_FRAMES("HTTP/2 connections ended because of too many frames that do nothing"),
+    FLOODS_OF_CONTINUATIONS("HTTP/2 connections ended because of a head without an end"),
     BYTES_TO_SERVER("bytes sent to servers"),
     BYTES_TO_CLIENT("bytes sent to clients");
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.sluice.l7proxy.http.HttpLimits;
+import io.sluice.l7proxy.http2.Http2Limits;
 import java.lang.reflect.RecordComponent;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
@@ -23,6 +24,11 @@ final class ConfigTest {
         assertThat(config.lingerTimeout()).isEqualTo(Duration.ofSeconds(2));
         assertThat(HttpLimits.DEFAULTS)
                 .isEqualTo(new HttpLimits(65_536, 200, 8_192, 4_096, 64, 65_536));
+        assertThat(Http2Limits.DEFAULTS)
+                .isEqualTo(
+                        new Http2Limits(
+                                100, 65_536, 200, 64, 131_072, 524_288, 1_000, 1_000, 100_000,
+                                1_000, 10_000));
     }
 
     /** Each number and time in turn, just outside of its range. */
@@ -30,6 +36,7 @@ final class ConfigTest {
     void whatIsOutOfRangeIsRefusedByName() throws Exception {
         refusesEach(ProxyConfig.class, ProxyConfig.DEFAULTS);
         refusesEach(HttpLimits.class, HttpLimits.DEFAULTS);
+        refusesEach(Http2Limits.class, Http2Limits.DEFAULTS);
     }
 
     private static void refusesEach(final Class<? extends Record> type, final Record defaults)

@@ -1,6 +1,7 @@
 package io.sluice.l7proxy.http;
 
 import io.netty.buffer.ByteBuf;
+import io.sluice.l7proxy.http.common.Ascii;
 
 /**
  * Finds where a body ends: RFC 9112, 6 and 7. Bytes are only looked at; what is part of the body

@@ -3,6 +3,8 @@ package io.sluice.l7proxy.http;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.netty.buffer.ByteBuf;
+import io.sluice.l7proxy.http.common.Ascii;
+import io.sluice.l7proxy.http.common.Authority;
 import io.sluice.l7proxy.rule.HttpRequest;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -299,7 +301,8 @@ public final class HeadParser implements HttpRequest {
         if (is("CONNECT")) {
             authorityStart = targetStart;
             authorityEnd = targetEnd;
-            return isAuthority(targetStart, targetEnd) && hasPort(targetStart, targetEnd)
+            return Authority.is(bytes, targetStart, targetEnd)
+                            && Authority.hasPort(bytes, targetStart, targetEnd)
                     ? HttpFault.NONE
                     : HttpFault.BAD_TARGET_FORM;
         }
@@ -328,7 +331,7 @@ public final class HeadParser implements HttpRequest {
         authorityEnd = skip(authorityStart, targetEnd, Ascii.AUTHORITY);
         pathStart = authorityEnd;
         // "http://host" alone and "http://host?query" mean "/": servers differ, so we refuse them.
-        return isAuthority(authorityStart, authorityEnd)
+        return Authority.is(bytes, authorityStart, authorityEnd)
                         && pathStart < targetEnd
                         && bytes[pathStart] == '/'
                 ? HttpFault.NONE
@@ -345,49 +348,6 @@ public final class HeadParser implements HttpRequest {
             }
         }
         return true;
-    }
-
-    private boolean hasPort(final int from, final int to) {
-        int i = to;
-        while (i > from && isDigit(bytes[i - 1])) {
-            i--;
-        }
-        return i < to && i > from && bytes[i - 1] == ':';
-    }
-
-    /** A host, which has no colon but within brackets, and perhaps a colon and digits. */
-    private boolean isAuthority(final int from, final int to) {
-        if (from == to || skip(from, to, Ascii.AUTHORITY) != to) {
-            return false;
-        }
-        int i = from;
-        if (bytes[i] == '[') {
-            while (i < to && bytes[i] != ']') {
-                i++;
-            }
-            if (i == to) {
-                return false;
-            }
-            i++;
-        } else {
-            while (i < to && bytes[i] != ':' && bytes[i] != '[' && bytes[i] != ']') {
-                i++;
-            }
-            if (i == from) {
-                return false;
-            }
-        }
-        if (i == to) {
-            return true;
-        }
-        if (bytes[i] != ':') {
-            return false;
-        }
-        i++;
-        while (i < to && isDigit(bytes[i])) {
-            i++;
-        }
-        return i == to;
     }
 
     private HttpFault readStatusLine(final int from, final int to) {
@@ -590,7 +550,7 @@ public final class HeadParser implements HttpRequest {
         final int from = marks[hostAt + 2];
         final int to = marks[hostAt + 3];
         // RFC 9112, 3.2: empty where the URI has no authority.
-        if (from < to && !isAuthority(from, to)) {
+        if (from < to && !Authority.is(bytes, from, to)) {
             return HttpFault.BAD_HOST;
         }
         return authorityStart < 0 || isSameAuthority(from, to)

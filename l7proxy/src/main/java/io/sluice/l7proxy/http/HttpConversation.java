@@ -7,6 +7,9 @@ import io.sluice.l7proxy.L7Event.Verdict;
 import io.sluice.l7proxy.Link;
 import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.Tunnel;
+import io.sluice.l7proxy.http.common.HttpJudge;
+import io.sluice.l7proxy.http.common.HttpJudgement;
+import io.sluice.l7proxy.http2.Http2Protocol;
 import io.sluice.l7proxy.rule.HttpOutcome.Edit;
 import io.sluice.l7proxy.rule.HttpOutcome.HeaderEdit;
 import io.sluice.l7proxy.rule.HttpRequest;
@@ -41,8 +44,12 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><i>Tunnels.</i> After a request for Upgrade or CONNECT the client is not read until the
  * answer: 101 or 2xx hands both directions to a {@link Tunnel}, and anything else goes on as HTTP.
- * The Upgrade header is left out when it asks for another way to speak HTTP (h2c, TLS): inside it,
+ * The Upgrade header is left out when it asks for TLS, or for several ways to speak HTTP: inside,
  * requests would pass unseen. The server then answers as if it had not been asked, RFC 9110, 7.8.
+ *
+ * <p><i>HTTP/2.</i> A connection that begins with the preface of HTTP/2 goes on as such. So does
+ * one whose request for {@code h2c} is allowed and answered with 101; the server is asked with the
+ * proxy's settings in place of the client's.
  *
  * <p><i>Bounds</i>: one partial head per direction, {@link HttpLimits#pipelinedMax} exchanges, one
  * read buffer that is held while the client is not read. A head must be complete in time ({@code
@@ -57,6 +64,8 @@ import org.jspecify.annotations.Nullable;
 final class HttpConversation implements Conversation {
     /** What the next byte of the client is. */
     private enum Requests {
+        /** The first of the connection: part of a head, or of the preface of HTTP/2. */
+        FIRST,
         /** Part of a head, or of an empty line before it. */
         HEAD,
         /** Part of a body that goes to the server. */
@@ -84,7 +93,11 @@ final class HttpConversation implements Conversation {
     private final HttpProtocol protocol;
     private final Deque<HttpExchange> exchanges = new ArrayDeque<>(4);
 
-    private Requests requests = Requests.HEAD;
+    private Requests requests = Requests.FIRST;
+
+    /** How much of the preface of HTTP/2 the connection has begun with. */
+    private int prefaced;
+
     private final HeadParser requestHead;
     private final BodyFramer requestBody;
     private long skipped;
@@ -129,6 +142,7 @@ final class HttpConversation implements Conversation {
             while (goesOn && in.isReadable() && !link.isOver()) {
                 goesOn =
                         switch (requests) {
+                            case FIRST -> readFirst(in);
                             case HEAD -> readHead(in);
                             case FORWARDING -> forwardBody(in);
                             case SKIPPING -> skipBody(in);
@@ -138,6 +152,43 @@ final class HttpConversation implements Conversation {
             }
         } finally {
             in.release();
+        }
+    }
+
+    private boolean readFirst(final ByteBuf in) {
+        final int matched = Http2Protocol.matchPreface(in, prefaced);
+        if (matched == in.readableBytes() && prefaced + matched < Http2Protocol.PREFACE_LENGTH) {
+            prefaced += matched;
+            in.skipBytes(matched);
+            timeHead();
+            return false;
+        }
+        if (prefaced + matched < Http2Protocol.PREFACE_LENGTH) {
+            requests = Requests.HEAD;
+            if (prefaced == 0) {
+                return true;
+            }
+            readRequests(withPrefaced(in));
+        } else {
+            isHeadTimed = false;
+            link.clearDeadline();
+            final Conversation http2 = protocol.http2().open(link);
+            link.switchTo(http2);
+            http2.onClientBytes(withPrefaced(in));
+        }
+        return false;
+    }
+
+    private ByteBuf withPrefaced(final ByteBuf in) {
+        final ByteBuf all = link.buffer(prefaced + in.readableBytes());
+        Http2Protocol.writePreface(all, prefaced);
+        return all.writeBytes(in);
+    }
+
+    private void timeHead() {
+        if (!isHeadTimed) {
+            isHeadTimed = true;
+            link.setDeadline(link.config().headTimeout().toNanos());
         }
     }
 
@@ -168,9 +219,8 @@ final class HttpConversation implements Conversation {
         }
         return switch (progress) {
             case MORE -> {
-                if (requestHead.isWithinHead() && !isHeadTimed) {
-                    isHeadTimed = true;
-                    link.setDeadline(link.config().headTimeout().toNanos());
+                if (requestHead.isWithinHead()) {
+                    timeHead();
                 }
                 yield false;
             }
@@ -189,7 +239,10 @@ final class HttpConversation implements Conversation {
     private void onRequest(final ByteBuf in) {
         final FlowRules rules = link.flow().policy().now();
         final HttpJudgement judgement = judge(rules, requestHead);
-        final boolean dropsUpgrade = requestHead.hasUpgrade() && isUpgradeToHttp(requestHead);
+        final boolean isToHttp2 =
+                requestHead.asksForUpgrade() && Http2Protocol.isUpgrade(requestHead);
+        final boolean dropsUpgrade =
+                requestHead.hasUpgrade() && !isToHttp2 && isUpgradeToHttp(requestHead);
         final boolean mayTunnel =
                 requestHead.isConnect() || (requestHead.asksForUpgrade() && !dropsUpgrade);
         final HttpExchange exchange =
@@ -199,13 +252,20 @@ final class HttpConversation implements Conversation {
                         link.isClientSecure() ? "https://" : "http://",
                         rules.revision(),
                         mayTunnel,
+                        isToHttp2,
                         link.nowNs());
         link.counters().count(counter(judgement.verdict()));
-        protocol.sink().report(exchange.requestEvent(link.flow()));
+        protocol.sink().report(exchange.judged().requestEvent(link.flow()));
         exchanges.add(exchange);
         startBody(requestBody, requestHead);
         if (judgement.passes()) {
-            forward(in, dropsUpgrade ? plus(judgement.edits()) : judgement.edits());
+            forward(
+                    in,
+                    dropsUpgrade
+                            ? plus(judgement.edits(), WITHOUT_UPGRADE)
+                            : isToHttp2
+                                    ? plus(judgement.edits(), withOurSettings())
+                                    : judgement.edits());
         } else {
             in.skipBytes(requestHead.consumed());
             deny(exchange);
@@ -225,10 +285,16 @@ final class HttpConversation implements Conversation {
         };
     }
 
-    private static List<HeaderEdit> plus(final List<HeaderEdit> edits) {
+    private static List<HeaderEdit> plus(
+            final List<HeaderEdit> edits, final List<HeaderEdit> more) {
         final List<HeaderEdit> all = new ArrayList<>(edits);
-        all.addAll(WITHOUT_UPGRADE);
+        all.addAll(more);
         return all;
+    }
+
+    private List<HeaderEdit> withOurSettings() {
+        return List.of(
+                new HeaderEdit(Edit.REPLACE, "HTTP2-Settings", protocol.http2().upgradeSettings()));
     }
 
     private static boolean isUpgradeToHttp(final HttpRequest request) {
@@ -344,7 +410,7 @@ final class HttpConversation implements Conversation {
 
     private void answerUnreadable(final String why, final LocalAnswer answer) {
         final HttpExchange exchange = HttpExchange.unreadable(why, link.nowNs());
-        protocol.sink().report(exchange.requestEvent(link.flow()));
+        protocol.sink().report(exchange.judged().requestEvent(link.flow()));
         exchange.answerLocally(answer);
         exchanges.add(exchange);
         requests = Requests.OVER;
@@ -494,7 +560,15 @@ final class HttpConversation implements Conversation {
             refuseAnswer(exchange, "a change of protocol that was not asked for");
             return false;
         }
+        if (isTunnel && exchange.isToHttp2() && !isH2c(answerHead)) {
+            refuseAnswer(exchange, "a change of protocol that was not asked for");
+            return false;
+        }
         link.toClient(takeHead(answerHead, in));
+        if (isTunnel && tunnelRequest != null && exchange.isToHttp2()) {
+            becomeHttp2(exchange, tunnelRequest, in);
+            return false;
+        }
         if (isTunnel && tunnelRequest != null) {
             report(exchange, status);
             becomeTunnel(exchange, tunnelRequest, in);
@@ -523,23 +597,42 @@ final class HttpConversation implements Conversation {
         protocol.sink().report(exchange.answerEvent(link.flow(), status, link.nowNs()));
     }
 
+    private static boolean isH2c(final HttpRequest answer) {
+        final List<String> names = answer.headers("upgrade");
+        return names.size() == 1 && names.getFirst().equalsIgnoreCase("h2c");
+    }
+
+    /** The answer to the request comes on stream 1. */
+    private void becomeHttp2(
+            final HttpExchange exchange, final HttpRequest request, final ByteBuf in) {
+        goOnAs(protocol.http2().upgrade(link, request, exchange.judged()), in);
+    }
+
     private void becomeTunnel(
             final HttpExchange exchange, final HttpRequest request, final ByteBuf in) {
-        exchanges.clear();
         final Tunnel tunnel =
-                new Tunnel(link, exchange.revision(), rules -> judge(rules, request).passes());
-        link.switchTo(tunnel);
+                new Tunnel(
+                        link,
+                        exchange.judged().revision(),
+                        rules -> judge(rules, request).passes());
+        goOnAs(tunnel, in);
+    }
+
+    private void goOnAs(final Conversation next, final ByteBuf in) {
+        exchanges.clear();
+        link.switchTo(next);
+        link.resumeClient();
         if (in.isReadable()) {
-            tunnel.onServerBytes(in.readRetainedSlice(in.readableBytes()));
+            next.onServerBytes(in.readRetainedSlice(in.readableBytes()));
         }
-        if (held != null) {
-            tunnel.onClientBytes(held);
+        final ByteBuf bytes = held;
+        if (bytes != null) {
             held = null;
+            next.onClientBytes(bytes);
         }
         if (clientEnded) {
-            tunnel.onClientEnd();
+            next.onClientEnd();
         }
-        link.resumeClient();
     }
 
     private boolean forwardAnswerBody(final ByteBuf in) {

@@ -2,10 +2,9 @@ package io.sluice.l7proxy.http;
 
 import io.sluice.l7proxy.Flow;
 import io.sluice.l7proxy.L7Event;
-import io.sluice.l7proxy.L7Event.Verdict;
-import io.sluice.l7proxy.rule.HttpOutcome.LoggedHeader;
+import io.sluice.l7proxy.http.common.HttpJudgement;
+import io.sluice.l7proxy.http.common.JudgedRequest;
 import io.sluice.l7proxy.rule.HttpRequest;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,15 +12,7 @@ import org.jspecify.annotations.Nullable;
  * the link's event loop.
  */
 final class HttpExchange {
-    private final Verdict verdict;
-    private final long revision;
-    private final String by;
-    private final String protocol;
-    private final String method;
-    private final String url;
-    private final long startNs;
-    private final List<LoggedHeader> missing;
-    private final List<LoggedHeader> rejected;
+    private final JudgedRequest judged;
 
     /** The answer has no body whatever its head says: RFC 9112, 6.3. */
     private final boolean isHead;
@@ -31,33 +22,22 @@ final class HttpExchange {
     /** Set if the connection may become a tunnel: to be judged again by. */
     private final @Nullable HttpRequest tunnelRequest;
 
+    /** Set if 101 makes it HTTP/2. */
+    private final boolean isToHttp2;
+
     private @Nullable LocalAnswer localAnswer;
     private boolean closes;
 
     private HttpExchange(
-            final Verdict verdict,
-            final long revision,
-            final String by,
-            final String protocol,
-            final String method,
-            final String url,
-            final long startNs,
-            final List<LoggedHeader> missing,
-            final List<LoggedHeader> rejected,
+            final JudgedRequest judged,
             final @Nullable HttpRequest tunnelRequest,
+            final boolean isToHttp2,
             final boolean closes) {
-        this.verdict = verdict;
-        this.revision = revision;
-        this.by = by;
-        this.protocol = protocol;
-        this.method = method;
-        this.url = url;
-        this.startNs = startNs;
-        this.missing = missing;
-        this.rejected = rejected;
-        this.isHead = method.equals("HEAD");
-        this.isConnect = method.equals("CONNECT");
+        this.judged = judged;
+        this.isHead = judged.method().equals("HEAD");
+        this.isConnect = judged.method().equals("CONNECT");
         this.tunnelRequest = tunnelRequest;
+        this.isToHttp2 = isToHttp2;
         this.closes = closes;
     }
 
@@ -68,35 +48,28 @@ final class HttpExchange {
             final String scheme,
             final long revision,
             final boolean mayTunnel,
+            final boolean isToHttp2,
             final long startNs) {
         return new HttpExchange(
-                judgement.verdict(),
-                revision,
-                judgement.by(),
-                head.version(),
-                head.method(),
-                head.isConnect() ? head.path() : scheme + head.host() + head.path(),
-                startNs,
-                judgement.missing(),
-                judgement.rejected(),
+                new JudgedRequest(
+                        judgement.verdict(),
+                        revision,
+                        judgement.by(),
+                        head.version(),
+                        head.method(),
+                        head.isConnect() ? head.path() : scheme + head.host() + head.path(),
+                        startNs,
+                        judgement.missing(),
+                        judgement.rejected()),
                 mayTunnel ? head.snapshot() : null,
+                isToHttp2,
                 !head.isPersistent());
     }
 
     /** A request that cannot be read, or did not come in time. */
     static HttpExchange unreadable(final String why, final long startNs) {
         return new HttpExchange(
-                Verdict.ERROR,
-                0,
-                why,
-                "HTTP/1.1",
-                "",
-                "",
-                startNs,
-                List.of(),
-                List.of(),
-                null,
-                true);
+                JudgedRequest.unreadable(why, "HTTP/1.1", startNs), null, false, true);
     }
 
     /** The proxy answers when its turn comes. */
@@ -136,31 +109,22 @@ final class HttpExchange {
         return tunnelRequest;
     }
 
-    long revision() {
-        return revision;
+    /** Whether it asks for HTTP/2, and the server may agree. */
+    boolean isToHttp2() {
+        return isToHttp2;
     }
 
-    L7Event requestEvent(final Flow flow) {
-        return new L7Event(flow, L7Event.Type.REQUEST, verdict, revision, by, detail(0, 0));
+    /** What reports say of it. */
+    JudgedRequest judged() {
+        return judged;
     }
 
     L7Event answerEvent(final Flow flow, final int status, final long nowNs) {
-        return new L7Event(
-                flow, L7Event.Type.ANSWER, verdict, revision, by, detail(status, nowNs - startNs));
+        return judged.answerEvent(flow, status, L7Event.Http.NO_GRPC, nowNs);
     }
 
     /** The server gave no answer that could be passed on. */
     L7Event failureEvent(final Flow flow, final int status, final String why, final long nowNs) {
-        return new L7Event(
-                flow,
-                L7Event.Type.ANSWER,
-                Verdict.ERROR,
-                revision,
-                why,
-                detail(status, nowNs - startNs));
-    }
-
-    private L7Event.Http detail(final int status, final long latencyNs) {
-        return new L7Event.Http(protocol, method, url, status, latencyNs, missing, rejected);
+        return judged.failureEvent(flow, status, L7Event.Http.NO_GRPC, why, nowNs);
     }
 }

@@ -4,21 +4,40 @@ import io.sluice.l7proxy.Conversation;
 import io.sluice.l7proxy.L7Sink;
 import io.sluice.l7proxy.Link;
 import io.sluice.l7proxy.Protocol;
+import io.sluice.l7proxy.http2.Http2Limits;
+import io.sluice.l7proxy.http2.Http2Protocol;
 import io.sluice.l7proxy.rule.SecretName;
 import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * HTTP/1.1. Immutable.
+ * HTTP: 1.1, and 2 on connections that begin with its preface or are upgraded to it. Immutable.
  *
- * @param limits of messages
+ * @param limits of messages of HTTP/1.1
+ * @param http2Limits of connections of HTTP/2
  * @param secrets values of secrets that rules refer to, empty for those that are not known; asked
  *     on event loops, must not block
  * @param sink where requests and answers are reported
  */
 public record HttpProtocol(
-        HttpLimits limits, Function<SecretName, Optional<String>> secrets, L7Sink sink)
+        HttpLimits limits,
+        Http2Limits http2Limits,
+        Function<SecretName, Optional<String>> secrets,
+        L7Sink sink)
         implements Protocol {
+    /** With the usual limits for HTTP/2. */
+    public HttpProtocol(
+            final HttpLimits limits,
+            final Function<SecretName, Optional<String>> secrets,
+            final L7Sink sink) {
+        this(limits, Http2Limits.DEFAULTS, secrets, sink);
+    }
+
+    /** What goes on with a connection of HTTP/2. */
+    Http2Protocol http2() {
+        return new Http2Protocol(http2Limits, secrets, sink);
+    }
+
     @Override
     public Conversation open(final Link link) {
         return new HttpConversation(link, this);

@@ -113,6 +113,7 @@ final class HttpProxyTest {
                                     "GET",
                                     "http://shop:80/public/a?b",
                                     0,
+                                    L7Event.Http.NO_GRPC,
                                     0,
                                     List.of(),
                                     List.of()));

@@ -15,7 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /** An nginx of its own folder and port that answers 200 to everything and logs request lines. */
-final class Nginx implements AutoCloseable {
+public final class Nginx implements AutoCloseable {
     private static final String CONFIG =
             """
             daemon off;
@@ -36,7 +36,7 @@ final class Nginx implements AutoCloseable {
                 merge_slashes off;
                 large_client_header_buffers 4 64k;
                 server {
-                    listen ADDRESS;
+                    listen ADDRESSPROTOCOL;
                     location / { return 200 "ok"; }
                     location /public/file { root FOLDER; }
                 }
@@ -57,6 +57,11 @@ final class Nginx implements AutoCloseable {
         return start(InetAddress.getLoopbackAddress(), freePort(), List.of());
     }
 
+    /** One that speaks HTTP/2 from the first byte. */
+    public static Nginx startHttp2() throws IOException, InterruptedException {
+        return start(InetAddress.getLoopbackAddress(), freePort(), List.of(), " http2");
+    }
+
     /**
      * Starts it.
      *
@@ -64,11 +69,18 @@ final class Nginx implements AutoCloseable {
      */
     static Nginx start(final InetAddress own, final int port, final List<String> prefix)
             throws IOException, InterruptedException {
+        return start(own, port, prefix, "");
+    }
+
+    private static Nginx start(
+            final InetAddress own, final int port, final List<String> prefix, final String protocol)
+            throws IOException, InterruptedException {
         final Path folder = Files.createTempDirectory("sluice-nginx");
         final Path config = folder.resolve("nginx.conf");
         Files.writeString(
                 config,
                 CONFIG.replace("FOLDER", folder.toString())
+                        .replace("PROTOCOL", protocol)
                         .replace(
                                 "ADDRESS",
                                 own instanceof Inet6Address
@@ -107,17 +119,17 @@ final class Nginx implements AutoCloseable {
         }
     }
 
-    InetSocketAddress address() {
+    public InetSocketAddress address() {
         return address;
     }
 
     /** A folder that it serves as {@code /public/file...}. */
-    Path files() throws IOException {
+    public Path files() throws IOException {
         return Files.createDirectories(folder.resolve("public"));
     }
 
     /** Ends it, and answers the request lines it saw, in the order they were answered. */
-    List<String> stop() throws IOException, InterruptedException {
+    public List<String> stop() throws IOException, InterruptedException {
         process.destroy();
         process.waitFor();
         return Files.readAllLines(folder.resolve("access.log"), ISO_8859_1);

@@ -212,9 +212,7 @@ final class RequestRecorder implements L7Sink, DnsEvents {
                                     http.method(),
                                     http.url(),
                                     http.status(),
-                                    Stream.concat(http.missing().stream(), http.rejected().stream())
-                                            .map(RequestRecorder::header)
-                                            .toList()));
+                                    headers(http)));
             case final L7Event.Kafka kafka ->
                     new L7Message(
                             isRequest,
@@ -228,6 +226,24 @@ final class RequestRecorder implements L7Sink, DnsEvents {
             case final L7Event.Tls tls ->
                     new L7Message(isRequest, 0, new L7Message.Tls(tls.serverName()));
         };
+    }
+
+    /**
+     * Those that rules speak of, and the status of gRPC, for which flows have no place of its own.
+     */
+    private static List<L7Message.Header> headers(final L7Event.Http http) {
+        final Stream<L7Message.Header> logged =
+                Stream.concat(http.missing().stream(), http.rejected().stream())
+                        .map(RequestRecorder::header);
+        return http.grpcStatus() == L7Event.Http.NO_GRPC
+                ? logged.toList()
+                : Stream.concat(
+                                logged,
+                                Stream.of(
+                                        new L7Message.Header(
+                                                "grpc-status",
+                                                Integer.toString(http.grpcStatus()))))
+                        .toList();
     }
 
     private static L7Message.Header header(final LoggedHeader header) {

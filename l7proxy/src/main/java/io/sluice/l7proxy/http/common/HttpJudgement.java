@@ -1,4 +1,4 @@
-package io.sluice.l7proxy.http;
+package io.sluice.l7proxy.http.common;
 
 import io.sluice.l7proxy.L7Event.Verdict;
 import io.sluice.l7proxy.rule.HttpOutcome.HeaderEdit;
@@ -14,13 +14,14 @@ import java.util.List;
  * @param missing headers to report
  * @param rejected headers to report
  */
-record HttpJudgement(
+public record HttpJudgement(
         Verdict verdict,
         String by,
         List<HeaderEdit> edits,
         List<LoggedHeader> missing,
         List<LoggedHeader> rejected) {
-    boolean passes() {
+    /** Whether the request goes on to the server. */
+    public boolean passes() {
         return verdict != Verdict.DENIED;
     }
 }

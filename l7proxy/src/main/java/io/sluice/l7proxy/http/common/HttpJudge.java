@@ -1,4 +1,4 @@
-package io.sluice.l7proxy.http;
+package io.sluice.l7proxy.http.common;
 
 import io.sluice.l7proxy.FlowRules;
 import io.sluice.l7proxy.L7Event.Verdict;
@@ -27,7 +27,7 @@ import java.util.function.Function;
  *
  * <p>Pure. Thread: any.
  */
-final class HttpJudge {
+public final class HttpJudge {
     private HttpJudge() {}
 
     /**
@@ -36,7 +36,7 @@ final class HttpJudge {
      * @param serverName of the TLS that it came in; empty without
      * @param secrets values of secrets, empty for those that are not known
      */
-    static HttpJudgement judge(
+    public static HttpJudgement judge(
             final FlowRules rules,
             final HttpRequest request,
             final String serverName,
@@ -98,7 +98,7 @@ final class HttpJudge {
             missing = joined(missing, outcome.missing());
             rejected = joined(rejected, outcome.rejected());
             if (stage.takesServerName(serverName) && lets(stage, outcome, request)) {
-                final Optional<String> fault = HeadEditor.fault(outcome.edits());
+                final Optional<String> fault = EditCheck.fault(outcome.edits());
                 return fault.isPresent()
                         ? new HttpJudgement(
                                 Verdict.DENIED, fault.get(), List.of(), missing, rejected)

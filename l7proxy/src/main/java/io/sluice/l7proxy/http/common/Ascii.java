@@ -1,23 +1,23 @@
-package io.sluice.l7proxy.http;
+package io.sluice.l7proxy.http.common;
 
 /** Classes of bytes: RFC 9110, 5.5 and 5.6.2; RFC 3986, 2. */
-final class Ascii {
-    static final int TOKEN = 1;
+public final class Ascii {
+    public static final int TOKEN = 1;
 
     /** Field content: visible, obs-text (0x80 and above), space and tab. */
-    static final int VALUE = 2;
+    public static final int VALUE = 2;
 
     /**
      * Visible ASCII except {@code #}: a fragment is never sent, and servers differ about one that
      * is. Braces, quotes, bars and backslashes are no URI but common; they mean the same to every
      * server, or nothing.
      */
-    static final int TARGET = 4;
+    public static final int TARGET = 4;
 
     /**
      * Registered names, IP literals, ports: RFC 3986, 3.2.2 and 3.2.3, without user information.
      */
-    static final int AUTHORITY = 8;
+    public static final int AUTHORITY = 8;
 
     private static final byte[] CLASSES = new byte[256];
 
@@ -44,12 +44,12 @@ final class Ascii {
 
     private Ascii() {}
 
-    static boolean is(final byte b, final int classes) {
+    public static boolean is(final byte b, final int classes) {
         return (CLASSES[b & 0xff] & classes) != 0;
     }
 
     /** Whether {@code bytes[from, to)} is the text, which is in lower case, in any case. */
-    static boolean equalsLower(
+    public static boolean equalsLower(
             final byte[] bytes, final int from, final int to, final String lower) {
         if (to - from != lower.length()) {
             return false;
@@ -62,12 +62,12 @@ final class Ascii {
         return true;
     }
 
-    static int lower(final byte b) {
+    public static int lower(final byte b) {
         return b >= 'A' && b <= 'Z' ? b + 32 : b;
     }
 
     /** The value of a hexadecimal digit, or -1. */
-    static int hexDigit(final byte b) {
+    public static int hexDigit(final byte b) {
         if (b >= '0' && b <= '9') {
             return b - '0';
         }
@@ -76,7 +76,7 @@ final class Ascii {
     }
 
     /** Whether all characters are in the classes. */
-    static boolean are(final String text, final int classes) {
+    public static boolean are(final String text, final int classes) {
         for (int i = 0; i < text.length(); i++) {
             if (text.charAt(i) > 0x7f || !is((byte) text.charAt(i), classes)) {
                 return false;
