@@ -52,6 +52,9 @@ final class Half {
     private boolean hasSentEnd;
     private boolean isDropped;
 
+    /** What waits is the proxy's own: there is no sender to be given anything back. */
+    private boolean isOwn;
+
     Half(final int id, final Http2Leg from, final Http2Leg to, final int window) {
         this.id = id;
         this.from = from;
@@ -140,7 +143,7 @@ final class Half {
 
     /** A body of our own, and the end. */
     void answer(final ByteBuf body) {
-        waitingBytes = body.readableBytes();
+        isOwn = true;
         waiting.add(body);
         hasEnded = true;
     }
@@ -175,9 +178,11 @@ final class Half {
         final ByteBuf piece = isWhole ? waiting.remove() : first.readRetainedSlice(length);
         hasSentEnd = waiting.isEmpty() && hasEnded && trailers == null;
         sendWindow -= length;
-        waitingBytes -= length;
         to.writeData(id, piece, hasSentEnd);
-        grant(length);
+        if (!isOwn) {
+            waitingBytes -= length;
+            grant(length);
+        }
         return hasSentEnd ? Progress.ENDED : Progress.SENT;
     }
 
@@ -206,8 +211,10 @@ final class Half {
         trailers = null;
         waiting.forEach(ByteBuf::release);
         waiting.clear();
-        from.grant(waitingBytes);
-        waitingBytes = 0;
+        if (waitingBytes > 0) {
+            from.grant(waitingBytes);
+            waitingBytes = 0;
+        }
     }
 
     /** Whether the sender has ended it. */

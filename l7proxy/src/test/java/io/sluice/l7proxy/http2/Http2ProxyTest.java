@@ -109,6 +109,26 @@ final class Http2ProxyTest {
         }
     }
 
+    /** Their answers are more than a connection's window: not the server's, which gets nothing. */
+    @Test
+    void howeverManyAreDeniedTheServerHearsNothing() throws Exception {
+        final Http2Limits narrow =
+                new Http2Limits(100, 65_536, 200, 64, 65_535, 65_535, 10, 10, 10, 10, 10);
+        try (Http2Origin origin = new Http2Origin();
+                ProxyHarness proxy = proxy(origin.address(), narrow);
+                Http2Wire client = Http2Wire.to(proxy)) {
+            client.send(Http2Wire.WINDOW_UPDATE, Http2Wire.NONE, 0, Http2Wire.number(10_000_000));
+            int id = 1;
+            for (int i = 0; i < 5_000; i++) {
+                assertThat(client.get(id, "/secret").outcome(id)).isEqualTo("403");
+                id += 2;
+            }
+            assertThat(proxy.count(ProxyCounter.SERVER_CONNECTS)).isZero();
+            assertThat(proxy.count(ProxyCounter.BYTES_TO_SERVER)).isZero();
+            assertThat(client.get(id, "/public").outcome(id)).isEqualTo("200");
+        }
+    }
+
     @Test
     void requestAndAnswerAreReported() throws Exception {
         try (Http2Origin origin = new Http2Origin();
