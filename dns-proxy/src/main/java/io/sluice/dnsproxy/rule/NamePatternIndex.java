@@ -5,7 +5,6 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -92,16 +91,23 @@ public final class NamePatternIndex {
         return first.found;
     }
 
+    /** Takes patterns. */
+    @FunctionalInterface
+    public interface Sink {
+        /** Takes one. */
+        void take(NamePattern pattern);
+    }
+
     /**
      * All patterns that mean the name.
      *
      * @param name lower case and dot-terminated
      */
-    public void forEachMatch(final String name, final Consumer<NamePattern> sink) {
+    public void forEachMatch(final String name, final Sink sink) {
         visit(
                 name,
                 pattern -> {
-                    sink.accept(pattern);
+                    sink.take(pattern);
                     return false;
                 });
     }

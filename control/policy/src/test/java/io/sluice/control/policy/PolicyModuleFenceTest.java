@@ -31,6 +31,20 @@ final class PolicyModuleFenceTest {
                 .check(CLASSES);
     }
 
+    /**
+     * What a Secret's keys are worth is the proxy's to say; one class asks, one hears the answer.
+     */
+    @Test
+    void onlyTheReaderOfKeysKnowsTheProxysTls() {
+        noClasses()
+                .that()
+                .haveNameNotMatching(".*\\.(TlsSecrets|CiliumPolicyTranslator)(\\$.*)?")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.sluice.l7proxy.tls")
+                .check(CLASSES);
+    }
+
     @Test
     void onlyTheReaderOfTextKnowsTheYamlLibrary() {
         noClasses()
