@@ -17,7 +17,6 @@ import io.sluice.dataplane.wire.MacAddress;
 import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.dnsproxy.rule.NamePattern;
 import io.sluice.dnsproxy.rule.NamePatternIndex;
-import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.ProxyCounters;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -25,12 +24,12 @@ import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -59,6 +58,8 @@ final class ControlAgent implements ControlPlane {
             KnownNames names,
             ProxyPort proxy,
             ProxyCounters proxyCounters,
+            FlowCounts flowCounts,
+            BooleanSupplier laneRuns,
             LongSupplier clockNs,
             Runnable stop) {}
 
@@ -110,6 +111,16 @@ final class ControlAgent implements ControlPlane {
                 parts.proxy().namespace(),
                 parts.proxyCounters().openConnections(),
                 snapshot.problems());
+    }
+
+    @Override
+    public Optional<String> illness() {
+        if (!parts.laneRuns().getAsBoolean()) {
+            return Optional.of("the lane does not run: nothing is forwarded");
+        }
+        return parts.publisher().live().revision() == 0
+                ? Optional.of("no policy is in force yet: nothing is let pass")
+                : Optional.empty();
     }
 
     /** Names are those of Cilium's maps without their prefix (pkg/maps). */
@@ -520,209 +531,7 @@ final class ControlAgent implements ControlPlane {
 
     @Override
     public List<CounterReport> counters() {
-        final List<CounterReport> counters = new ArrayList<>();
-        final Map<String, Long> values = parts.counterFile().values();
-        LANE_COUNTERS.forEach(
-                (label, help) ->
-                        counters.add(
-                                counter(
-                                        "sluice_%s_total".formatted(label),
-                                        help,
-                                        (double) values.getOrDefault("lane." + label, 0L))));
-        for (final DropReport drop : drops()) {
-            final Map<String, String> labels =
-                    Map.of("reason", drop.reason(), "direction", drop.direction());
-            counters.add(
-                    new CounterReport(
-                            "sluice_drop_packets_total",
-                            "Packets dropped, by reason and direction.",
-                            CounterReport.Type.COUNTER,
-                            labels,
-                            (double) drop.packets()));
-            counters.add(
-                    new CounterReport(
-                            "sluice_drop_bytes_total",
-                            "Bytes of dropped packets, by reason and direction.",
-                            CounterReport.Type.COUNTER,
-                            labels,
-                            (double) drop.bytes()));
-        }
-        counters.add(
-                counter(
-                        "sluice_flow_events_lost_total",
-                        "Flow events lost because the ring was full.",
-                        (double) parts.recorder().lost()));
-        addL7(counters);
-        parts.names()
-                .counts()
-                .forEach(
-                        (end, count) ->
-                                counters.add(
-                                        new CounterReport(
-                                                "sluice_dns_messages_total",
-                                                "Messages of flows under DNS rules, by their end.",
-                                                CounterReport.Type.COUNTER,
-                                                Map.of("end", end.name()),
-                                                count)));
-        counters.add(
-                counter(
-                        "sluice_dns_wrong_drops_total",
-                        "Packets dropped by policy after the answer with their address had gone"
-                                + " out: always 0.",
-                        (double) parts.names().wrongDrops()));
-        final StatusReport status = status();
-        counters.add(gauge("sluice_conntrack_flows", "Tracked flows.", status.conntrackCount()));
-        counters.add(
-                gauge(
-                        "sluice_conntrack_capacity_flows",
-                        "Tracked flows at most.",
-                        status.conntrackCapacity()));
-        for (final TableReport table : status.tables()) {
-            counters.addAll(counters(table));
-        }
-        counters.add(
-                counter(
-                        "sluice_conntrack_created_total",
-                        "Flows opened.",
-                        (double) parts.conntrack().createdCount()));
-        counters.add(
-                counter(
-                        "sluice_conntrack_expired_total",
-                        "Flows forgotten when their time was over.",
-                        (double) parts.conntrack().expiredCount()));
-        counters.add(
-                counter(
-                        "sluice_conntrack_refused_total",
-                        "Flows that found no place in the table.",
-                        (double) parts.conntrack().refusedCount()));
-        counters.add(
-                counter(
-                        "sluice_conntrack_evicted_total",
-                        "Unanswered or closing flows pushed out of a nearly full table.",
-                        (double) parts.conntrack().evictedCount()));
-        counters.add(
-                gauge(
-                        "sluice_policy_revision",
-                        "Policy revision that is live.",
-                        (double) status.policyRevision()));
-        counters.add(
-                gauge(
-                        "sluice_policy_compile_seconds",
-                        "How long the live policy took to compile.",
-                        status.policyCompileNs() / 1e9));
-        counters.add(gauge("sluice_identities", "Identities known.", status.identityCount()));
-        counters.add(
-                gauge(
-                        "sluice_ipcache_prefixes",
-                        "Prefixes in the ipcache.",
-                        status.ipcacheCount()));
-        counters.add(
-                gauge(
-                        "sluice_problems",
-                        "Lines under problems in status.",
-                        status.problems().size()));
-        status.endpointCounts()
-                .forEach(
-                        (state, count) ->
-                                counters.add(
-                                        new CounterReport(
-                                                "sluice_endpoints",
-                                                "Endpoints, by state.",
-                                                CounterReport.Type.GAUGE,
-                                                Map.of("state", state),
-                                                count)));
-        return List.copyOf(counters);
-    }
-
-    private static List<CounterReport> counters(final TableReport table) {
-        final Map<String, String> name = Map.of("map_name", table.name());
-        final List<CounterReport> counters = new ArrayList<>();
-        if (table.capacity() > 0) {
-            counters.add(
-                    new CounterReport(
-                            "cilium_bpf_map_pressure",
-                            "Share of a table that is in use, of those that have a limit.",
-                            CounterReport.Type.GAUGE,
-                            name,
-                            table.pressure()));
-        }
-        counters.add(
-                new CounterReport(
-                        "sluice_table_entries",
-                        "Entries of a table; of policy maps, how many there are.",
-                        CounterReport.Type.GAUGE,
-                        name,
-                        (double) table.entries()));
-        counters.add(
-                new CounterReport(
-                        "sluice_table_bytes",
-                        "Native memory of a table.",
-                        CounterReport.Type.GAUGE,
-                        name,
-                        (double) table.bytes()));
-        return counters;
-    }
-
-    /** The lane's own counters by their label in the file, with a sentence for people. */
-    private static final Map<String, String> LANE_COUNTERS =
-            new TreeMap<>(
-                    Map.of(
-                            "packets_in", "Packets received from all ports.",
-                            "bytes_in", "Bytes received from all ports.",
-                            "forwarded_packets", "Packets sent on to another port.",
-                            "forwarded_bytes", "Bytes sent on to another port.",
-                            "answered", "Packets that the switch answered itself.",
-                            "punted", "Datagrams handed to the DNS agent.",
-                            "returned", "Punted datagrams that came back.",
-                            "icmp_errors_sent", "ICMP errors sent on behalf of dropped packets.",
-                            "fragments_sent", "Fragments made of packets too long for their port.",
-                            "policy_verdicts", "Packets that a policy map was asked about."));
-
-    private void addL7(final List<CounterReport> counters) {
-        final ProxyCounters proxy = parts.proxyCounters();
-        for (final ProxyCounter counter : ProxyCounter.values()) {
-            counters.add(
-                    counter(
-                            "sluice_l7_%s_total".formatted(counter.name().toLowerCase(Locale.ROOT)),
-                            "L7 proxy: " + counter.meaning() + ".",
-                            (double) proxy.value(counter)));
-        }
-        counters.add(
-                gauge(
-                        "sluice_l7_connections",
-                        "Client connections in the L7 proxy.",
-                        proxy.openConnections()));
-        final long forwarded =
-                proxy.value(ProxyCounter.REQUESTS_FORWARDED)
-                        + proxy.value(ProxyCounter.REQUESTS_AUDITED);
-        final long denied = proxy.value(ProxyCounter.REQUESTS_DENIED);
-        final long malformed = proxy.value(ProxyCounter.REQUESTS_MALFORMED);
-        Map.of(
-                        "received",
-                        forwarded + denied + malformed,
-                        "forwarded",
-                        forwarded,
-                        "denied",
-                        denied,
-                        "parse_errors",
-                        malformed)
-                .forEach(
-                        (rule, value) ->
-                                counters.add(
-                                        new CounterReport(
-                                                "cilium_policy_l7_total",
-                                                "Requests that the L7 proxy judged, by outcome.",
-                                                CounterReport.Type.COUNTER,
-                                                Map.of("rule", rule),
-                                                (double) value)));
-    }
-
-    private static CounterReport counter(final String name, final String help, final double value) {
-        return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);
-    }
-
-    private static CounterReport gauge(final String name, final String help, final double value) {
-        return new CounterReport(name, help, CounterReport.Type.GAUGE, Map.of(), value);
+        return new DaemonCounters(parts).reports(status(), drops());
     }
 
     @Override

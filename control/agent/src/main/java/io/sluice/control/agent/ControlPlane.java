@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -16,6 +17,9 @@ import java.util.function.Predicate;
 public interface ControlPlane {
     /** One page about the daemon: who, since when, which revision, what is wrong. */
     StatusReport status();
+
+    /** Why this node cannot do its work, in a sentence; empty while it can. */
+    Optional<String> illness();
 
     /** All endpoints of this node, by namespace and name. */
     List<EndpointReport> endpoints();

@@ -16,6 +16,11 @@ public record CounterReport(
     /** How the value moves. */
     public enum Type {
         COUNTER,
-        GAUGE
+        GAUGE,
+        /**
+         * A series of a histogram: its name ends in {@code _bucket}, {@code _sum} or {@code
+         * _count}.
+         */
+        HISTOGRAM
     }
 }

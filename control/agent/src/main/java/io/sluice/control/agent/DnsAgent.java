@@ -33,6 +33,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -122,7 +124,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private final Releases releases = new HeldAnswers();
     private List<Address> answered = List.of();
     private boolean looking;
-    private volatile Map<DnsEnd, Long> counts = Map.of();
+    private volatile Map<DnsEnd, Long> counts =
+            Stream.of(DnsEnd.values()).collect(Collectors.toUnmodifiableMap(end -> end, end -> 0L));
 
     /** An answer that waits: how it goes on, and how another goes in its place. */
     private record Held(

@@ -96,6 +96,53 @@ public record Flow(
         }
     }
 
+    /**
+     * How much of a packet the entry of a policy map names that decided, with Cilium's number
+     * (pkg/monitor/api PolicyMatchType).
+     *
+     * <p>A Sluice entry stands for an interval of ports of one identity, so a rule is always L3-L4.
+     * What matters to readers is kept: {@link #NONE} is a drop because nothing allowed the packet,
+     * {@link #ALL} an endpoint without any policy.
+     */
+    public enum Match {
+        NONE(0, "none"),
+        L3_L4(2, "l3-l4"),
+        ALL(4, "all"),
+        /** Policy was not asked. */
+        UNASKED(0, "none");
+
+        private final int number;
+        private final String text;
+
+        Match(final int number, final String text) {
+            this.number = number;
+            this.text = text;
+        }
+
+        public int number() {
+            return number;
+        }
+
+        /** As Hubble's metrics write it. */
+        public String text() {
+            return text;
+        }
+    }
+
+    /** Which kind of entry decided, in the direction that the flow tells of. */
+    public Match match() {
+        final List<PolicyAuthor> authors = direction == Direction.EGRESS ? egressBy : ingressBy;
+        if (verdict == Verdict.DROPPED && authors.isEmpty()) {
+            return Match.UNASKED;
+        }
+        for (final PolicyAuthor author : authors) {
+            if (!author.kind().isEmpty()) {
+                return Match.L3_L4;
+            }
+        }
+        return verdict == Verdict.DROPPED ? Match.NONE : Match.ALL;
+    }
+
     /** Policy direction, with Hubble's number (flow.proto TrafficDirection). */
     public enum Direction {
         UNKNOWN(0),

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.function.Predicate;
 
@@ -24,15 +25,18 @@ final class FlowStore {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
     private final Flow[] ring;
+    private final Consumer<Flow> counter;
     // Guarded by lock. Sequence of the next flow; the flow with sequence s is at s % ring.length.
     private long nextSequence;
     private boolean closed;
 
     /**
      * @param capacity flows kept, at least 1
+     * @param counter told of every flow, on the thread that appends it, outside the lock
      */
-    FlowStore(final int capacity) {
+    FlowStore(final int capacity, final Consumer<Flow> counter) {
         ring = new Flow[capacity];
+        this.counter = counter;
     }
 
     int capacity() {
@@ -54,9 +58,10 @@ final class FlowStore {
      * @param made makes it with its sequence; called under the lock, so to be quick
      */
     void append(final LongFunction<Flow> made) {
+        final Flow flow;
         lock.lock();
         try {
-            final Flow flow = made.apply(nextSequence);
+            flow = made.apply(nextSequence);
             if (flow.sequence() != nextSequence) {
                 throw new IllegalArgumentException(
                         "flow " + flow.sequence() + " appended where " + nextSequence + " is next");
@@ -67,6 +72,7 @@ final class FlowStore {
         } finally {
             lock.unlock();
         }
+        counter.accept(flow);
     }
 
     /** Sequence of the flow to be appended next. */

@@ -8,6 +8,8 @@ import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
 import io.sluice.l7proxy.Transport;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +39,7 @@ import java.util.function.Supplier;
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param l7 the L7 proxy
+ * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
  * @param logLevel what the log tells
  */
 public record SluiceConfig(
@@ -54,12 +57,16 @@ public record SluiceConfig(
         int laneNice,
         int flowRing,
         L7 l7,
+        Optional<InetSocketAddress> metrics,
         LogLevel logLevel) {
     /** Smallest MTU a pod can work with (RFC 791 section 3.2; ETH_MIN_MTU). */
     public static final int MTU_BYTES_MIN = 68;
 
     /** Largest MTU of a TAP: 65535 less an Ethernet header (drivers/net/tun.c). */
     public static final int MTU_BYTES_MAX = 65_521;
+
+    /** Where Prometheus finds a Cilium agent's metrics. */
+    private static final int METRICS_PORT = 9962;
 
     /** 16 M flows are several GiB of heap; more is a mistake in the file. */
     public static final int FLOW_RING_MAX = (1 << 24) - 1;
@@ -268,6 +275,8 @@ public record SluiceConfig(
                 -10,
                 4095,
                 L7.DEFAULTS,
+                Optional.of(
+                        new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), METRICS_PORT)),
                 LogLevel.INFO);
     }
 
@@ -350,6 +359,10 @@ public record SluiceConfig(
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
                                         l7,
+                                        settings.value(
+                                                "metrics.address",
+                                                defaults.metrics(),
+                                                SluiceConfig::listenAddress),
                                         settings.choice("log.level", defaults.logLevel())));
         final List<String> problems = settings.problems();
         if (!problems.isEmpty()) {
@@ -452,6 +465,29 @@ public record SluiceConfig(
                                                         .formatted(text))));
     }
 
+    private static Optional<InetSocketAddress> listenAddress(final String text) {
+        if (text.equals("none")) {
+            return Optional.empty();
+        }
+        final int colon = text.lastIndexOf(':');
+        final String host = text.substring(0, Math.max(0, colon)).replaceAll("^\\[(.*:.*)]$", "$1");
+        final String port = text.substring(colon + 1);
+        if (!port.matches("[0-9]{1,5}") || Integer.parseInt(port) > PORT_MAX || port.equals("0")) {
+            throw new IllegalArgumentException(LISTEN_ADDRESS.formatted(text));
+        }
+        try {
+            return Optional.of(
+                    new InetSocketAddress(InetAddress.ofLiteral(host), Integer.parseInt(port)));
+        } catch (final IllegalArgumentException e) {
+            throw new IllegalArgumentException(LISTEN_ADDRESS.formatted(text), e);
+        }
+    }
+
+    private static final int PORT_MAX = 65_535;
+
+    private static final String LISTEN_ADDRESS =
+            "\"%s\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none";
+
     private static Path folder(final Settings settings, final String key, final Path fallback) {
         return settings.value(
                 key,
@@ -498,6 +534,7 @@ public record SluiceConfig(
                 laneNice,
                 flowRing,
                 l7,
+                metrics,
                 logLevel);
     }
 }

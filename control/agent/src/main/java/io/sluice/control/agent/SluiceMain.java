@@ -282,7 +282,8 @@ public final class SluiceMain implements AutoCloseable {
                 keep(LaneCounterFile.create(runFolder.folder().resolve("counters")));
         final LaneCounters laneCounters = new LaneCounters(counterFile.manager());
         final FragmentTable fragments = keep(FragmentTable.open(dice.nextLong()));
-        final FlowStore flows = new FlowStore(config.flowRing());
+        final FlowCounts flowCounts = new FlowCounts();
+        final FlowStore flows = new FlowStore(config.flowRing(), flowCounts::count);
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
         final FlowRecorder recorder =
                 keep(
@@ -427,10 +428,12 @@ public final class SluiceMain implements AutoCloseable {
                                 dns.agent,
                                 proxy,
                                 proxyCounters,
+                                flowCounts,
+                                () -> lane.isAlive() && !laneFailed.get(),
                                 System::nanoTime,
                                 stop::request));
         control.set(Optional.of(agent));
-        keep(server.start(runFolder.socket(), agent));
+        keep(server.start(runFolder.socket(), config.metrics(), agent));
         keep(
                 HandoverServer.start(
                         runFolder.handoverSocket(),

@@ -31,6 +31,7 @@ class ControlAgentTest {
                     });
     private SwitchInOneThread sluice;
     private ControlPlane control;
+    private boolean laneRuns = true;
 
     @BeforeEach
     void start() throws Exception {
@@ -52,6 +53,8 @@ class ControlAgentTest {
                                 sluice.dns,
                                 sluice.proxy,
                                 new ProxyCounters(),
+                                sluice.flowCounts,
+                                () -> laneRuns,
                                 () -> sluice.nowNs,
                                 stops::incrementAndGet));
     }

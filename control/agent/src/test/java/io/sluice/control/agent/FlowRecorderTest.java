@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 
 class FlowRecorderTest {
     private final Packet packet = new Packet();
-    private final FlowStore store = new FlowStore(10);
+    private final FlowStore store = new FlowStore(10, flow -> {});
 
     @Test
     void aFullRingLosesEventsWithoutWaitingAndCountsEachOfThem() {

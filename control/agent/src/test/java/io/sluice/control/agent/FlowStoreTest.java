@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 class FlowStoreTest {
     private static final Duration NO_WAIT = Duration.ZERO;
 
-    private final FlowStore store = new FlowStore(4);
+    private final FlowStore store = new FlowStore(4, flow -> {});
 
     @Test
     void theLastFlowsComeOldestFirst() {

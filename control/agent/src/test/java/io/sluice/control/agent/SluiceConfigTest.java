@@ -88,6 +88,7 @@ class SluiceConfigTest {
         values.put("l7.timeoutSeconds.connect", "6");
         values.put("l7.timeoutSeconds.idle", "60");
         values.put("l7.timeoutSeconds.head", "11");
+        values.put("metrics.address", "none");
         values.put("log.level", "debug");
         return values;
     }
@@ -143,6 +144,9 @@ class SluiceConfigTest {
                 "mtu: big                  | f.yaml:1:6: mtu: \"big\" is not a whole number",
                 "nodename: a               | f.yaml:1:11: nodename: no such key: did you mean nodeName?",
                 "nodeName: A_B             | f.yaml:1:11: nodeName: \"A_B\": lower-case letters, digits, '-' and '.', at most 253",
+                "metrics: {address: \"9962\"} | f.yaml:1:20: metrics.address: \"9962\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
+                "metrics: {address: \"localhost:80\"} | f.yaml:1:20: metrics.address: \"localhost:80\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
+                "metrics: {address: \"[::1]:0\"} | f.yaml:1:20: metrics.address: \"[::1]:0\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
                 "runFolder: run            | f.yaml:1:12: runFolder: \"run\": an absolute path",
                 "pool: {ipv4: 10.0.0.1/24} | f.yaml:1:14: pool.ipv4: \"10.0.0.1/24\": a prefix such as 10.244.0.0/24, or none",
                 "pool: {ipv4: fd00::/64}   | f.yaml:1:14: pool.ipv4: fd00::/64: a prefix of the other family",

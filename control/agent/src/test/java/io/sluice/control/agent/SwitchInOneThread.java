@@ -42,7 +42,8 @@ final class SwitchInOneThread implements AutoCloseable {
     final ObjectStore store;
     final PolicyPublisher publisher;
     final Reconciler reconciler;
-    final FlowStore flows = new FlowStore(100);
+    final FlowCounts flowCounts = new FlowCounts();
+    final FlowStore flows = new FlowStore(100, flowCounts::count);
     final FlowRecorder recorder;
     final ProxyPort proxy;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);

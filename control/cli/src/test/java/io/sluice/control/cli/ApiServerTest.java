@@ -6,6 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.api.ApiServer;
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -15,6 +19,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,7 +37,7 @@ final class ApiServerTest {
         this.control =
                 new MemoryControlPlane(new PolicySnapshot(7, policy.world(), policy.evaluator()));
         this.socket = Files.createTempDirectory("sluice").resolve("api.sock");
-        this.server = ApiServer.start(socket, control);
+        this.server = ApiServer.start(socket, Optional.empty(), control);
     }
 
     @AfterEach
@@ -198,7 +204,7 @@ final class ApiServerTest {
         final Path stale = socket.resolveSibling("stale.sock");
         Files.writeString(stale, "");
 
-        try (ApiServer second = ApiServer.start(stale, control)) {
+        try (ApiServer second = ApiServer.start(stale, Optional.empty(), control)) {
             assertThat(second).isNotNull();
             assertThat(new ApiClient(stale).get("/v1/status").path("pid").asInt()).isEqualTo(4711);
         }
@@ -206,8 +212,77 @@ final class ApiServerTest {
     }
 
     @Test
+    void theMetricsAddressShowsMetricsAndHealthAndNothingElse() throws IOException {
+        final InetSocketAddress address = freeAddress();
+        try (ApiServer _ = ApiServer.start(other("m.sock"), Optional.of(address), control)) {
+            assertThat(overTcp(address, "GET /metrics"))
+                    .startsWith("HTTP/1.1 200 ")
+                    .contains("text/plain; version=0.0.4")
+                    .contains("# TYPE ");
+            assertThat(overTcp(address, "GET /healthz"))
+                    .startsWith("HTTP/1.1 200 ")
+                    .endsWith("\r\n\r\nok\n");
+            control.illness = Optional.of("the lane does not run");
+            assertThat(overTcp(address, "GET /healthz"))
+                    .startsWith("HTTP/1.1 503 ")
+                    .endsWith("\r\n\r\nthe lane does not run\n");
+            assertThat(overTcp(address, "GET /v1/objects")).startsWith("HTTP/1.1 404 ");
+            assertThat(overTcp(address, "POST /metrics")).startsWith("HTTP/1.1 405 ");
+        }
+    }
+
+    @Test
+    void aMetricsAddressThatIsTakenIsWaitedFor() throws IOException {
+        final InetSocketAddress address = freeAddress();
+        try (ServerSocket predecessor = new ServerSocket()) {
+            predecessor.bind(address);
+            try (ApiServer _ = ApiServer.start(other("m.sock"), Optional.of(address), control)) {
+                assertThat(request("GET", "/v1/status", "")).startsWith("HTTP/1.1 200 ");
+                predecessor.close();
+
+                assertThat(overTcp(address, "GET /healthz")).startsWith("HTTP/1.1 200 ");
+            }
+        }
+    }
+
+    private Path other(final String name) {
+        return socket.resolveSibling(name);
+    }
+
+    private static InetSocketAddress freeAddress() throws IOException {
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return new InetSocketAddress(free.getInetAddress(), free.getLocalPort());
+        }
+    }
+
+    /** Asks as soon as somebody listens. */
+    private static String overTcp(final InetSocketAddress address, final String methodAndPath)
+            throws IOException {
+        final long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (true) {
+            try (SocketChannel channel = SocketChannel.open(address)) {
+                channel.write(
+                        ByteBuffer.wrap(
+                                (methodAndPath
+                                                + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                                        .getBytes(StandardCharsets.UTF_8)));
+                return new String(
+                        Channels.newInputStream(channel).readAllBytes(), StandardCharsets.UTF_8);
+            } catch (final ConnectException e) {
+                if (System.nanoTime() > deadline) {
+                    throw e;
+                }
+                Thread.onSpinWait();
+            }
+        }
+    }
+
+    @Test
     void aSocketThatCannotBeMadeIsNamedInTheError() {
-        assertThatThrownBy(() -> ApiServer.start(Path.of("/nowhere/api.sock"), control))
+        assertThatThrownBy(
+                        () ->
+                                ApiServer.start(
+                                        Path.of("/nowhere/api.sock"), Optional.empty(), control))
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("/nowhere/api.sock");
     }

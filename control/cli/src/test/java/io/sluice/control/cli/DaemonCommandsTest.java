@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -31,7 +32,7 @@ final class DaemonCommandsTest {
     DaemonCommandsTest() throws IOException {
         final Path first = Files.createTempDirectory("sluice");
         this.socket = first.resolve("api.sock");
-        this.server = ApiServer.start(socket, control);
+        this.server = ApiServer.start(socket, Optional.empty(), control);
     }
 
     @AfterEach

@@ -93,6 +93,13 @@ final class MemoryControlPlane implements ControlPlane {
                 List.of("/etc/sluice/shop/bad.yaml:3:1: spec.ingres: unknown field"));
     }
 
+    Optional<String> illness = Optional.empty();
+
+    @Override
+    public Optional<String> illness() {
+        return illness;
+    }
+
     @Override
     public List<EndpointReport> endpoints() {
         return List.of(frontend(), database());

@@ -8,6 +8,9 @@ final class ApiLimits {
      */
     static final int BODY_BYTES_MAX = 16 << 20;
 
+    /** Body of a request for metrics, in bytes: it has none. */
+    static final int METRICS_BODY_BYTES_MAX = 1 << 10;
+
     /**
      * Connections at a time; one more is closed at once. Each holds at most one body: 64 of them
      * are 1 GiB at the very worst, and people and scripts open a handful.

@@ -32,7 +32,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Thread: any; holds no state.
  */
-final class ApiRoutes {
+final class ApiRoutes implements Routes {
     static final String JSON = "application/json";
     static final String JSON_LINES = "application/x-ndjson";
 
@@ -47,7 +47,8 @@ final class ApiRoutes {
         this.control = control;
     }
 
-    ApiReply answer(final ApiRequest request) {
+    @Override
+    public ApiReply answer(final ApiRequest request) {
         try {
             return route(request);
         } catch (final RequestException e) {

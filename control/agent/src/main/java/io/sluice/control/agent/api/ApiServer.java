@@ -5,13 +5,16 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpContent;
 import io.netty.handler.codec.http.DefaultHttpResponse;
@@ -30,22 +33,27 @@ import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.handler.flow.FlowControlHandler;
 import io.netty.handler.timeout.ReadTimeoutException;
 import io.netty.handler.timeout.ReadTimeoutHandler;
+import io.netty.util.NetUtil;
 import io.sluice.control.agent.ControlPlane;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The control API: HTTP/1.1 with JSON over a Unix socket.
+ * The control API: HTTP/1.1 with JSON over a Unix socket; and over TCP, where configured, the pages
+ * that Prometheus and health checks read.
  *
  * <p>Theory of operation. One event loop accepts and parses; every request is then handled on a
  * virtual thread of its own, because the control plane may keep it waiting (a change is answered
@@ -55,7 +63,9 @@ import org.slf4j.LoggerFactory;
  * too slow loses flows in the ring, which the stream then tells it.
  *
  * <p>Access is the file's: mode 0660, owner and group of the daemon. There is no other
- * authentication. Who can write to the socket can change policy.
+ * authentication. Who can write to the socket can change policy. Who reaches the metrics address
+ * can read {@link MetricsRoutes} and nothing else; its connections are counted apart, so that they
+ * cannot keep anybody from the API.
  *
  * <p>Limits: see {@link ApiLimits}.
  *
@@ -73,15 +83,17 @@ public final class ApiServer implements AutoCloseable {
     private static final int CHUNK_BYTES_MAX = 8192;
 
     private final Path socket;
-    private final ApiRoutes routes;
     private final EventLoopGroup loop;
     private final ExecutorService requests;
-    private final AtomicInteger connections = new AtomicInteger();
     private final Channel listener;
+    private final Optional<MetricsListener> metrics;
 
-    private ApiServer(final Path socket, final ControlPlane control) throws IOException {
+    private ApiServer(
+            final Path socket,
+            final Optional<InetSocketAddress> metricsAddress,
+            final ControlPlane control)
+            throws IOException {
         this.socket = socket;
-        this.routes = new ApiRoutes(control);
         this.loop =
                 new MultiThreadIoEventLoopGroup(
                         1,
@@ -91,38 +103,48 @@ public final class ApiServer implements AutoCloseable {
                 Executors.newThreadPerTaskExecutor(
                         Thread.ofVirtual().name("sluice-api-", 0).factory());
         try {
-            this.listener = listen();
+            this.listener =
+                    listen(new Entrance("API", ApiLimits.BODY_BYTES_MAX, new ApiRoutes(control)));
         } catch (final IOException e) {
             loop.shutdownGracefully(0, 0, TimeUnit.SECONDS);
             requests.shutdownNow();
             throw e;
         }
+        this.metrics =
+                metricsAddress.map(
+                        address ->
+                                new MetricsListener(
+                                        address,
+                                        new Entrance(
+                                                "metrics",
+                                                ApiLimits.METRICS_BODY_BYTES_MAX,
+                                                new MetricsRoutes(control))));
+        metrics.ifPresent(MetricsListener::listen);
     }
 
     /**
      * Listens on the socket. A file left there by a daemon that was killed is replaced: the run
      * folder's lock, which the caller holds, says that none is alive.
      *
+     * @param metrics where {@code /metrics} and {@code /healthz} are answered over TCP; while
+     *     another process has the address it is tried again every second
      * @throws IOException when the socket cannot be made, with its path in the message
      */
-    public static ApiServer start(final Path socket, final ControlPlane control)
+    public static ApiServer start(
+            final Path socket,
+            final Optional<InetSocketAddress> metrics,
+            final ControlPlane control)
             throws IOException {
-        return new ApiServer(socket, control);
+        return new ApiServer(socket, metrics, control);
     }
 
-    private Channel listen() throws IOException {
+    private Channel listen(final Entrance entrance) throws IOException {
         Files.deleteIfExists(socket);
         final ChannelFuture bound =
                 new ServerBootstrap()
                         .group(loop)
                         .channel(NioServerDomainSocketChannel.class)
-                        .childHandler(
-                                new ChannelInitializer<>() {
-                                    @Override
-                                    protected void initChannel(final Channel channel) {
-                                        accept(channel);
-                                    }
-                                })
+                        .childHandler(entrance)
                         .bind(UnixDomainSocketAddress.of(socket))
                         .awaitUninterruptibly();
         if (!bound.isSuccess()) {
@@ -136,30 +158,107 @@ public final class ApiServer implements AutoCloseable {
         return bound.channel();
     }
 
-    private void accept(final Channel channel) {
-        if (connections.incrementAndGet() > ApiLimits.CONNECTIONS_MAX) {
-            connections.decrementAndGet();
-            LOG.warn("API: more than {} connections, one refused", ApiLimits.CONNECTIONS_MAX);
-            channel.close();
-            return;
+    /** Where connections come in: counted, bounded, and answered by their routes. */
+    @ChannelHandler.Sharable
+    private final class Entrance extends ChannelInitializer<Channel> {
+        private final String name;
+        private final int bodyBytesMax;
+        private final Routes routes;
+        private final AtomicInteger connections = new AtomicInteger();
+
+        Entrance(final String name, final int bodyBytesMax, final Routes routes) {
+            this.name = name;
+            this.bodyBytesMax = bodyBytesMax;
+            this.routes = routes;
         }
-        channel.closeFuture().addListener(closed -> connections.decrementAndGet());
-        channel.pipeline()
-                .addLast(IDLE, new ReadTimeoutHandler(ApiLimits.IDLE_SECONDS))
-                .addLast(
-                        new HttpServerCodec(
-                                ApiLimits.REQUEST_LINE_BYTES_MAX,
-                                ApiLimits.HEADERS_BYTES_MAX,
-                                CHUNK_BYTES_MAX))
-                .addLast(new HttpObjectAggregator(ApiLimits.BODY_BYTES_MAX))
-                .addLast(new FlowControlHandler())
-                .addLast(new RequestHandler());
+
+        @Override
+        protected void initChannel(final Channel channel) {
+            if (connections.incrementAndGet() > ApiLimits.CONNECTIONS_MAX) {
+                connections.decrementAndGet();
+                LOG.warn(
+                        "{}: more than {} connections, one refused",
+                        name,
+                        ApiLimits.CONNECTIONS_MAX);
+                channel.close();
+                return;
+            }
+            channel.closeFuture().addListener(closed -> connections.decrementAndGet());
+            channel.pipeline()
+                    .addLast(IDLE, new ReadTimeoutHandler(ApiLimits.IDLE_SECONDS))
+                    .addLast(
+                            new HttpServerCodec(
+                                    ApiLimits.REQUEST_LINE_BYTES_MAX,
+                                    ApiLimits.HEADERS_BYTES_MAX,
+                                    CHUNK_BYTES_MAX))
+                    .addLast(new HttpObjectAggregator(bodyBytesMax))
+                    .addLast(new FlowControlHandler())
+                    .addLast(new RequestHandler(routes));
+        }
+    }
+
+    /**
+     * Listens for those who want metrics. The daemon does its work without them, so an address that
+     * is taken (by the predecessor of a hand-over, for a moment) is waited for.
+     *
+     * <p>Thread: {@link #close} any, the rest the event loop or the constructor.
+     */
+    private final class MetricsListener {
+        private static final long RETRY_SECONDS = 1;
+
+        private final InetSocketAddress address;
+        private final Entrance entrance;
+        private boolean told;
+        private volatile @Nullable Channel bound;
+
+        MetricsListener(final InetSocketAddress address, final Entrance entrance) {
+            this.address = address;
+            this.entrance = entrance;
+        }
+
+        void listen() {
+            new ServerBootstrap()
+                    .group(loop)
+                    .channel(NioServerSocketChannel.class)
+                    .option(ChannelOption.SO_REUSEADDR, true)
+                    .childHandler(entrance)
+                    .bind(address)
+                    .addListener((ChannelFutureListener) this::onBound);
+        }
+
+        private void onBound(final ChannelFuture future) {
+            if (future.isSuccess()) {
+                bound = future.channel();
+                LOG.info("metrics on {}", text());
+                return;
+            }
+            if (!told) {
+                LOG.warn(
+                        "metrics.address: cannot listen on {}, it is tried again: {}",
+                        text(),
+                        future.cause().getMessage());
+                told = true;
+            }
+            loop.schedule(this::listen, RETRY_SECONDS, TimeUnit.SECONDS);
+        }
+
+        private String text() {
+            return NetUtil.toSocketAddressString(address);
+        }
+
+        void close() {
+            final Channel channel = bound;
+            if (channel != null) {
+                channel.close().awaitUninterruptibly();
+            }
+        }
     }
 
     /** Stops listening, ends the streams, and removes the socket. */
     @Override
     public void close() {
         listener.close().awaitUninterruptibly();
+        metrics.ifPresent(MetricsListener::close);
         requests.shutdownNow();
         loop.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
         try {
@@ -171,8 +270,14 @@ public final class ApiServer implements AutoCloseable {
 
     /** Thread: the event loop; {@code answer} and below a request's own virtual thread. */
     private final class RequestHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
+        private final Routes routes;
+
         /** Set once the connection carries a stream, which is its last answer. */
         private volatile boolean streams;
+
+        RequestHandler(final Routes routes) {
+            this.routes = routes;
+        }
 
         @Override
         protected void channelRead0(

@@ -32,12 +32,6 @@ public final class FlowJson {
         "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"
     };
 
-    /** Hubble's numbers of policy_match_type (pkg/monitor/api PolicyMatchType). */
-    private static final int MATCH_NONE = 0;
-
-    private static final int MATCH_L3_L4 = 2;
-    private static final int MATCH_ALL = 4;
-
     private FlowJson() {}
 
     /** One GetFlowsResponse. */
@@ -95,7 +89,7 @@ public final class FlowJson {
                         ? "TRAFFIC_DIRECTION_UNKNOWN"
                         : flow.direction().name());
         if (flow.kind() == Flow.Kind.POLICY_VERDICT) {
-            json.put("policy_match_type", matchType(flow));
+            json.put("policy_match_type", flow.match().number());
         }
         json.put("is_reply", flow.reply());
         json.put("Summary", summary(flow));
@@ -164,22 +158,6 @@ public final class FlowJson {
             }
         }
         return type;
-    }
-
-    /**
-     * Cilium says how specific the entry was that decided. A Sluice entry stands for an interval of
-     * ports of one identity, so a rule is always L3-L4; what matters to readers is kept: "none" is
-     * a drop because nothing allowed it, "all" an endpoint without any policy.
-     */
-    private static int matchType(final Flow flow) {
-        final List<PolicyAuthor> authors =
-                flow.direction() == Flow.Direction.EGRESS ? flow.egressBy() : flow.ingressBy();
-        for (final PolicyAuthor author : authors) {
-            if (!author.kind().isEmpty()) {
-                return MATCH_L3_L4;
-            }
-        }
-        return flow.verdict() == Flow.Verdict.DROPPED ? MATCH_NONE : MATCH_ALL;
     }
 
     private static ObjectNode l7(final L7Message message) {

@@ -21,11 +21,18 @@ public final class PrometheusText {
     public static String of(final List<CounterReport> counters) {
         final Map<String, List<CounterReport>> families = new LinkedHashMap<>();
         for (final CounterReport counter : counters) {
-            families.computeIfAbsent(counter.name(), name -> new ArrayList<>()).add(counter);
+            families.computeIfAbsent(familyOf(counter), name -> new ArrayList<>()).add(counter);
         }
         final StringBuilder text = new StringBuilder();
         families.forEach((name, series) -> family(text, name, series));
         return text.toString();
+    }
+
+    /** The three kinds of series of a histogram share the name without their ending. */
+    private static String familyOf(final CounterReport counter) {
+        return counter.type() == CounterReport.Type.HISTOGRAM
+                ? counter.name().substring(0, counter.name().lastIndexOf('_'))
+                : counter.name();
     }
 
     private static void family(
@@ -36,7 +43,7 @@ public final class PrometheusText {
         text.append("# TYPE ").append(name).append(' ');
         text.append(first.type().name().toLowerCase(Locale.ROOT)).append('\n');
         for (final CounterReport counter : series) {
-            text.append(name);
+            text.append(counter.name());
             labels(text, counter.labels());
             text.append(' ').append(number(counter.value())).append('\n');
         }

@@ -11,6 +11,7 @@ import java.nio.channels.Channels;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,7 +33,7 @@ class ApiServerFailureTest {
                                 (proxy, method, arguments) -> {
                                     throw new StackOverflowError("for this test");
                                 });
-        try (ApiServer _ = ApiServer.start(socket, failing);
+        try (ApiServer _ = ApiServer.start(socket, Optional.empty(), failing);
                 SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             channel.connect(UnixDomainSocketAddress.of(socket));
             channel.write(ByteBuffer.wrap(REQUEST.getBytes(StandardCharsets.UTF_8)));

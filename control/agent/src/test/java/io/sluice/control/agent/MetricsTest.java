@@ -1,0 +1,375 @@
+package io.sluice.control.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.sluice.control.agent.api.PrometheusText;
+import io.sluice.l7proxy.ProxyCounters;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What Prometheus gets: its form, its names, and that docs/metrics.md tells of all of them. */
+class MetricsTest {
+    private static final Path DOCS = Path.of("..", "..", "docs");
+
+    private static final FlowPeer CLIENT =
+            new FlowPeer(1, 300, "shop", "web", List.of(), "10.0.0.1", 40000, "");
+    private static final FlowPeer SERVER =
+            new FlowPeer(2, 301, "shop", "db", List.of(), "10.0.0.2", 80, "");
+
+    /** A series of the text format: name, labels, value. */
+    private static final Pattern SERIES =
+            Pattern.compile(
+                    "([a-zA-Z_:][a-zA-Z0-9_:]*)"
+                            + "(?:\\{([a-zA-Z_][a-zA-Z0-9_]*=\"(?:[^\"\\\\\\n]|\\\\[\\\\\"n])*\""
+                            + "(?:,[a-zA-Z_][a-zA-Z0-9_]*=\"(?:[^\"\\\\\\n]|\\\\[\\\\\"n])*\")*)})?"
+                            + " ([0-9.E+-]+|NaN|[+-]Inf)");
+
+    private final FlowCounts counts = new FlowCounts();
+    private final ControlThread thread =
+            new ControlThread(
+                    error -> {
+                        throw error;
+                    });
+    private SwitchInOneThread sluice;
+    private ControlPlane control;
+
+    @TempDir private Path folder;
+
+    @BeforeEach
+    void start() throws Exception {
+        sluice = new SwitchInOneThread(folder);
+        control =
+                new ControlAgent(
+                        new ControlAgent.Parts(
+                                sluice.config,
+                                List.of(),
+                                thread,
+                                sluice.store,
+                                sluice.reconciler,
+                                sluice.publisher,
+                                sluice.conntrack,
+                                sluice.counters,
+                                sluice.counterFile,
+                                sluice.flows,
+                                sluice.recorder,
+                                sluice.dns,
+                                sluice.proxy,
+                                new ProxyCounters(),
+                                counts,
+                                () -> true,
+                                () -> sluice.nowNs,
+                                () -> {}));
+    }
+
+    @AfterEach
+    void stop() throws Exception {
+        thread.close();
+        sluice.close();
+    }
+
+    @Test
+    void everyMetricIsDocumentedAndNoneThatDoesNotExist() throws Exception {
+        oneOfEach();
+        final Map<String, String> rows = new TreeMap<>();
+        families().forEach((name, series) -> rows.put(name, row(name, series)));
+
+        final String page = Files.readString(DOCS.resolve("metrics.md"));
+        final List<String> documented =
+                page.lines().filter(line -> line.startsWith("| `")).toList();
+
+        assertThat(documented).containsExactlyElementsOf(rows.values());
+    }
+
+    @Test
+    void dashboardAndAlertsAskForMetricsThatExist() throws Exception {
+        oneOfEach();
+        final TreeSet<String> known = new TreeSet<>();
+        control.counters().forEach(counter -> known.add(counter.name()));
+
+        for (final String file : List.of("grafana/sluice.json", "alerts/sluice.yaml")) {
+            final String text = Files.readString(DOCS.resolve(file));
+            final Matcher name =
+                    Pattern.compile("\\b(?:sluice|cilium|hubble)_[a-z0-9_]+").matcher(text);
+            final TreeSet<String> asked = new TreeSet<>();
+            while (name.find()) {
+                asked.add(name.group());
+            }
+            assertThat(asked).as(file).isNotEmpty();
+            assertThat(known).as(file).containsAll(asked);
+        }
+    }
+
+    @Test
+    void thePageIsWhatPrometheusReads() {
+        oneOfEach();
+        final String page = PrometheusText.of(control.counters());
+
+        final Map<String, String> types = new LinkedHashMap<>();
+        String family = "";
+        for (final String line : page.lines().toList()) {
+            if (line.startsWith("# HELP ")) {
+                family = line.split(" ", 4)[2];
+                assertThat(types).as("one family in one place").doesNotContainKey(family);
+            } else if (line.startsWith("# TYPE ")) {
+                final String[] words = line.split(" ", 4);
+                assertThat(words[2]).isEqualTo(family);
+                assertThat(words[3]).isIn("counter", "gauge", "histogram");
+                types.put(family, words[3]);
+            } else {
+                final Matcher series = SERIES.matcher(line);
+                assertThat(series.matches()).as(line).isTrue();
+                assertThat(series.group(1)).startsWith(family);
+                assertThat(series.group(1).substring(family.length()))
+                        .as(line)
+                        .isIn(
+                                "histogram".equals(types.get(family))
+                                        ? List.of("_bucket", "_sum", "_count")
+                                        : List.of(""));
+            }
+        }
+        assertThat(page).endsWith("\n");
+        assertThat(types).hasSizeGreaterThan(50);
+    }
+
+    @Test
+    void flowsCountAsHubbleCountsThem() {
+        oneOfEach();
+
+        assertThat(series("hubble_"))
+                .containsExactly(
+                        "hubble_lost_events_total{source=PERF_EVENT_RING_BUFFER} 0",
+                        "hubble_flows_processed_total{protocol=DNS, subtype=DNS, type=L7,"
+                                + " verdict=DROPPED} 1",
+                        "hubble_flows_processed_total{protocol=DNS, subtype=DNS, type=L7,"
+                                + " verdict=FORWARDED} 2",
+                        "hubble_flows_processed_total{protocol=HTTP, subtype=HTTP, type=L7,"
+                                + " verdict=DROPPED} 1",
+                        "hubble_flows_processed_total{protocol=HTTP, subtype=HTTP, type=L7,"
+                                + " verdict=FORWARDED} 2",
+                        "hubble_flows_processed_total{protocol=TCP, subtype=, type=Drop,"
+                                + " verdict=DROPPED} 2",
+                        "hubble_flows_processed_total{protocol=TCP, subtype=, type=PolicyVerdict,"
+                                + " verdict=FORWARDED} 1",
+                        "hubble_drop_total{protocol=TCP, reason=INVALID_SOURCE_IP} 1",
+                        "hubble_drop_total{protocol=TCP, reason=POLICY_DENIED} 1",
+                        "hubble_policy_verdicts_total{action=dropped, direction=egress,"
+                                + " match=l7/dns} 1",
+                        "hubble_policy_verdicts_total{action=dropped, direction=ingress,"
+                                + " match=l7/http} 1",
+                        "hubble_policy_verdicts_total{action=dropped, direction=ingress,"
+                                + " match=none} 1",
+                        "hubble_policy_verdicts_total{action=forwarded, direction=egress,"
+                                + " match=l7/dns} 1",
+                        "hubble_policy_verdicts_total{action=forwarded, direction=ingress,"
+                                + " match=l3-l4} 1",
+                        "hubble_dns_queries_total{ips_returned=0, qtypes=A, rcode=} 1",
+                        "hubble_dns_queries_total{ips_returned=0, qtypes=other,"
+                                + " rcode=Policy denied} 1",
+                        "hubble_dns_responses_total{ips_returned=1, qtypes=A, rcode=No Error} 1",
+                        "hubble_http_requests_total{method=GET, protocol=HTTP/1.1,"
+                                + " reporter=server, status=200} 1",
+                        "hubble_http_requests_total{method=other, protocol=HTTP/1.1,"
+                                + " reporter=server, status=403} 1");
+    }
+
+    @Test
+    void theTimeOfAnAnswerFallsIntoAllBucketsFromItsOwnUp() {
+        counts.count(http(false, Flow.Verdict.FORWARDED, "GET", 200, 30_000_000));
+        counts.count(http(false, Flow.Verdict.FORWARDED, "GET", 200, 60_000_000_000L));
+
+        assertThat(counts.reports())
+                .filteredOn(report -> report.type() == CounterReport.Type.HISTOGRAM)
+                .extracting(
+                        report ->
+                                report.name().replace("hubble_http_request_duration_seconds", "")
+                                        + report.labels().getOrDefault("le", "")
+                                        + " "
+                                        + report.value())
+                .containsExactly(
+                        "_bucket0.005 0.0",
+                        "_bucket0.01 0.0",
+                        "_bucket0.025 0.0",
+                        "_bucket0.05 1.0",
+                        "_bucket0.1 1.0",
+                        "_bucket0.25 1.0",
+                        "_bucket0.5 1.0",
+                        "_bucket1.0 1.0",
+                        "_bucket2.5 1.0",
+                        "_bucket5.0 1.0",
+                        "_bucket10.0 1.0",
+                        "_bucket+Inf 2.0",
+                        "_sum 60.03",
+                        "_count 2.0");
+    }
+
+    private List<String> series(final String prefix) {
+        final List<String> found = new ArrayList<>();
+        for (final CounterReport counter : control.counters()) {
+            if (counter.name().startsWith(prefix)
+                    && counter.type() != CounterReport.Type.HISTOGRAM) {
+                found.add(
+                        "%s%s %d"
+                                .formatted(
+                                        counter.name(),
+                                        new TreeMap<>(counter.labels()),
+                                        (long) counter.value()));
+            }
+        }
+        return found;
+    }
+
+    private Map<String, List<CounterReport>> families() {
+        final Map<String, List<CounterReport>> families = new TreeMap<>();
+        for (final CounterReport counter : control.counters()) {
+            final String family =
+                    counter.type() == CounterReport.Type.HISTOGRAM
+                            ? counter.name().replaceAll("_(bucket|sum|count)$", "")
+                            : counter.name();
+            families.computeIfAbsent(family, name -> new ArrayList<>()).add(counter);
+        }
+        return families;
+    }
+
+    private static String row(final String family, final List<CounterReport> series) {
+        final TreeSet<String> labels = new TreeSet<>();
+        series.forEach(counter -> labels.addAll(counter.labels().keySet()));
+        labels.remove("le");
+        return "| `%s%s` | %s | %s |"
+                .formatted(
+                        family,
+                        labels.isEmpty() ? "" : "{" + String.join(",", labels) + "}",
+                        series.getFirst().type().name().toLowerCase(Locale.ROOT),
+                        series.getFirst().help());
+    }
+
+    /** Packets and flows of every kind that has a series of its own. */
+    private void oneOfEach() {
+        sluice.folder(
+                """
+                apiVersion: v1
+                kind: Pod
+                metadata: {name: a, namespace: shop, annotations: {sluice.io/netns: a}}
+                status: {podIP: 10.0.0.1}
+                """);
+        sluice.send("a", "10.0.0.66", "10.0.0.1", 80);
+        counts.count(packet(Flow.Kind.POLICY_VERDICT, Flow.Verdict.FORWARDED, "", "NetworkPolicy"));
+        counts.count(packet(Flow.Kind.DROP, Flow.Verdict.DROPPED, "POLICY_DENIED", ""));
+        counts.count(unjudged());
+        counts.count(http(true, Flow.Verdict.DROPPED, "BREW", 0, 0));
+        counts.count(http(false, Flow.Verdict.FORWARDED, "BREW", 403, 1000));
+        counts.count(http(false, Flow.Verdict.FORWARDED, "GET", 200, 1_000_000));
+        counts.count(dns(true, Flow.Verdict.FORWARDED, "A", List.of()));
+        counts.count(dns(false, Flow.Verdict.FORWARDED, "A", List.of("192.0.2.1")));
+        counts.count(dns(true, Flow.Verdict.DROPPED, "TYPE31337", List.of()));
+    }
+
+    private static Flow packet(
+            final Flow.Kind kind,
+            final Flow.Verdict verdict,
+            final String reason,
+            final String policyKind) {
+        return flow(
+                kind,
+                verdict,
+                reason,
+                Flow.Direction.INGRESS,
+                List.of(new PolicyAuthor("default", policyKind, "", "p", 0, "", 0, "p")),
+                Optional.empty());
+    }
+
+    private static Flow unjudged() {
+        return flow(
+                Flow.Kind.DROP,
+                Flow.Verdict.DROPPED,
+                "INVALID_SOURCE_IP",
+                Flow.Direction.EGRESS,
+                List.of(),
+                Optional.empty());
+    }
+
+    private static Flow http(
+            final boolean isRequest,
+            final Flow.Verdict verdict,
+            final String method,
+            final int code,
+            final long latencyNs) {
+        return flow(
+                Flow.Kind.L7,
+                verdict,
+                "",
+                Flow.Direction.INGRESS,
+                List.of(),
+                Optional.of(
+                        new L7Message(
+                                isRequest,
+                                latencyNs,
+                                new L7Message.Http(
+                                        "HTTP/1.1", method, "http://h/", code, List.of()))));
+    }
+
+    private static Flow dns(
+            final boolean isRequest,
+            final Flow.Verdict verdict,
+            final String type,
+            final List<String> addresses) {
+        return flow(
+                Flow.Kind.L7,
+                verdict,
+                "",
+                Flow.Direction.EGRESS,
+                List.of(),
+                Optional.of(
+                        new L7Message(
+                                isRequest,
+                                0,
+                                new L7Message.Dns(
+                                        "a.example.", type, 0, addresses, List.of(), 60))));
+    }
+
+    private static Flow flow(
+            final Flow.Kind kind,
+            final Flow.Verdict verdict,
+            final String reason,
+            final Flow.Direction direction,
+            final List<PolicyAuthor> ingressBy,
+            final Optional<L7Message> l7) {
+        return new Flow(
+                0,
+                Instant.EPOCH,
+                "",
+                "node-1",
+                kind,
+                verdict,
+                0,
+                reason,
+                4,
+                6,
+                2,
+                -1,
+                -1,
+                CLIENT,
+                SERVER,
+                direction,
+                false,
+                1,
+                List.of(),
+                ingressBy,
+                60,
+                l7);
+    }
+}
