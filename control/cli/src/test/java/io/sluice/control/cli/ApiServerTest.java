@@ -234,14 +234,15 @@ final class ApiServerTest {
     @Test
     void aMetricsAddressThatIsTakenIsWaitedFor() throws IOException {
         final InetSocketAddress address = freeAddress();
+        try (ApiServer _ = startWhileTaken(address)) {
+            assertThat(overTcp(address, "GET /healthz")).startsWith("HTTP/1.1 200 ");
+        }
+    }
+
+    private ApiServer startWhileTaken(final InetSocketAddress address) throws IOException {
         try (ServerSocket predecessor = new ServerSocket()) {
             predecessor.bind(address);
-            try (ApiServer _ = ApiServer.start(other("m.sock"), Optional.of(address), control)) {
-                assertThat(request("GET", "/v1/status", "")).startsWith("HTTP/1.1 200 ");
-                predecessor.close();
-
-                assertThat(overTcp(address, "GET /healthz")).startsWith("HTTP/1.1 200 ");
-            }
+            return ApiServer.start(other("m.sock"), Optional.of(address), control);
         }
     }
 
