@@ -2,6 +2,7 @@ package io.sluice.conntrack;
 
 import static io.sluice.conntrack.FlowSlot.LONG;
 import static io.sluice.conntrack.TableMemory.ALL;
+import static io.sluice.conntrack.TableMemory.lineAddress;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -201,22 +202,36 @@ public final class Conntrack implements AutoCloseable {
     public void prepare(final Tuple tuple, final FlowKey into) {
         into.set(tuple, table.hash);
         final FlowRegion region = table.regionOf(into);
-        final int home = region.homeOf(into.hash);
-        into.hotHome = region.hotOf(home);
-        into.coldHome =
-                into.protocol == FlowTracker.PROTOCOL_TCP && config.tcpWindowCheck()
-                        ? region.coldOf(home)
-                        : into.hotHome;
+        into.homeLine = region.hotLineOf(region.homeOf(into.hash));
     }
 
     /**
-     * Loads what a lookup of the key will need.
+     * Loads what lookups of the keys will need: first the line of each home; then that of the flow
+     * that its map says it is, and the cold line if the window check will need it. Loads stand
+     * alone in their loops: the fewer instructions lie between two of them, the more are under way
+     * at a time.
      *
-     * @return something that depends on the loads: to be added up and kept, so that they are done
+     * @param count of keys to load for, from the first on
+     * @return something that depends on the loads: to be kept, so that they are done
      */
-    public long touch(final FlowKey key) {
-        return ALL.get(LONG, key.hotHome + FlowSlot.HOME_MAP)
-                + ALL.get(LONG, key.coldHome + FlowSlot.WINDOWS);
+    public long touch(final FlowKey[] keys, final int count) {
+        long lines = 0;
+        for (int i = 0; i < count; i++) {
+            lines += ALL.get(LONG, lineAddress(keys[i].homeLine) + FlowSlot.HOME_MAP);
+        }
+        for (int i = 0; i < count; i++) {
+            table.regionOf(keys[i]).aim(keys[i], touchesCold(keys[i]));
+        }
+        for (int i = 0; i < count; i++) {
+            lines +=
+                    ALL.get(LONG, lineAddress(keys[i].hotLine) + FlowSlot.KEY)
+                            + ALL.get(LONG, lineAddress(keys[i].coldLine) + FlowSlot.WINDOWS);
+        }
+        return lines;
+    }
+
+    private boolean touchesCold(final FlowKey key) {
+        return key.protocol == FlowTracker.PROTOCOL_TCP && config.tcpWindowCheck();
     }
 
     /** {@link #lookup(FlowKey, int, long)} of one packet. */

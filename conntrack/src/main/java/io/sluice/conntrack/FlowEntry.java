@@ -4,6 +4,7 @@ import static io.sluice.conntrack.FlowSlot.INT;
 import static io.sluice.conntrack.FlowSlot.INT_HANDLE;
 import static io.sluice.conntrack.FlowSlot.LONG;
 import static io.sluice.conntrack.TableMemory.ALL;
+import static io.sluice.conntrack.TableMemory.lineAddress;
 
 import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
@@ -40,14 +41,17 @@ public final class FlowEntry {
     /** What must be the same for a slot to hold the flow of the copy. */
     private static final long SAME_FLOW = FlowSlot.KEY_COMPARED | FlowSlot.KEY_A_INITIATES;
 
+    /** In the place of a sequence number, which is even when a write begins. */
+    private static final int GONE = 1;
+
     private boolean present;
     private boolean reply;
     private boolean isIpv4;
     private int slot;
-    private long hot;
-    private long cold;
+    private long hotLine;
+    private long coldLine;
 
-    // The copy.
+    // The copy. Of the addresses, those of the family.
     private long addresses;
     private long aHigh;
     private long aLow;
@@ -83,22 +87,23 @@ public final class FlowEntry {
             }
             Thread.onSpinWait();
         }
-        place(region, slotIndex, at, wanted);
+        place(region, slotIndex, wanted);
         return true;
     }
 
-    private void place(
-            final FlowRegion region, final int slotIndex, final long at, final FlowKey wanted) {
+    private void place(final FlowRegion region, final int slotIndex, final FlowKey wanted) {
         present = true;
         isIpv4 = region.isIpv4;
         slot = slotIndex;
-        hot = at;
-        cold = region.coldOf(slotIndex);
+        hotLine = region.hotLineOf(slotIndex);
+        coldLine = region.coldLineOf(slotIndex);
         addresses = wanted.addresses;
-        aHigh = wanted.aHigh;
-        aLow = wanted.aLow;
-        bHigh = wanted.bHigh;
-        bLow = wanted.bLow;
+        if (!isIpv4) {
+            aHigh = wanted.aHigh;
+            aLow = wanted.aLow;
+            bHigh = wanted.bHigh;
+            bLow = wanted.bLow;
+        }
         final boolean aInitiates = (key & FlowSlot.KEY_A_INITIATES) != 0;
         reply = wanted.sourceIsA != aInitiates;
     }
@@ -190,7 +195,11 @@ public final class FlowEntry {
 
     /** Writes the tuple of the initiator's packets. */
     public void initiatorTuple(final Tuple into) {
-        FlowSlot.initiatorTuple(into, key(), aHigh, aLow, bHigh, bLow);
+        if (isIpv4) {
+            FlowSlot.initiatorTupleIpv4(into, key(), addresses);
+        } else {
+            FlowSlot.initiatorTuple(into, key(), aHigh, aLow, bHigh, bLow);
+        }
     }
 
     /**
@@ -208,7 +217,8 @@ public final class FlowEntry {
             final int policyRevision) {
         checkNumber("proxyPort", proxyPort, verdict == FlowVerdict.REDIRECT);
         checkNumber("dropReason", dropReason, verdict == FlowVerdict.DENY);
-        final boolean here = beginWrite();
+        final long hot = lineAddress(hotLine);
+        final int sequence = beginWrite(hot);
         key = FlowSlot.withVerdict(key, verdict);
         sides =
                 FlowSlot.sides(
@@ -216,11 +226,11 @@ public final class FlowEntry {
                         FlowSlot.responderPort(sides),
                         proxyPort | dropReason);
         revision = policyRevision;
-        if (here) {
+        if (sequence != GONE) {
             ALL.set(LONG, hot + FlowSlot.KEY, key);
             ALL.set(LONG, hot + FlowSlot.SIDES, sides);
             ALL.set(INT, hot + FlowSlot.REVISION, revision);
-            endWrite();
+            FlowRegion.unlockSlot(hot, sequence);
         }
     }
 
@@ -238,23 +248,25 @@ public final class FlowEntry {
             final int responderIdentity) {
         checkSwitchPort("initiatorPort", initiatorPort);
         checkSwitchPort("responderPort", responderPort);
-        final boolean here = beginWrite();
+        final long hot = lineAddress(hotLine);
+        final int sequence = beginWrite(hot);
         sides = FlowSlot.sides(initiatorPort, responderPort, FlowSlot.number(sides));
         identities = FlowSlot.identities(initiatorIdentity, responderIdentity);
-        if (here) {
+        if (sequence != GONE) {
             ALL.set(LONG, hot + FlowSlot.SIDES, sides);
             ALL.set(LONG, hot + FlowSlot.IDENTITIES, identities);
-            endWrite();
+            FlowRegion.unlockSlot(hot, sequence);
         }
     }
 
     /** Moves the deadline alone. */
     void touch(final long newDeadlineNs) {
-        final boolean here = beginWrite();
+        final long hot = lineAddress(hotLine);
+        final int sequence = beginWrite(hot);
         deadlineNs = newDeadlineNs;
-        if (here) {
+        if (sequence != GONE) {
             ALL.set(LONG, hot + FlowSlot.DEADLINE, deadlineNs);
-            endWrite();
+            FlowRegion.unlockSlot(hot, sequence);
         }
     }
 
@@ -272,15 +284,17 @@ public final class FlowEntry {
             final int lengthBytes,
             final int packets,
             final long nowNs) {
-        if (!beginWrite()) {
+        final long hot = lineAddress(hotLine);
+        final int sequence = beginWrite(hot);
+        if (sequence == GONE) {
             return;
         }
-        count(fromInitiator, lengthBytes, packets);
+        count(hot, fromInitiator, lengthBytes, packets);
         final int protocol = FlowSlot.protocol(key);
         if (tcp == null
                 || protocol != FlowTracker.PROTOCOL_TCP
                 || TcpWindow.accepts(
-                        cold,
+                        coldLine,
                         fromInitiator,
                         begins(fresh, fromInitiator, tcpFlags),
                         tcpFlags,
@@ -289,7 +303,7 @@ public final class FlowEntry {
             FlowState state = FlowTracker.next(before, fromInitiator, tcpFlags);
             if (state == FlowState.REPLIED
                     && protocol == FlowTracker.PROTOCOL_UDP
-                    && nowNs - ALL.get(LONG, cold + FlowSlot.CREATED)
+                    && nowNs - ALL.get(LONG, lineAddress(coldLine) + FlowSlot.CREATED)
                             > ConntrackConfig.UDP_STREAM_AFTER_NS) {
                 state = FlowState.STREAM;
             }
@@ -300,7 +314,7 @@ public final class FlowEntry {
             deadlineNs = nowNs + config.timeoutNs(protocol, state);
             ALL.set(LONG, hot + FlowSlot.DEADLINE, deadlineNs);
         }
-        endWrite();
+        FlowRegion.unlockSlot(hot, sequence);
     }
 
     /** A SYN may come with other numbers as long as nobody has answered the first. */
@@ -311,7 +325,8 @@ public final class FlowEntry {
                         && FlowTracker.opensTcp(tcpFlags));
     }
 
-    private void count(final boolean fromInitiator, final int lengthBytes, final int packets) {
+    private void count(
+            final long hot, final boolean fromInitiator, final int lengthBytes, final int packets) {
         final long recent = ALL.get(LONG, hot + FlowSlot.RECENT);
         final int shift = fromInitiator ? 0 : FlowSlot.RECENT_RESPONDER_SHIFT;
         final int allPackets = FlowSlot.recentPackets(recent, fromInitiator) + packets;
@@ -319,7 +334,7 @@ public final class FlowEntry {
         long fresh = 0;
         if (allPackets > FlowSlot.RECENT_PACKETS_MAX || allBytes > FlowSlot.RECENT_BYTES_MAX) {
             final long packetsAt =
-                    cold
+                    lineAddress(coldLine)
                             + (fromInitiator
                                     ? FlowSlot.INITIATOR_PACKETS
                                     : FlowSlot.RESPONDER_PACKETS);
@@ -336,31 +351,26 @@ public final class FlowEntry {
     /**
      * Takes the slot and refreshes what other lanes may have changed.
      *
-     * @return false if the flow is no longer there; then nothing is taken
+     * @return for {@link FlowRegion#unlockSlot}, or {@link #GONE} if the flow is no longer there;
+     *     then nothing is taken
      */
-    private boolean beginWrite() {
+    private int beginWrite(final long hot) {
         check();
         final int sequence = FlowRegion.lockSlot(hot);
         final long word = ALL.get(LONG, hot + FlowSlot.KEY);
         final boolean here =
                 ((word ^ key) & SAME_FLOW) == 0
                         && ALL.get(LONG, hot + FlowSlot.ADDRESSES) == addresses
-                        && (isIpv4 || isSameIpv6());
+                        && (isIpv4 || isSameIpv6(hot + FlowSlot.IPV6_ADDRESSES));
         if (!here) {
             FlowRegion.unlockSlot(hot, sequence);
-            return false;
+            return GONE;
         }
         key = word;
-        return true;
+        return sequence;
     }
 
-    private void endWrite() {
-        final int odd = ALL.get(INT, hot + FlowSlot.SEQUENCE);
-        FlowRegion.unlockSlot(hot, odd - 1);
-    }
-
-    private boolean isSameIpv6() {
-        final long at = hot + FlowSlot.IPV6_ADDRESSES;
+    private boolean isSameIpv6(final long at) {
         return ALL.get(LONG, at) == aHigh
                 && ALL.get(LONG, at + 8) == aLow
                 && ALL.get(LONG, at + 16) == bHigh

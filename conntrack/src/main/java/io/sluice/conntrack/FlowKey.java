@@ -21,13 +21,13 @@ public final class FlowKey {
 
     long hash;
 
-    /** Address of the hot slot where a lookup begins. */
-    long hotHome;
+    /** Number of the line where a lookup begins: that of the home's hot slot. */
+    long homeLine;
 
-    /**
-     * Address of the cold slot beside it where the window check needs it, else {@link #hotHome}.
-     */
-    long coldHome;
+    /** Of {@link Conntrack#touch}: lines where the flow probably is; its cold one, or again hot. */
+    long hotLine;
+
+    long coldLine;
 
     boolean isIpv4;
     boolean sourceIsA;

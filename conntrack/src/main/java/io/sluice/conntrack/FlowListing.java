@@ -82,14 +82,7 @@ final class FlowListing {
         final MemorySegment counts = MemorySegment.ofArray(cold);
         final long key = slot.get(LONG, FlowSlot.KEY);
         if (isIpv4) {
-            final long addresses = slot.get(LONG, FlowSlot.ADDRESSES);
-            FlowSlot.initiatorTuple(
-                    tuple,
-                    key,
-                    0,
-                    Tuple.mapped((int) (addresses >>> 32)),
-                    0,
-                    Tuple.mapped((int) addresses));
+            FlowSlot.initiatorTupleIpv4(tuple, key, slot.get(LONG, FlowSlot.ADDRESSES));
         } else {
             FlowSlot.initiatorTuple(
                     tuple,

@@ -5,6 +5,8 @@ import static io.sluice.conntrack.FlowSlot.INT_HANDLE;
 import static io.sluice.conntrack.FlowSlot.LONG;
 import static io.sluice.conntrack.FlowSlot.LONG_HANDLE;
 import static io.sluice.conntrack.TableMemory.ALL;
+import static io.sluice.conntrack.TableMemory.LINE_SHIFT;
+import static io.sluice.conntrack.TableMemory.lineAddress;
 
 import java.lang.invoke.VarHandle;
 
@@ -20,6 +22,9 @@ final class FlowRegion {
 
     static final int NO_SLOT = -1;
 
+    /** The upper three bits of a hash; the lower ones name the home. */
+    private static final int ASIDE_SHIFT = Long.SIZE - 3;
+
     /** Homes share this many locks: two lanes rarely meet, and all fit the second cache. */
     private static final int LOCKS = 1 << 12;
 
@@ -29,9 +34,9 @@ final class FlowRegion {
     final int capacityFlows;
     final int slotCount;
     private final int slotMask;
-    private final int slotShift;
-    private final long hot;
-    private final long cold;
+    private final int slotLinesShift;
+    private final long hotLine;
+    private final long coldLine;
     private final long occupancy;
     private final long locks;
     private final long size;
@@ -55,9 +60,10 @@ final class FlowRegion {
         this.capacityFlows = capacityFlows;
         this.slotCount = slotCount(capacityFlows);
         this.slotMask = slotCount - 1;
-        this.slotShift = isIpv4 ? FlowSlot.IPV4_SLOT_SHIFT : FlowSlot.IPV6_SLOT_SHIFT;
-        this.hot = hot;
-        this.cold = cold;
+        this.slotLinesShift =
+                (isIpv4 ? FlowSlot.IPV4_SLOT_SHIFT : FlowSlot.IPV6_SLOT_SHIFT) - LINE_SHIFT;
+        this.hotLine = hot >>> LINE_SHIFT;
+        this.coldLine = cold >>> LINE_SHIFT;
         this.occupancy = occupancy;
         this.locks = locks;
         this.size = size;
@@ -72,12 +78,22 @@ final class FlowRegion {
         return (int) hash & slotMask;
     }
 
+    /** Number of the line where a hot slot begins. */
+    long hotLineOf(final int slot) {
+        return hotLine + ((long) slot << slotLinesShift);
+    }
+
+    /** Number of the line that is a cold slot. */
+    long coldLineOf(final int slot) {
+        return coldLine + slot;
+    }
+
     long hotOf(final int slot) {
-        return hot + ((long) slot << slotShift);
+        return lineAddress(hotLineOf(slot));
     }
 
     long coldOf(final int slot) {
-        return cold + ((long) slot << FlowSlot.COLD_SHIFT);
+        return lineAddress(coldLineOf(slot));
     }
 
     /** Address of the map of occupied slots, a bit each. */
@@ -91,24 +107,52 @@ final class FlowRegion {
 
     /** Memory of the slots, hot and cold, and of their map, in bytes. */
     long bytes() {
-        return ((long) slotCount << slotShift)
-                + ((long) slotCount << FlowSlot.COLD_SHIFT)
+        return ((long) slotCount << (slotLinesShift + LINE_SHIFT))
+                + ((long) slotCount << LINE_SHIFT)
                 + slotCount / Byte.SIZE;
     }
 
     /** Copies the flow of a key into the entry as it is at one moment. */
     boolean find(final FlowKey key, final FlowEntry entry) {
         final int home = homeOf(key.hash);
-        final long mapAt = hotOf(home) + FlowSlot.HOME_MAP;
         // Acquire: whoever sees the bit sees the slot that was written before it.
-        long map = (long) LONG_HANDLE.getAcquire(ALL, mapAt);
-        for (; map != 0; map &= map - 1) {
-            final int slot = (home + Long.numberOfTrailingZeros(map)) & slotMask;
-            if (entry.load(this, slot, key)) {
+        long map = (long) LONG_HANDLE.getAcquire(ALL, hotOf(home) + FlowSlot.HOME_MAP);
+        while (map != 0) {
+            final int distance = likeliest(map, key.hash);
+            if (entry.load(this, (home + distance) & slotMask, key)) {
                 return true;
             }
+            map &= ~(1L << distance);
         }
         return false;
+    }
+
+    /**
+     * Notes which lines {@link #find}, and what follows it, will look at first. The home's line is
+     * needed for its map anyway, so that most flows cost one line and the others two.
+     */
+    void aim(final FlowKey key, final boolean withCold) {
+        final long map = ALL.get(LONG, lineAddress(key.homeLine) + FlowSlot.HOME_MAP);
+        final int slot = (homeOf(key.hash) + likeliest(map, key.hash)) & slotMask;
+        key.hotLine = hotLineOf(slot);
+        key.coldLine = withCold ? coldLineOf(slot) : key.hotLine;
+    }
+
+    /**
+     * Where in a map the flow of a hash probably is, or 0 for an empty map. {@link #freeDistance}
+     * puts a flow that cannot be in its home at a distance whose last three bits are those of its
+     * hash, as long as one of those is free; so if there is a flow at such a distance it is that
+     * one (two in a hundred times it is another), and else the first. Without branches, which
+     * nothing could predict.
+     */
+    private static int likeliest(final long map, final long hash) {
+        final long aside = map & asideOf(hash);
+        return Long.numberOfTrailingZeros(aside != 0 ? aside : map) & (NEIGHBOURHOOD_SLOTS - 1);
+    }
+
+    /** The distances, as bits, that a flow of this hash prefers if its home is taken. */
+    private static long asideOf(final long hash) {
+        return (0x0101_0101_0101_0101L << (hash >>> ASIDE_SHIFT)) & ~1L;
     }
 
     boolean matches(final long hotSlot, final FlowKey key) {
@@ -139,7 +183,7 @@ final class FlowRegion {
                 LONG_HANDLE.getAndAdd(ALL, size, -1L);
                 return NO_SLOT;
             }
-            final int distance = claim(home);
+            final int distance = claim(home, key.hash);
             if (distance == NEIGHBOURHOOD_SLOTS) {
                 LONG_HANDLE.getAndAdd(ALL, size, -1L);
                 return NO_SLOT;
@@ -253,9 +297,9 @@ final class FlowRegion {
     }
 
     /** Takes a free slot; distance from home to it, or {@link #NEIGHBOURHOOD_SLOTS}. */
-    private int claim(final int home) {
+    private int claim(final int home, final long hash) {
         while (true) {
-            final int distance = freeDistance(home);
+            final int distance = freeDistance(home, hash);
             if (distance == NEIGHBOURHOOD_SLOTS
                     || setOccupied((home + distance) & slotMask, true)) {
                 return distance;
@@ -263,13 +307,16 @@ final class FlowRegion {
         }
     }
 
-    private int freeDistance(final int home) {
+    /** The home, or a free distance of those that the hash prefers, or the nearest free one. */
+    private int freeDistance(final int home, final long hash) {
         final int bit = home & (Long.SIZE - 1);
         long taken = occupancyWord(home) >>> bit;
         if (bit != 0) {
             taken |= occupancyWord((home + Long.SIZE) & slotMask) << (Long.SIZE - bit);
         }
-        return Long.numberOfTrailingZeros(~taken);
+        final long free = ~taken;
+        final long aside = free & asideOf(hash);
+        return Long.numberOfTrailingZeros((free & 1) == 0 && aside != 0 ? aside : free);
     }
 
     /** False if the bit was already so: another lane was first. */
@@ -415,14 +462,7 @@ final class FlowRegion {
             return false;
         }
         if (isIpv4) {
-            final long addresses = ALL.get(LONG, at + FlowSlot.ADDRESSES);
-            FlowSlot.initiatorTuple(
-                    tuple,
-                    word,
-                    0,
-                    Tuple.mapped((int) (addresses >>> 32)),
-                    0,
-                    Tuple.mapped((int) addresses));
+            FlowSlot.initiatorTupleIpv4(tuple, word, ALL.get(LONG, at + FlowSlot.ADDRESSES));
         } else {
             final long from = at + FlowSlot.IPV6_ADDRESSES;
             FlowSlot.initiatorTuple(

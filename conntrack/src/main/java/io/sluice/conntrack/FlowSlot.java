@@ -57,7 +57,6 @@ final class FlowSlot {
     /** Windows of the two sides, 8 bytes each, and what they share: see {@link TcpWindow}. */
     static final long WINDOWS = 40;
 
-    static final int COLD_SHIFT = 6;
     static final int COLD_WORDS = 8;
 
     // The word at KEY: transport port of side A (16 bits), of side B (16), protocol (8), then:
@@ -192,5 +191,16 @@ final class FlowSlot {
         into.destinationHigh = aInitiates ? bHigh : aHigh;
         into.destinationLow = aInitiates ? bLow : aLow;
         into.destinationPort = aInitiates ? bPort : aPort;
+    }
+
+    /** The same for the word at {@link #ADDRESSES}. */
+    static void initiatorTupleIpv4(final Tuple into, final long key, final long addresses) {
+        initiatorTuple(
+                into,
+                key,
+                Tuple.IPV4_MAPPED_HIGH,
+                Tuple.mapped((int) (addresses >>> 32)),
+                Tuple.IPV4_MAPPED_HIGH,
+                Tuple.mapped((int) addresses));
     }
 }

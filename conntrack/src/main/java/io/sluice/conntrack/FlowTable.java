@@ -281,9 +281,9 @@ final class FlowTable implements AutoCloseable {
             slots = FlowRegion.slotCount(config.capacityFlows());
             slotsIpv6 = FlowRegion.slotCount(config.capacityFlowsIpv6());
             final long hotBytes = (long) slots << FlowSlot.IPV4_SLOT_SHIFT;
-            final long coldBytes = (long) slots << FlowSlot.COLD_SHIFT;
+            final long coldBytes = (long) slots << TableMemory.LINE_SHIFT;
             final long hotBytesIpv6 = (long) slotsIpv6 << FlowSlot.IPV6_SLOT_SHIFT;
-            final long coldBytesIpv6 = (long) slotsIpv6 << FlowSlot.COLD_SHIFT;
+            final long coldBytesIpv6 = (long) slotsIpv6 << TableMemory.LINE_SHIFT;
             hot = aligned(HEADER_BYTES, hotBytes);
             cold = aligned(hot + hotBytes, coldBytes);
             hotIpv6 = aligned(cold + coldBytes, hotBytesIpv6);

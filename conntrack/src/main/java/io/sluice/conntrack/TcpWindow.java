@@ -2,6 +2,7 @@ package io.sluice.conntrack;
 
 import static io.sluice.conntrack.FlowSlot.LONG;
 import static io.sluice.conntrack.TableMemory.ALL;
+import static io.sluice.conntrack.TableMemory.lineAddress;
 
 /**
  * Whether a TCP segment fits what both sides have said so far.
@@ -76,17 +77,18 @@ final class TcpWindow {
     /**
      * Judges a segment, and if it is believed learns from it.
      *
-     * @param cold address of the flow's cold slot
+     * @param coldLine number of the line that is the flow's cold slot
      * @param fresh whether this packet opens the flow, or is another SYN of a side that had no
      *     answer: then its numbers hold, whatever was before
      * @return whether it is believed
      */
     static boolean accepts(
-            final long cold,
+            final long coldLine,
             final boolean fromInitiator,
             final boolean fresh,
             final int tcpFlags,
             final TcpSegment segment) {
+        final long cold = lineAddress(coldLine);
         final long ownAt = cold + (fromInitiator ? INITIATOR : RESPONDER);
         final long own = ALL.get(LONG, ownAt);
         final long other = ALL.get(LONG, cold + (fromInitiator ? RESPONDER : INITIATOR));

@@ -25,6 +25,7 @@ import java.nio.ByteOrder;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.agrona.concurrent.status.CountersManager;
 
@@ -69,8 +70,9 @@ final class Pipeline implements AutoCloseable {
      *
      * @param flows that the frames belong to
      * @param capacityFlows of the conntrack table
+     * @param policies that each endpoint's map is made of, 1 to 100,000
      */
-    Pipeline(final int flows, final int capacityFlows) {
+    Pipeline(final int flows, final int capacityFlows, final int policies) {
         this.flows = flows;
         conntrack = Conntrack.open(config(capacityFlows), 42);
         counters =
@@ -91,7 +93,7 @@ final class Pipeline implements AutoCloseable {
         ipcache.put(SENDER.high(), SENDER.low(), 128, SENDER_IDENTITY, SENDER_PORT);
         ipcache.put(RECEIVER.high(), RECEIVER.low(), 128, RECEIVER_IDENTITY, RECEIVER_PORT);
         ipcache.seal();
-        await(loop.proxy().publishTables(tables(1, policyMap())));
+        await(loop.proxy().publishTables(tables(1, policyMap(policies))));
         await(loop.proxy().addPort(RECEIVER_PORT, new SilentPort(receiver)));
         sender = new LoopbackPort(frames(), FRAME_BYTES);
         await(loop.proxy().addPort(SENDER_PORT, sender));
@@ -186,22 +188,32 @@ final class Pipeline implements AutoCloseable {
                 defaults.tcpWindowCheck());
     }
 
-    /** A map of 64 port ranges for TCP and UDP, so that a verdict is a real search. */
-    static PolicyMap policyMap() {
+    /**
+     * A map of so many policies, each of which allows another identity 64 port ranges for TCP and
+     * UDP, no two the same: two of the identities are the endpoints'.
+     */
+    static PolicyMap policyMap(final int policies) {
+        final PolicyMap.Builder builder = new PolicyMap.Builder(PolicyEntry.deny(171, 0));
+        builder.program(SENDER_IDENTITY, program(0));
+        for (int i = 0; i < policies; i++) {
+            builder.program(RECEIVER_IDENTITY + i, program(i));
+        }
+        return builder.build();
+    }
+
+    private static PolicyMap.Program program(final int policy) {
         final List<PolicyMap.Interval> intervals =
-                java.util.stream.IntStream.range(0, 64)
-                        .mapToObj(i -> new PolicyMap.Interval(i * 1024, PolicyEntry.allow(i)))
+                IntStream.range(0, 64)
+                        .mapToObj(
+                                i ->
+                                        new PolicyMap.Interval(
+                                                i * 1024, PolicyEntry.allow(policy * 64 + i)))
                         .toList();
-        final PolicyMap.Program program =
-                new PolicyMap.Program(
-                        PolicyEntry.deny(133, 0),
-                        List.of(
-                                new PolicyMap.ProtocolPorts(6, intervals),
-                                new PolicyMap.ProtocolPorts(17, intervals)));
-        return new PolicyMap.Builder(PolicyEntry.deny(171, 0))
-                .program(SENDER_IDENTITY, program)
-                .program(RECEIVER_IDENTITY, program)
-                .build();
+        return new PolicyMap.Program(
+                PolicyEntry.deny(133, 0),
+                List.of(
+                        new PolicyMap.ProtocolPorts(6, intervals),
+                        new PolicyMap.ProtocolPorts(17, intervals)));
     }
 
     private MemorySegment frames() {

@@ -19,7 +19,7 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Nanoseconds per packet of the whole {@link Pipeline}: every packet of a flow that is known.
- * Sweeps flows.
+ * Sweeps flows and policies.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -32,13 +32,17 @@ public class PipelineBenchmark {
     @Param({"1", "1000", "100000", "1000000"})
     private int flows = 1;
 
-    private Pipeline pipeline = new Pipeline(1, 1024);
+    /** Policies of each endpoint. */
+    @Param({"10", "1000", "10000"})
+    private int policies = 10;
+
+    private Pipeline pipeline = new Pipeline(1, 1024, 1);
 
     /** Opens every flow once. */
     @Setup(Level.Trial)
     public void openFlows() {
         pipeline.close();
-        pipeline = new Pipeline(flows, Math.max(1024, flows));
+        pipeline = new Pipeline(flows, Math.max(1024, flows), policies);
     }
 
     @TearDown(Level.Trial)

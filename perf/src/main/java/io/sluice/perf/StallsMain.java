@@ -78,14 +78,14 @@ public final class StallsMain {
 
     private final ThreadMXBean threads = ManagementFactory.getThreadMXBean();
     private final Pipeline pipeline =
-            new Pipeline(STREAM_FLOWS, STREAM_FLOWS + EXPIRING_FLOWS + EXPIRING_FLOWS / 10);
+            new Pipeline(STREAM_FLOWS, STREAM_FLOWS + EXPIRING_FLOWS + EXPIRING_FLOWS / 10, 1);
     private final Map<Scenario, Turns> turns = new EnumMap<>(Scenario.class);
     private final long seconds;
     private volatile boolean over;
 
     // Control only.
     private final Random random = new Random(1);
-    private PolicyMap live = Pipeline.policyMap();
+    private PolicyMap live = Pipeline.policyMap(1);
     private int revision = 2;
 
     private StallsMain(final long seconds) throws Exception {

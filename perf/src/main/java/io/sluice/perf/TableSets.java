@@ -7,6 +7,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.LinkedHashSet;
 import java.util.Random;
 import java.util.Set;
 
@@ -16,9 +18,10 @@ import java.util.Set;
  *
  * <p>Prefixes have the lengths of an Internet table (over half are /24, the others /16 to /23) and
  * lie anywhere in 1.0.0.0 to 223.255.255.255; none is longer, because rte_lpm gives up at some
- * thousands of those. Half of the addresses looked up are random, half lie in a prefix. Rules name
- * a source address, a destination address, a protocol and a destination port, exactly: what a
- * compiled policy of identities amounts to when it is written as addresses.
+ * thousands of those. Those of IPv6 have 32 to 64 bits and lie anywhere in 2000::/3. Half of the
+ * addresses looked up are random, half lie in a prefix. Rules name a source address, a destination
+ * address, a protocol and a destination port, exactly: what a compiled policy of identities amounts
+ * to when it is written as addresses.
  */
 final class TableSets {
     /** Addresses looked up: more than any cache holds tables for. */
@@ -29,6 +32,9 @@ final class TableSets {
 
     /** Length of a prefix in bits, and its network address. */
     record Prefix(int network, int length) {}
+
+    /** The same of IPv6; no prefix is longer than 64 bits. */
+    record PrefixIpv6(long high, int length) {}
 
     /** One flow that a rule allows. */
     record Rule(int source, int destination, int port) {}
@@ -62,6 +68,43 @@ final class TableSets {
                             : prefix.network | random.nextInt() >>> prefix.length;
         }
         return addresses;
+    }
+
+    static PrefixIpv6[] prefixesIpv6(final int count) {
+        final Random random = new Random(count);
+        final Set<PrefixIpv6> prefixes = new LinkedHashSet<>();
+        while (prefixes.size() < count) {
+            final int length = random.nextInt(32, 65);
+            final long high = randomHigh(random) & (-1L << (64 - length));
+            prefixes.add(new PrefixIpv6(high, length));
+        }
+        return prefixes.toArray(new PrefixIpv6[0]);
+    }
+
+    private static long randomHigh(final Random random) {
+        return 0x2000_0000_0000_0000L | (random.nextLong() >>> 3);
+    }
+
+    /** Two longs an address. */
+    static long[] addressesIpv6(final PrefixIpv6[] prefixes) {
+        final Random random = new Random(1);
+        final long[] addresses = new long[2 * ADDRESSES];
+        for (int i = 0; i < ADDRESSES; i++) {
+            final PrefixIpv6 prefix = prefixes[random.nextInt(prefixes.length)];
+            final long below = prefix.length == 64 ? 0 : -1L >>> prefix.length;
+            addresses[2 * i] =
+                    i % 2 == 0 ? randomHigh(random) : prefix.high | (random.nextLong() & below);
+            addresses[2 * i + 1] = random.nextLong();
+        }
+        return addresses;
+    }
+
+    static Ipcache ipcache(final PrefixIpv6[] prefixes) {
+        final Ipcache ipcache = new Ipcache();
+        for (int i = 0; i < prefixes.length; i++) {
+            ipcache.put(prefixes[i].high, 0, prefixes[i].length, i + 1, 0);
+        }
+        return ipcache;
     }
 
     static Ipcache ipcache(final Prefix[] prefixes) {
@@ -118,20 +161,27 @@ final class TableSets {
                 + (address & 255);
     }
 
+    private static String text(final long high, final long low) {
+        return (HexFormat.of().toHexDigits(high) + HexFormat.of().toHexDigits(low))
+                .replaceAll("(....)(?=.)", "$1:");
+    }
+
     /**
-     * Writes {@code routes-N}, {@code addresses-N}, {@code rules-N} and {@code trace-N}.
+     * Writes {@code routes-N}, {@code addresses-N}, {@code routes6-N}, {@code addresses6-N}, {@code
+     * rules-N} and {@code trace-N}.
      *
-     * @param arguments a folder, then {@code prefixes=N} or {@code rules=N}, as many as wanted
+     * @param arguments a folder, then {@code prefixes=N}, {@code prefixes6=N} or {@code rules=N},
+     *     as many as wanted
      */
     public static void main(final String[] arguments) throws IOException {
         final Path folder = Path.of(arguments[0]);
         for (int i = 1; i < arguments.length; i++) {
             final String[] words = arguments[i].split("=", 2);
             final int count = Integer.parseInt(words[1]);
-            if (words[0].equals("prefixes")) {
-                writePrefixes(folder, count);
-            } else {
-                writeRules(folder, count);
+            switch (words[0]) {
+                case "prefixes" -> writePrefixes(folder, count);
+                case "prefixes6" -> writePrefixesIpv6(folder, count);
+                default -> writeRules(folder, count);
             }
         }
     }
@@ -150,6 +200,25 @@ final class TableSets {
             }
             for (final int address : addresses(prefixes)) {
                 addresses.println(text(address));
+            }
+        }
+    }
+
+    private static void writePrefixesIpv6(final Path folder, final int count) throws IOException {
+        final PrefixIpv6[] prefixes = prefixesIpv6(count);
+        try (PrintWriter routes = writer(folder, "routes6-" + count);
+                PrintWriter addresses = writer(folder, "addresses6-" + count)) {
+            for (int i = 0; i < count; i++) {
+                routes.println(
+                        text(prefixes[i].high, 0)
+                                + "/"
+                                + prefixes[i].length
+                                + " "
+                                + (i % 1000 + 1));
+            }
+            final long[] all = addressesIpv6(prefixes);
+            for (int i = 0; i < all.length; i += 2) {
+                addresses.println(text(all[i], all[i + 1]));
             }
         }
     }
