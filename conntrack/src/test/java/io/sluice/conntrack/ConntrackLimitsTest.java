@@ -11,6 +11,7 @@ import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
@@ -51,6 +52,47 @@ final class ConntrackLimitsTest {
                 }
             }
         }
+    }
+
+    @Test
+    void aBatchIsAnsweredAsItsPacketsAloneAreAlsoWhereFlowsAreNotInTheirHomes() {
+        final Random random = new Random(20);
+        try (Conntrack table = Conntrack.open(capacity(CAPACITY), 20);
+                Conntrack alone = table.anotherLane()) {
+            for (int i = 0; i < 2 * CAPACITY; i++) {
+                table.create(mixed(i), Conversation.ACK, START_NS);
+            }
+            final FlowKey[] keys = new FlowKey[64];
+            final Tuple[] tuples = new Tuple[64];
+            for (int batch = 0; batch < 200; batch++) {
+                final int count = random.nextInt(keys.length + 1);
+                for (int i = 0; i < count; i++) {
+                    keys[i] = new FlowKey();
+                    // Every third is of no flow.
+                    tuples[i] = mixed(random.nextInt(3 * CAPACITY));
+                    table.prepare(tuples[i], keys[i]);
+                }
+                table.touch(keys, count);
+                for (int i = 0; i < count; i++) {
+                    final ConntrackState state = table.lookup(keys[i], Conversation.ACK, START_NS);
+                    assertThat(state).isSameAs(alone.lookup(tuples[i], Conversation.ACK, START_NS));
+                    if (state == ConntrackState.ESTABLISHED) {
+                        final Tuple found = new Tuple();
+                        table.entry().initiatorTuple(found);
+                        assertThat(found).usingRecursiveComparison().isEqualTo(tuples[i]);
+                    }
+                }
+            }
+            assertThat(table.size()).isEqualTo(2 * CAPACITY);
+        }
+    }
+
+    /** Both families, TCP and UDP. */
+    private static Tuple mixed(final int number) {
+        final int protocol = number % 4 < 2 ? FlowTracker.PROTOCOL_TCP : UDP;
+        return number % 2 == 0
+                ? ipv4(protocol, 0x0a000000 + number, 1000, 0x0b000001, 53)
+                : tuple(protocol, 0x2001L << 48, number, 1000, 0x2001L << 48, 1, 53);
     }
 
     @Test
