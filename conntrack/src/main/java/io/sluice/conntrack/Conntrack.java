@@ -36,10 +36,14 @@ import org.jspecify.annotations.Nullable;
  * 63 after it. Each hot slot also holds, for the place and not for the flow in it, the map of its
  * neighbourhood: bit n is set if slot n from here holds a flow whose home is here. (This is
  * hopscotch hashing, Herlihy, Shavit, Tzafrir 2008, without its moves.) A search looks at the flows
- * of its home and at no other, 1.25 on average for a hit when the table is at capacity, and most
- * flows lie in their home, so a hit touches one cache line and a miss mostly one. Occupied slots
- * are also bits of an own map, in which free slots are found and expiry and listing skip the empty
- * ones.
+ * of its home and at no other, and three of four flows lie in their home when the table is at
+ * capacity. The others lie, as long as there is room, at a distance whose last three bits are those
+ * of their hash, so that the map alone says which flow of a home is the one looked for ({@link
+ * FlowRegion#likeliest}): a hit touches 1.25 cache lines on average, and a miss little more. That
+ * is an order of search only: every flow of the map is looked at before the answer is "none", so a
+ * flow is found wherever in its neighbourhood it lies, also in a file of a process that placed them
+ * otherwise. Occupied slots are also bits of an own map, in which free slots are found and expiry
+ * and listing skip the empty ones.
  *
  * <p>Why not linear probing with backward shift: it moves flows, and then a listing in another
  * thread misses some or shows some twice, and removal touches a run of slots. Why not cuckoo
@@ -51,7 +55,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Batches. There is no instruction to prefetch in Java. Instead, the packets of a batch are
  * first all hashed ({@link #prepare}), then their lines all loaded ({@link #touch}), loads that do
  * not depend on each other and so wait for memory together, and then looked up on lines that have
- * come.
+ * come. What {@code touch} noted of a key is forgotten then: a lookup reads the home's map again, so
+ * a flow that a packet of the same batch has opened is found by the next.
  *
  * <p>Limits. From {@value #NEARLY_FULL_PERCENT} % of a region's capacity on, {@link #create} first
  * forgets one flow among the {@value #RESCUE_SLOTS} slots from the home on: an expired one, or else

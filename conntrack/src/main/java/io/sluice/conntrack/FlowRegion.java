@@ -145,7 +145,7 @@ final class FlowRegion {
      * one (two in a hundred times it is another), and else the first. Without branches, which
      * nothing could predict.
      */
-    private static int likeliest(final long map, final long hash) {
+    static int likeliest(final long map, final long hash) {
         final long aside = map & asideOf(hash);
         return Long.numberOfTrailingZeros(aside != 0 ? aside : map) & (NEIGHBOURHOOD_SLOTS - 1);
     }
