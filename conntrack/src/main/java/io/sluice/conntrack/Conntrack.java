@@ -55,8 +55,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Batches. There is no instruction to prefetch in Java. Instead, the packets of a batch are
  * first all hashed ({@link #prepare}), then their lines all loaded ({@link #touch}), loads that do
  * not depend on each other and so wait for memory together, and then looked up on lines that have
- * come. What {@code touch} noted of a key is forgotten then: a lookup reads the home's map again, so
- * a flow that a packet of the same batch has opened is found by the next.
+ * come. What {@code touch} noted of a key is forgotten then: a lookup reads the home's map again,
+ * so a flow that a packet of the same batch has opened is found by the next.
  *
  * <p>Limits. From {@value #NEARLY_FULL_PERCENT} % of a region's capacity on, {@link #create} first
  * forgets one flow among the {@value #RESCUE_SLOTS} slots from the home on: an expired one, or else

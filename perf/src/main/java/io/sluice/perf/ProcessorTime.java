@@ -33,8 +33,7 @@ public final class ProcessorTime implements InternalProfiler {
     }
 
     @Override
-    public void beforeIteration(
-            final BenchmarkParams benchmark, final IterationParams iteration) {
+    public void beforeIteration(final BenchmarkParams benchmark, final IterationParams iteration) {
         beforeNs = process.getProcessCpuTime();
     }
 
