@@ -51,14 +51,21 @@ import org.jspecify.annotations.Nullable;
  * would make the kernel answer unread bytes with a reset, and the client would lose the answer (RFC
  * 9112, 9.6).
  *
+ * <p><i>Passing on.</i> What a conversation lets through as it came ({@link #passToServer}, {@link
+ * #passToClient}) waits until something else is sent or the read has been dealt with, so that the
+ * pieces of one read that lie side by side, such as a head and its body, are one write and not
+ * several: each piece of its own costs a system call's vector and an entry of Netty's queue. If all
+ * of a read passes, its buffer goes on without a slice being made.
+ *
  * <p><i>TLS</i> may lie below the conversation on either leg ({@link #secureClient}, {@link
  * #secureServer}); the conversation gets and gives what is inside. The end of a direction is then
  * close_notify (RFC 8446, 6.1): a FIN without it is a broken stream, like a reset. The server's leg
  * is open when its handshake is done, and has failed if it failed. A reset sends no close_notify.
  * What one handshake computes is computed on the event loop.
  *
- * <p><i>Time</i> is the event loop's. One timer per link, set anew only when it fires, looks at the
- * conversation's deadline and at the time of the last byte moved.
+ * <p><i>Time</i> is the event loop's, and stands still while a read is dealt with. One timer per
+ * link, set anew only when it fires, looks at the conversation's deadline and at the time of the
+ * last byte moved.
  *
  * <p>Calls into the channels never call back into the conversation on the same stack, except that
  * {@code close} of a channel is left to the loop's next turn for this very reason.
@@ -112,6 +119,8 @@ public final class Link {
     private @Nullable Function<ByteBufAllocator, SslHandler> serverTls;
     private String serverName = "";
     private String connectFailure = "";
+    private final Run passingToServer = new Run();
+    private final Run passingToClient = new Run();
     private boolean hasUnflushedToServer;
     private boolean hasUnflushedToClient;
 
@@ -128,6 +137,9 @@ public final class Link {
     private boolean isReset;
 
     private final long startNs;
+
+    /** The time of the read at hand, since the start, in ns; {@link #NEVER} between reads. */
+    private long readNs = NEVER;
 
     /** Since the start, in ns. */
     private long movedNs;
@@ -189,9 +201,9 @@ public final class Link {
         return connectFailure;
     }
 
-    /** Nanoseconds since the link began. */
+    /** Nanoseconds since the link began; of a read, when it was begun. */
     public long nowNs() {
-        return client.eventLoop().ticker().nanoTime() - startNs;
+        return readNs == NEVER ? client.eventLoop().ticker().nanoTime() - startNs : readNs;
     }
 
     /** Whether the conversation is over: nothing that is sent arrives any more. */
@@ -266,6 +278,7 @@ public final class Link {
      * @param bytes released here
      */
     public void toServer(final ByteBuf bytes) {
+        settleToServer();
         final Channel to = server;
         if (state != State.TALKING || serverState == ServerState.GONE || endedToServer) {
             bytes.release();
@@ -286,6 +299,7 @@ public final class Link {
      * @param bytes released here
      */
     public void toClient(final ByteBuf bytes) {
+        settleToClient();
         if (state != State.TALKING || endedToClient) {
             bytes.release();
             return;
@@ -293,6 +307,61 @@ public final class Link {
         counters.add(ProxyCounter.BYTES_TO_CLIENT, bytes.readableBytes());
         client.write(bytes, client.voidPromise());
         hasUnflushedToClient = true;
+    }
+
+    /**
+     * As {@link #toServer}, for bytes that go on as they came.
+     *
+     * @param in its reader index moves on; its reference stays the caller's
+     * @param length at most what is readable
+     */
+    public void passToServer(final ByteBuf in, final int length) {
+        if (server == null) {
+            toServer(in.readRetainedSlice(length));
+        } else if (state != State.TALKING || serverState == ServerState.GONE || endedToServer) {
+            in.skipBytes(length);
+        } else {
+            if (!passingToServer.isFollowedBy(in)) {
+                settleToServer();
+            }
+            passingToServer.add(in, length);
+        }
+    }
+
+    /** As {@link #passToServer}, for the client. */
+    public void passToClient(final ByteBuf in, final int length) {
+        if (state != State.TALKING || endedToClient) {
+            in.skipBytes(length);
+        } else {
+            if (!passingToClient.isFollowedBy(in)) {
+                settleToClient();
+            }
+            passingToClient.add(in, length);
+        }
+    }
+
+    private void settleToServer() {
+        final ByteBuf bytes = passingToServer.take();
+        final Channel to = server;
+        if (bytes == null) {
+            return;
+        }
+        if (to == null) {
+            bytes.release();
+            return;
+        }
+        counters.add(ProxyCounter.BYTES_TO_SERVER, bytes.readableBytes());
+        to.write(bytes, to.voidPromise());
+        hasUnflushedToServer = true;
+    }
+
+    private void settleToClient() {
+        final ByteBuf bytes = passingToClient.take();
+        if (bytes != null) {
+            counters.add(ProxyCounter.BYTES_TO_CLIENT, bytes.readableBytes());
+            client.write(bytes, client.voidPromise());
+            hasUnflushedToClient = true;
+        }
     }
 
     /** Whether more is on its way to the client than it takes: answer no more before it drains. */
@@ -333,6 +402,7 @@ public final class Link {
         if (endedToServer) {
             return;
         }
+        settleToServer();
         endedToServer = true;
         if (server != null) {
             endServerOutput(server);
@@ -372,6 +442,7 @@ public final class Link {
         if (endedToClient) {
             return;
         }
+        settleToClient();
         endedToClient = true;
         writeEnd(
                 client,
@@ -405,6 +476,7 @@ public final class Link {
         if (state != State.TALKING) {
             return;
         }
+        settleToServer();
         state = State.LINGERING;
         deadlineNs = NEVER;
         serverState = ServerState.GONE;
@@ -539,6 +611,7 @@ public final class Link {
     }
 
     private void onTimer() {
+        readNs = NEVER;
         final long now = nowNs();
         if (state == State.CLOSED) {
             return;
@@ -640,6 +713,8 @@ public final class Link {
 
     /** Lets out what has been sent since the last time. */
     private void flush() {
+        settleToServer();
+        settleToClient();
         if (hasUnflushedToServer && server != null) {
             hasUnflushedToServer = false;
             server.flush();
@@ -654,6 +729,18 @@ public final class Link {
         movedNs = nowNs();
     }
 
+    private void beginRead() {
+        if (readNs == NEVER) {
+            readNs = nowNs();
+        }
+    }
+
+    private void endRead() {
+        moved();
+        flush();
+        readNs = NEVER;
+    }
+
     /** A leg ended without FIN: RFC 9293, 3.5.3. */
     private void onBroken() {
         if (state == State.TALKING) {
@@ -666,6 +753,7 @@ public final class Link {
         @Override
         public void channelRead(final ChannelHandlerContext context, final Object message) {
             final ByteBuf bytes = (ByteBuf) message;
+            beginRead();
             if (state == State.TALKING) {
                 conversation.onClientBytes(bytes);
             } else {
@@ -675,8 +763,7 @@ public final class Link {
 
         @Override
         public void channelReadComplete(final ChannelHandlerContext context) {
-            moved();
-            flush();
+            endRead();
         }
 
         @Override
@@ -754,6 +841,7 @@ public final class Link {
         @Override
         public void channelRead(final ChannelHandlerContext context, final Object message) {
             final ByteBuf bytes = (ByteBuf) message;
+            beginRead();
             if (state == State.TALKING) {
                 conversation.onServerBytes(bytes);
             } else {
@@ -763,8 +851,7 @@ public final class Link {
 
         @Override
         public void channelReadComplete(final ChannelHandlerContext context) {
-            moved();
-            flush();
+            endRead();
         }
 
         @Override
@@ -843,6 +930,41 @@ public final class Link {
             if (state == State.TALKING && server != null) {
                 onBroken();
             }
+        }
+    }
+
+    /**
+     * Bytes of one buffer that lie side by side, with a reference to the buffer while there are.
+     */
+    private static final class Run {
+        private @Nullable ByteBuf bytes;
+        private int from;
+        private int to;
+
+        @SuppressWarnings("ReferenceEquality") // Equal bytes in another buffer do not follow.
+        boolean isFollowedBy(final ByteBuf in) {
+            return bytes == in && to == in.readerIndex();
+        }
+
+        /** Begins, or goes on with what it {@link #isFollowedBy}. */
+        void add(final ByteBuf in, final int length) {
+            if (bytes == null) {
+                bytes = in.retain();
+                from = in.readerIndex();
+            }
+            in.skipBytes(length);
+            to = in.readerIndex();
+        }
+
+        /** What is there, with its reference; null if there is nothing. Empty afterwards. */
+        @Nullable ByteBuf take() {
+            final ByteBuf all = bytes;
+            bytes = null;
+            if (all == null) {
+                return null;
+            }
+            // Nobody else reads a buffer whose only reference is ours: its indexes are free.
+            return all.refCnt() == 1 ? all.setIndex(from, to) : all.slice(from, to - from);
         }
     }
 
