@@ -63,6 +63,11 @@ import org.jspecify.annotations.Nullable;
  * is open when its handshake is done, and has failed if it failed. A reset sends no close_notify.
  * What one handshake computes is computed on the event loop.
  *
+ * <p><i>Places.</i> The proxy has room for so many links ({@link ProxyConfig#connectionsMax}), each
+ * with two descriptors. A link gives its place back when both are closed: clients that come and go
+ * faster than their servers answer would else use up the descriptors of everybody. A connection
+ * that is still being made is given up with its link, not after its timeout.
+ *
  * <p><i>Time</i> is the event loop's, and stands still while a read is dealt with. One timer per
  * link, set anew only when it fires, looks at the conversation's deadline and at the time of the
  * last byte moved.
@@ -112,6 +117,13 @@ public final class Link {
     private State state = State.TALKING;
     private ServerState serverState = ServerState.NONE;
     private @Nullable Channel server;
+
+    /** The connection to the server until it is {@code server}. */
+    private @Nullable Channel dialing;
+
+    private boolean isClientClosed;
+    private boolean hasServerSocket;
+    private boolean gavePlaceBack;
     private final Deque<ByteBuf> waiting = new ArrayDeque<>(2);
     private int paused;
     private boolean isServerPaused;
@@ -481,6 +493,7 @@ public final class Link {
         deadlineNs = NEVER;
         serverState = ServerState.GONE;
         releaseWaiting();
+        giveUpDialing();
         if (server != null) {
             final Channel to = server;
             to.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(written -> to.close());
@@ -503,6 +516,7 @@ public final class Link {
     public void resetServer() {
         serverState = ServerState.GONE;
         releaseWaiting();
+        giveUpDialing();
         if (server != null) {
             final Channel to = server;
             resetOnClose(to);
@@ -550,6 +564,7 @@ public final class Link {
         state = State.CLOSED;
         serverState = ServerState.GONE;
         releaseWaiting();
+        giveUpDialing();
         client.eventLoop()
                 .execute(
                         () -> {
@@ -641,15 +656,53 @@ public final class Link {
         }
         serverState = ServerState.CONNECTING;
         pauseClient(PAUSED_BY_CONNECTING);
-        dialer.apply(this)
-                .addListener(
-                        (ChannelFuture dialed) -> {
-                            if (dialed.isSuccess()) {
-                                onConnected(dialed.channel());
-                            } else {
-                                onConnectFailed("the server cannot be reached");
-                            }
-                        });
+        final ChannelFuture dialed = dialer.apply(this);
+        final Channel channel = dialed.channel();
+        dialing = channel;
+        hasServerSocket = channel.isOpen();
+        if (hasServerSocket) {
+            channel.closeFuture().addListener(closed -> onServerClosed());
+        }
+        dialed.addListener(ended -> onLoop(() -> onDialed(dialed)));
+    }
+
+    /** Netty says on a thread of its own that there was no descriptor for a socket. */
+    private void onLoop(final Runnable task) {
+        if (client.eventLoop().inEventLoop()) {
+            task.run();
+        } else {
+            client.eventLoop().execute(task);
+        }
+    }
+
+    private void onDialed(final ChannelFuture dialed) {
+        if (dialed.isSuccess()) {
+            onConnected(dialed.channel());
+        } else {
+            onConnectFailed("the server cannot be reached");
+        }
+    }
+
+    /** In the loop's next turn, as with every close. */
+    private void giveUpDialing() {
+        final Channel to = dialing;
+        dialing = null;
+        if (to != null && hasServerSocket) {
+            resetOnClose(to);
+            client.eventLoop().execute(() -> closeBelow(to));
+        }
+    }
+
+    private void onServerClosed() {
+        hasServerSocket = false;
+        givePlaceBack();
+    }
+
+    private void givePlaceBack() {
+        if (isClientClosed && !hasServerSocket && !gavePlaceBack) {
+            gavePlaceBack = true;
+            counters.givePlaceBack();
+        }
     }
 
     private void onConnected(final Channel channel) {
@@ -688,6 +741,7 @@ public final class Link {
     private void onServerReady(final Channel channel) {
         serverState = ServerState.OPEN;
         server = channel;
+        dialing = null;
         while (!waiting.isEmpty()) {
             channel.write(waiting.remove(), channel.voidPromise());
         }
@@ -818,7 +872,8 @@ public final class Link {
 
         @Override
         public void channelInactive(final ChannelHandlerContext context) {
-            counters.givePlaceBack();
+            isClientClosed = true;
+            givePlaceBack();
             if (state == State.LINGERING) {
                 close();
             } else if (state == State.TALKING) {
