@@ -63,7 +63,7 @@ wait_until() {
 stop_process() {
     kill "$1" 2>/dev/null || return 0
     wait_until 10 process_is_gone "$1" || kill -9 "$1" 2>/dev/null
-    wait "$1" 2>/dev/null
+    wait "$1" 2>/dev/null || true
     return 0
 }
 
