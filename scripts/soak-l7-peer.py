@@ -59,10 +59,9 @@ async def churn(address, rate, seconds):
             answer = await ask(reader, writer, "/public/file" if number % 2 == 0 else "/secret", address)
             writer.close()
         except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, IndexError) as error:
-            answer = "failed"
-            print("failed: %r" % error, file=sys.stderr, flush=True)
-        if answer not in ("200", "403", "failed"):
-            print("answer: %s" % answer, file=sys.stderr, flush=True)
+            answer = type(error).__name__
+        if answer not in counts and answer not in ("200", "403"):
+            print("the first of its kind: %s" % answer, file=sys.stderr, flush=True)
         counts[answer] = counts.get(answer, 0) + 1
 
     begin, number, running = time.monotonic(), 0, set()

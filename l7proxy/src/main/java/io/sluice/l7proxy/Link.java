@@ -51,14 +51,26 @@ import org.jspecify.annotations.Nullable;
  * would make the kernel answer unread bytes with a reset, and the client would lose the answer (RFC
  * 9112, 9.6).
  *
+ * <p><i>Passing on.</i> What a conversation lets through as it came ({@link #passToServer}, {@link
+ * #passToClient}) waits until something else is sent or the read has been dealt with, so that the
+ * pieces of one read that lie side by side, such as a head and its body, are one write and not
+ * several: each piece of its own costs a system call's vector and an entry of Netty's queue. If all
+ * of a read passes, its buffer goes on without a slice being made.
+ *
  * <p><i>TLS</i> may lie below the conversation on either leg ({@link #secureClient}, {@link
  * #secureServer}); the conversation gets and gives what is inside. The end of a direction is then
  * close_notify (RFC 8446, 6.1): a FIN without it is a broken stream, like a reset. The server's leg
  * is open when its handshake is done, and has failed if it failed. A reset sends no close_notify.
  * What one handshake computes is computed on the event loop.
  *
- * <p><i>Time</i> is the event loop's. One timer per link, set anew only when it fires, looks at the
- * conversation's deadline and at the time of the last byte moved.
+ * <p><i>Places.</i> The proxy has room for so many links ({@link ProxyConfig#connectionsMax}), each
+ * with two descriptors. A link gives its place back when both are closed: clients that come and go
+ * faster than their servers answer would else use up the descriptors of everybody. A connection
+ * that is still being made is given up with its link, not after its timeout.
+ *
+ * <p><i>Time</i> is the event loop's, and stands still while a read is dealt with. One timer per
+ * link, set anew only when it fires, looks at the conversation's deadline and at the time of the
+ * last byte moved.
  *
  * <p>Calls into the channels never call back into the conversation on the same stack, except that
  * {@code close} of a channel is left to the loop's next turn for this very reason.
@@ -105,6 +117,13 @@ public final class Link {
     private State state = State.TALKING;
     private ServerState serverState = ServerState.NONE;
     private @Nullable Channel server;
+
+    /** The connection to the server until it is {@code server}. */
+    private @Nullable Channel dialing;
+
+    private boolean isClientClosed;
+    private boolean hasServerSocket;
+    private boolean gavePlaceBack;
     private final Deque<ByteBuf> waiting = new ArrayDeque<>(2);
     private int paused;
     private boolean isServerPaused;
@@ -112,6 +131,8 @@ public final class Link {
     private @Nullable Function<ByteBufAllocator, SslHandler> serverTls;
     private String serverName = "";
     private String connectFailure = "";
+    private final Run passingToServer = new Run();
+    private final Run passingToClient = new Run();
     private boolean hasUnflushedToServer;
     private boolean hasUnflushedToClient;
 
@@ -128,6 +149,9 @@ public final class Link {
     private boolean isReset;
 
     private final long startNs;
+
+    /** The time of the read at hand, since the start, in ns; {@link #NEVER} between reads. */
+    private long readNs = NEVER;
 
     /** Since the start, in ns. */
     private long movedNs;
@@ -189,9 +213,9 @@ public final class Link {
         return connectFailure;
     }
 
-    /** Nanoseconds since the link began. */
+    /** Nanoseconds since the link began; of a read, when it was begun. */
     public long nowNs() {
-        return client.eventLoop().ticker().nanoTime() - startNs;
+        return readNs == NEVER ? client.eventLoop().ticker().nanoTime() - startNs : readNs;
     }
 
     /** Whether the conversation is over: nothing that is sent arrives any more. */
@@ -266,6 +290,7 @@ public final class Link {
      * @param bytes released here
      */
     public void toServer(final ByteBuf bytes) {
+        settleToServer();
         final Channel to = server;
         if (state != State.TALKING || serverState == ServerState.GONE || endedToServer) {
             bytes.release();
@@ -286,6 +311,7 @@ public final class Link {
      * @param bytes released here
      */
     public void toClient(final ByteBuf bytes) {
+        settleToClient();
         if (state != State.TALKING || endedToClient) {
             bytes.release();
             return;
@@ -293,6 +319,61 @@ public final class Link {
         counters.add(ProxyCounter.BYTES_TO_CLIENT, bytes.readableBytes());
         client.write(bytes, client.voidPromise());
         hasUnflushedToClient = true;
+    }
+
+    /**
+     * As {@link #toServer}, for bytes that go on as they came.
+     *
+     * @param in its reader index moves on; its reference stays the caller's
+     * @param length at most what is readable
+     */
+    public void passToServer(final ByteBuf in, final int length) {
+        if (server == null) {
+            toServer(in.readRetainedSlice(length));
+        } else if (state != State.TALKING || serverState == ServerState.GONE || endedToServer) {
+            in.skipBytes(length);
+        } else {
+            if (!passingToServer.isFollowedBy(in)) {
+                settleToServer();
+            }
+            passingToServer.add(in, length);
+        }
+    }
+
+    /** As {@link #passToServer}, for the client. */
+    public void passToClient(final ByteBuf in, final int length) {
+        if (state != State.TALKING || endedToClient) {
+            in.skipBytes(length);
+        } else {
+            if (!passingToClient.isFollowedBy(in)) {
+                settleToClient();
+            }
+            passingToClient.add(in, length);
+        }
+    }
+
+    private void settleToServer() {
+        final ByteBuf bytes = passingToServer.take();
+        final Channel to = server;
+        if (bytes == null) {
+            return;
+        }
+        if (to == null) {
+            bytes.release();
+            return;
+        }
+        counters.add(ProxyCounter.BYTES_TO_SERVER, bytes.readableBytes());
+        to.write(bytes, to.voidPromise());
+        hasUnflushedToServer = true;
+    }
+
+    private void settleToClient() {
+        final ByteBuf bytes = passingToClient.take();
+        if (bytes != null) {
+            counters.add(ProxyCounter.BYTES_TO_CLIENT, bytes.readableBytes());
+            client.write(bytes, client.voidPromise());
+            hasUnflushedToClient = true;
+        }
     }
 
     /** Whether more is on its way to the client than it takes: answer no more before it drains. */
@@ -333,6 +414,7 @@ public final class Link {
         if (endedToServer) {
             return;
         }
+        settleToServer();
         endedToServer = true;
         if (server != null) {
             endServerOutput(server);
@@ -372,6 +454,7 @@ public final class Link {
         if (endedToClient) {
             return;
         }
+        settleToClient();
         endedToClient = true;
         writeEnd(
                 client,
@@ -405,10 +488,12 @@ public final class Link {
         if (state != State.TALKING) {
             return;
         }
+        settleToServer();
         state = State.LINGERING;
         deadlineNs = NEVER;
         serverState = ServerState.GONE;
         releaseWaiting();
+        giveUpDialing();
         if (server != null) {
             final Channel to = server;
             to.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(written -> to.close());
@@ -431,6 +516,7 @@ public final class Link {
     public void resetServer() {
         serverState = ServerState.GONE;
         releaseWaiting();
+        giveUpDialing();
         if (server != null) {
             final Channel to = server;
             resetOnClose(to);
@@ -478,6 +564,7 @@ public final class Link {
         state = State.CLOSED;
         serverState = ServerState.GONE;
         releaseWaiting();
+        giveUpDialing();
         client.eventLoop()
                 .execute(
                         () -> {
@@ -539,6 +626,7 @@ public final class Link {
     }
 
     private void onTimer() {
+        readNs = NEVER;
         final long now = nowNs();
         if (state == State.CLOSED) {
             return;
@@ -568,15 +656,53 @@ public final class Link {
         }
         serverState = ServerState.CONNECTING;
         pauseClient(PAUSED_BY_CONNECTING);
-        dialer.apply(this)
-                .addListener(
-                        (ChannelFuture dialed) -> {
-                            if (dialed.isSuccess()) {
-                                onConnected(dialed.channel());
-                            } else {
-                                onConnectFailed("the server cannot be reached");
-                            }
-                        });
+        final ChannelFuture dialed = dialer.apply(this);
+        final Channel channel = dialed.channel();
+        dialing = channel;
+        hasServerSocket = channel.isOpen();
+        if (hasServerSocket) {
+            channel.closeFuture().addListener(closed -> onServerClosed());
+        }
+        dialed.addListener(ended -> onLoop(() -> onDialed(dialed)));
+    }
+
+    /** Netty says on a thread of its own that there was no descriptor for a socket. */
+    private void onLoop(final Runnable task) {
+        if (client.eventLoop().inEventLoop()) {
+            task.run();
+        } else {
+            client.eventLoop().execute(task);
+        }
+    }
+
+    private void onDialed(final ChannelFuture dialed) {
+        if (dialed.isSuccess()) {
+            onConnected(dialed.channel());
+        } else {
+            onConnectFailed("the server cannot be reached");
+        }
+    }
+
+    /** In the loop's next turn, as with every close. */
+    private void giveUpDialing() {
+        final Channel to = dialing;
+        dialing = null;
+        if (to != null && hasServerSocket) {
+            resetOnClose(to);
+            client.eventLoop().execute(() -> closeBelow(to));
+        }
+    }
+
+    private void onServerClosed() {
+        hasServerSocket = false;
+        givePlaceBack();
+    }
+
+    private void givePlaceBack() {
+        if (isClientClosed && !hasServerSocket && !gavePlaceBack) {
+            gavePlaceBack = true;
+            counters.givePlaceBack();
+        }
     }
 
     private void onConnected(final Channel channel) {
@@ -615,6 +741,7 @@ public final class Link {
     private void onServerReady(final Channel channel) {
         serverState = ServerState.OPEN;
         server = channel;
+        dialing = null;
         while (!waiting.isEmpty()) {
             channel.write(waiting.remove(), channel.voidPromise());
         }
@@ -640,6 +767,8 @@ public final class Link {
 
     /** Lets out what has been sent since the last time. */
     private void flush() {
+        settleToServer();
+        settleToClient();
         if (hasUnflushedToServer && server != null) {
             hasUnflushedToServer = false;
             server.flush();
@@ -654,6 +783,18 @@ public final class Link {
         movedNs = nowNs();
     }
 
+    private void beginRead() {
+        if (readNs == NEVER) {
+            readNs = nowNs();
+        }
+    }
+
+    private void endRead() {
+        moved();
+        flush();
+        readNs = NEVER;
+    }
+
     /** A leg ended without FIN: RFC 9293, 3.5.3. */
     private void onBroken() {
         if (state == State.TALKING) {
@@ -666,6 +807,7 @@ public final class Link {
         @Override
         public void channelRead(final ChannelHandlerContext context, final Object message) {
             final ByteBuf bytes = (ByteBuf) message;
+            beginRead();
             if (state == State.TALKING) {
                 conversation.onClientBytes(bytes);
             } else {
@@ -675,8 +817,7 @@ public final class Link {
 
         @Override
         public void channelReadComplete(final ChannelHandlerContext context) {
-            moved();
-            flush();
+            endRead();
         }
 
         @Override
@@ -731,7 +872,8 @@ public final class Link {
 
         @Override
         public void channelInactive(final ChannelHandlerContext context) {
-            counters.givePlaceBack();
+            isClientClosed = true;
+            givePlaceBack();
             if (state == State.LINGERING) {
                 close();
             } else if (state == State.TALKING) {
@@ -754,6 +896,7 @@ public final class Link {
         @Override
         public void channelRead(final ChannelHandlerContext context, final Object message) {
             final ByteBuf bytes = (ByteBuf) message;
+            beginRead();
             if (state == State.TALKING) {
                 conversation.onServerBytes(bytes);
             } else {
@@ -763,8 +906,7 @@ public final class Link {
 
         @Override
         public void channelReadComplete(final ChannelHandlerContext context) {
-            moved();
-            flush();
+            endRead();
         }
 
         @Override
@@ -843,6 +985,41 @@ public final class Link {
             if (state == State.TALKING && server != null) {
                 onBroken();
             }
+        }
+    }
+
+    /**
+     * Bytes of one buffer that lie side by side, with a reference to the buffer while there are.
+     */
+    private static final class Run {
+        private @Nullable ByteBuf bytes;
+        private int from;
+        private int to;
+
+        @SuppressWarnings("ReferenceEquality") // Equal bytes in another buffer do not follow.
+        boolean isFollowedBy(final ByteBuf in) {
+            return bytes == in && to == in.readerIndex();
+        }
+
+        /** Begins, or goes on with what it {@link #isFollowedBy}. */
+        void add(final ByteBuf in, final int length) {
+            if (bytes == null) {
+                bytes = in.retain();
+                from = in.readerIndex();
+            }
+            in.skipBytes(length);
+            to = in.readerIndex();
+        }
+
+        /** What is there, with its reference; null if there is nothing. Empty afterwards. */
+        @Nullable ByteBuf take() {
+            final ByteBuf all = bytes;
+            bytes = null;
+            if (all == null) {
+                return null;
+            }
+            // Nobody else reads a buffer whose only reference is ours: its indexes are free.
+            return all.refCnt() == 1 ? all.setIndex(from, to) : all.slice(from, to - from);
         }
     }
 

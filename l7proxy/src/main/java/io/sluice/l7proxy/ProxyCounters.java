@@ -40,7 +40,7 @@ public final class ProxyCounters {
         return adder(counter).sum();
     }
 
-    /** Client connections that are open now. */
+    /** Client connections that have a place now: until the server's side is closed, too. */
     public int openConnections() {
         return openConnections.get();
     }

@@ -16,6 +16,8 @@ import io.sluice.l7proxy.tls.TlsProtocol;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -149,6 +151,44 @@ final class LinkTest {
         assertThat(sent(client)).startsWith("HTTP/1.1 503 ");
         assertThat(client.isOpen()).isFalse();
         assertThat(counters.value(ProxyCounter.SERVER_UNREACHABLE)).isEqualTo(1);
+    }
+
+    @Test
+    void aClientThatGoesAwayEndsTheConnectionBeingMadeForIt() {
+        open(HTTP, server.newPromise());
+        send(REQUEST);
+        client.close().syncUninterruptibly();
+        client.runPendingTasks();
+        assertThat(server.isOpen()).isFalse();
+    }
+
+    @Test
+    void aPlaceIsTakenUntilBothConnectionsAreClosed() {
+        open(HTTP, server.newSucceededFuture());
+        final List<Integer> whenTheServerCloses = new ArrayList<>();
+        server.closeFuture()
+                .addListener(closed -> whenTheServerCloses.add(counters.openConnections()));
+        send(REQUEST);
+        client.close().syncUninterruptibly();
+        client.runPendingTasks();
+        server.runPendingTasks();
+        assertThat(whenTheServerCloses).containsExactly(1);
+        assertThat(counters.openConnections()).isZero();
+    }
+
+    @Test
+    void piecesThatLieSideBySideAreOneWrite() {
+        open(HTTP, server.newSucceededFuture());
+        final String request = "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\n\r\nabc";
+        final String answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        send(REQUEST);
+        assertThat(server.outboundMessages()).hasSize(1);
+        send(request + REQUEST + request);
+        assertThat(server.outboundMessages()).hasSize(2);
+        assertThat(sent(server)).isEqualTo(REQUEST + request + REQUEST + request);
+        server.writeInbound(Unpooled.copiedBuffer(answer + answer, Wire.LATIN));
+        assertThat(client.outboundMessages()).hasSize(1);
+        assertThat(sent(client)).isEqualTo(answer + answer);
     }
 
     @Test

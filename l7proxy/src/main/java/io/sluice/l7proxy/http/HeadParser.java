@@ -184,7 +184,9 @@ public final class HeadParser implements HttpRequest {
                                 bytes,
                                 Math.min(
                                         limits.headBytesMax(),
-                                        Math.max(KEPT_BYTES, 2 * (length + copied))));
+                                        length + copied <= KEPT_BYTES
+                                                ? KEPT_BYTES
+                                                : 2 * (length + copied)));
             }
             in.getBytes(start + length, bytes, length, copied);
             length += copied;

@@ -319,7 +319,7 @@ final class HttpConversation implements Conversation {
 
     private void forward(final ByteBuf in, final List<HeaderEdit> edits) {
         if (edits.isEmpty()) {
-            link.toServer(takeHead(requestHead, in));
+            passRequestHead(in);
         } else {
             in.skipBytes(requestHead.consumed());
             final ByteBuf head = link.buffer(requestHead.headLength());
@@ -332,13 +332,27 @@ final class HttpConversation implements Conversation {
         }
     }
 
-    /** The bytes of a head, as a slice of what came if all of it came at once. */
-    private ByteBuf takeHead(final HeadParser head, final ByteBuf in) {
-        if (head.isWhole()) {
-            in.skipBytes(head.dropped());
-            return in.readRetainedSlice(head.headLength());
+    private void passRequestHead(final ByteBuf in) {
+        if (requestHead.isWhole()) {
+            in.skipBytes(requestHead.dropped());
+            link.passToServer(in, requestHead.headLength());
+        } else {
+            in.skipBytes(requestHead.consumed());
+            link.toServer(copyOf(requestHead));
         }
-        in.skipBytes(head.consumed());
+    }
+
+    private void passAnswerHead(final ByteBuf in) {
+        if (answerHead.isWhole()) {
+            link.passToClient(in, answerHead.headLength());
+        } else {
+            in.skipBytes(answerHead.consumed());
+            link.toClient(copyOf(answerHead));
+        }
+    }
+
+    /** The start of a head that did not come in one piece has to be written anew. */
+    private ByteBuf copyOf(final HeadParser head) {
         final ByteBuf copy = link.buffer(head.headLength());
         head.writeTo(copy);
         return copy;
@@ -362,7 +376,7 @@ final class HttpConversation implements Conversation {
             abortBody(requestBody.fault());
             return false;
         }
-        link.toServer(in.readRetainedSlice(length));
+        link.passToServer(in, length);
         if (requestBody.isDone()) {
             afterRequest();
         }
@@ -564,7 +578,7 @@ final class HttpConversation implements Conversation {
             refuseAnswer(exchange, "a change of protocol that was not asked for");
             return false;
         }
-        link.toClient(takeHead(answerHead, in));
+        passAnswerHead(in);
         if (isTunnel && tunnelRequest != null && exchange.isToHttp2()) {
             becomeHttp2(exchange, tunnelRequest, in);
             return false;
@@ -642,7 +656,7 @@ final class HttpConversation implements Conversation {
             link.reset();
             return false;
         }
-        link.toClient(in.readRetainedSlice(length));
+        link.passToClient(in, length);
         return !answerBody.isDone() || endAnswer();
     }
 

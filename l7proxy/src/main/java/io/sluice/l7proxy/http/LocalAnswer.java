@@ -4,8 +4,11 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import io.netty.buffer.ByteBuf;
 
-/** An answer that the proxy gives in the server's place. Immutable. */
-record LocalAnswer(int status, String reason, String text) {
+/**
+ * An answer that the proxy gives in the server's place. Its bytes are made once: a denial is the
+ * proxy's commonest answer. Immutable.
+ */
+final class LocalAnswer {
     /** What Cilium's Envoy says, to the byte. */
     static final LocalAnswer DENIED = new LocalAnswer(403, "Forbidden", "Access denied\r\n");
 
@@ -15,6 +18,33 @@ record LocalAnswer(int status, String reason, String text) {
             new LocalAnswer(502, "Bad Gateway", "The server's answer cannot be understood\r\n");
     static final LocalAnswer LATE =
             new LocalAnswer(408, "Request Timeout", "The request did not arrive in time\r\n");
+
+    private final int status;
+    private final byte[] goesOn;
+    private final byte[] goesOnToHead;
+    private final byte[] closes;
+    private final byte[] closesToHead;
+
+    private LocalAnswer(final int status, final String reason, final String text) {
+        this.status = status;
+        final String head =
+                "HTTP/1.1 "
+                        + status
+                        + " "
+                        + reason
+                        + "\r\ncontent-type: text/plain\r\ncontent-length: "
+                        + text.length()
+                        + "\r\n";
+        final String closing = head + "connection: close\r\n";
+        goesOnToHead = (head + "\r\n").getBytes(US_ASCII);
+        goesOn = (head + "\r\n" + text).getBytes(US_ASCII);
+        closesToHead = (closing + "\r\n").getBytes(US_ASCII);
+        closes = (closing + "\r\n" + text).getBytes(US_ASCII);
+    }
+
+    int status() {
+        return status;
+    }
 
     /** To a request that is refused. */
     static LocalAnswer of(final HttpFault fault) {
@@ -31,21 +61,11 @@ record LocalAnswer(int status, String reason, String text) {
     /**
      * Writes it.
      *
-     * @param closes whether the connection ends with it
-     * @param isHead whether it is to HEAD
+     * @param isLast whether the connection ends with it
+     * @param isToHead whether the request was HEAD
      */
-    void writeTo(final ByteBuf out, final boolean closes, final boolean isHead) {
-        out.writeCharSequence(
-                "HTTP/1.1 "
-                        + status
-                        + " "
-                        + reason
-                        + "\r\ncontent-type: text/plain\r\ncontent-length: "
-                        + text.length()
-                        + "\r\n"
-                        + (closes ? "connection: close\r\n" : "")
-                        + "\r\n"
-                        + (isHead ? "" : text),
-                US_ASCII);
+    void writeTo(final ByteBuf out, final boolean isLast, final boolean isToHead) {
+        out.writeBytes(
+                isLast ? isToHead ? closesToHead : closes : isToHead ? goesOnToHead : goesOn);
     }
 }

@@ -47,6 +47,13 @@ final class HttpRuleTest {
         assertThat(pathMatches("a|/ab|/abc", "/abc")).isTrue();
         assertThat(pathMatches("a|/b", "xa")).isFalse();
         assertThat(pathMatches("/a.*", "/a\nb")).isFalse();
+        assertThat(pathMatches("/a.*", "/ab")).isTrue();
+        assertThat(pathMatches("/a.*", "/a")).isTrue();
+        assertThat(pathMatches("/a.*", "x/a")).isFalse();
+        assertThat(pathMatches("/a\\.*", "/a..")).isTrue();
+        assertThat(pathMatches("/a\\.*", "/ab")).isFalse();
+        assertThat(pathMatches("/(a|b).*", "/bc")).isTrue();
+        assertThat(pathMatches(".*", "")).isTrue();
         assertThat(pathMatches("(?i)/PUBLIC", "/public")).isTrue();
     }
 
