@@ -70,7 +70,7 @@ class GrpcNetnsTest {
     }
 
     private Running channel(final String address) {
-        return node.startJava("client", GrpcPeer.class, "call", address, PORT);
+        return node.startJava("client", GrpcPeer.class, "call", address, PORT, "20");
     }
 
     private static String ask(final Running session, final String line) {
@@ -142,8 +142,13 @@ class GrpcNetnsTest {
     @Test
     void aChannelThatIsNoLongerAllowedAtAllIsCut() {
         node.apply(POLICY);
-        try (Running channel = channel(TestNode.ipv4(SERVER))) {
-            assertThat(ask(channel, "shop.Orders/Get")).isEqualTo("OK 1 re: hello");
+        try (Running channel =
+                node.startJava(
+                        "client", GrpcPeer.class, "call", TestNode.ipv4(SERVER), PORT, "2")) {
+            // The first call has to load grpc-java.
+            TestNode.await(
+                    "a call in time",
+                    () -> ask(channel, "shop.Orders/Get").equals("OK 1 re: hello"));
             node.apply(POLICY.replace("{ app: client }", "{ app: somebody-else }"));
             assertThat(ask(channel, "shop.Orders/Get"))
                     .matches("(UNAVAILABLE|DEADLINE_EXCEEDED) .*");

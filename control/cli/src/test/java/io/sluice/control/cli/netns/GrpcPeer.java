@@ -38,18 +38,16 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *   serve ADDRESS PORT   has every method of every service: answers "re: TEXT" to each message of a call, and to
  *                        "N times TEXT" N messages. A line for each call: ADDRESS:PORT SERVICE/METHOD
- *   call ADDRESS PORT    one channel. For each line METHOD: what a call with one message "hello" got, as
- *                        "OK MESSAGES LAST-MESSAGE" or "STATUS DESCRIPTION". A call that stays open has lines of its
- *                        own, each of which prints one message or the status: "open METHOD" begins it with a first
- *                        message, "send METHOD TEXT" sends one more, "end METHOD" ends it.
+ *   call ADDRESS PORT SECONDS
+ *                        one channel. For each line METHOD [TEXT]: what a call with this one message got within the
+ *                        time, as "OK MESSAGES LAST-MESSAGE" or "STATUS DESCRIPTION". A call that stays open has lines
+ *                        of its own, each of which prints one message or the status: "open METHOD" begins it with a
+ *                        first message, "send METHOD TEXT" sends one more, "end METHOD" ends it.
  * </pre>
  *
  * <p>Thread: its main one, and those of grpc-java.
  */
 final class GrpcPeer {
-    /** What a call may take that nobody answers. */
-    private static final long DEADLINE_SECONDS = 15;
-
     private static final MethodDescriptor.Marshaller<String> TEXT =
             new MethodDescriptor.Marshaller<>() {
                 @Override
@@ -75,7 +73,7 @@ final class GrpcPeer {
         if (arguments[0].equals("serve")) {
             serve(address);
         } else {
-            call(address);
+            call(address, Integer.parseInt(arguments[3]));
         }
     }
 
@@ -155,7 +153,8 @@ final class GrpcPeer {
 
     // The client
 
-    private static void call(final InetSocketAddress address) throws Exception {
+    private static void call(final InetSocketAddress address, final int deadlineSeconds)
+            throws Exception {
         final ManagedChannel channel =
                 NettyChannelBuilder.forAddress(address).usePlaintext().build();
         final Map<String, StreamObserver<String>> open = new HashMap<>();
@@ -173,26 +172,30 @@ final class GrpcPeer {
                 }
                 case "send" -> Objects.requireNonNull(open.get(words[1])).onNext(words[2]);
                 case "end" -> Objects.requireNonNull(open.remove(words[1])).onCompleted();
-                default -> whole(channel, words[0], line.substring(words[0].length()).strip());
+                default -> {
+                    final String text = line.substring(words[0].length()).strip();
+                    say(whole(channel, words[0], text, deadlineSeconds));
+                }
             }
         }
-        channel.shutdownNow().awaitTermination(DEADLINE_SECONDS, TimeUnit.SECONDS);
+        channel.shutdownNow().awaitTermination(deadlineSeconds, TimeUnit.SECONDS);
     }
 
-    private static void whole(final ManagedChannel channel, final String name, final String text)
+    private static String whole(
+            final ManagedChannel channel,
+            final String name,
+            final String text,
+            final int deadlineSeconds)
             throws InterruptedException {
         final Counter counter = new Counter();
+        final CallOptions options =
+                CallOptions.DEFAULT.withDeadlineAfter(deadlineSeconds, TimeUnit.SECONDS);
         final StreamObserver<String> messages =
-                ClientCalls.asyncBidiStreamingCall(
-                        channel.newCall(
-                                method(name),
-                                CallOptions.DEFAULT.withDeadlineAfter(
-                                        DEADLINE_SECONDS, TimeUnit.SECONDS)),
-                        counter);
+                ClientCalls.asyncBidiStreamingCall(channel.newCall(method(name), options), counter);
         messages.onNext(text.isEmpty() ? "hello" : text);
         messages.onCompleted();
         counter.ended.await();
-        say(counter.result);
+        return counter.result;
     }
 
     private static String text(final Throwable cause) {
