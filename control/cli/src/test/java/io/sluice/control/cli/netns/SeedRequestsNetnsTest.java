@@ -15,6 +15,8 @@ import java.util.TreeMap;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,7 +47,19 @@ class SeedRequestsNetnsTest {
     private static final Pattern HTTP = Pattern.compile("http: '?([A-Z]+) ([^,' ]+)");
     private static final Pattern KAFKA = Pattern.compile("kafka: ([a-z]+)(?::([^,]+))?");
 
-    @TempDir private Path folder;
+    @TempDir private static Path folder;
+    private static TestNode node;
+
+    @BeforeAll
+    static void start() {
+        node = new TestNode("pool: { ipv4: 10.244.0.0/16 }");
+        node.startDaemon();
+    }
+
+    @AfterAll
+    static void stop() {
+        node.close();
+    }
 
     /** A line of cases.yaml. */
     private record Case(String from, String to, String port, String rest) {
@@ -63,13 +77,17 @@ class SeedRequestsNetnsTest {
         }
     }
 
-    /** One folder of the seeds, plugged in. */
+    /** One folder of the seeds in the daemon, until it is closed. */
     private static final class Live implements AutoCloseable {
-        final TestNode node = new TestNode("pool: { ipv4: 10.244.0.0/16 }");
-        final TreeMap<String, String> addresses = new TreeMap<>();
+        private final TestNode node;
+        private final String world;
+        private final String policy;
+        private final TreeMap<String, String> addresses = new TreeMap<>();
+        private final List<Running> programs = new ArrayList<>();
         final List<Case> cases;
 
-        Live(final Path seed) throws IOException {
+        Live(final TestNode node, final Path seed) throws IOException {
+            this.node = node;
             cases =
                     Files.readAllLines(seed.resolve("cases.yaml")).stream()
                             .flatMap(line -> CASE.matcher(line).results())
@@ -83,10 +101,10 @@ class SeedRequestsNetnsTest {
                             .toList();
             final Set<String> asked = new LinkedHashSet<>();
             cases.forEach(one -> asked.addAll(List.of(one.from, one.to)));
-            final String world = Files.readString(seed.resolveSibling("world.yaml"));
-            node.save(
-                    "world.yaml",
-                    Arrays.stream(world.split("\n---\n", -1))
+            world =
+                    Arrays.stream(
+                                    Files.readString(seed.resolveSibling("world.yaml"))
+                                            .split("\n---\n", -1))
                             .map(
                                     object ->
                                             POD.matcher(object)
@@ -95,10 +113,11 @@ class SeedRequestsNetnsTest {
                                                     .findFirst()
                                                     .map(pod -> plugged(object, pod))
                                                     .orElse(object))
-                            .collect(Collectors.joining("\n---\n")));
-            node.save("policy.yaml", Files.readString(seed.resolve("policy.yaml")));
-            node.startDaemon();
+                            .collect(Collectors.joining("\n---\n"));
+            policy = Files.readString(seed.resolve("policy.yaml"));
+            node.apply(world);
             addresses.keySet().forEach(path -> node.awaitState("READY", ref(path)));
+            node.apply(policy);
         }
 
         private static String path(final MatchResult pod) {
@@ -128,9 +147,18 @@ class SeedRequestsNetnsTest {
             return addresses.getOrDefault(path, "");
         }
 
+        /** A program that ends with this. */
+        Running endsWithThis(final Running program) {
+            programs.add(program);
+            return program;
+        }
+
         @Override
         public void close() {
-            node.close();
+            programs.forEach(Running::close);
+            node.deleteObjects(policy);
+            node.deleteObjects(world);
+            addresses.keySet().forEach(path -> node.deleteNamespace(namespace(path)));
         }
     }
 
@@ -147,7 +175,7 @@ class SeedRequestsNetnsTest {
                 "policy-skills/03-http"
             })
     void httpRequestsGetWhatTheirCasesSay(final String seed) throws IOException {
-        try (Live live = new Live(SEEDS.resolve(seed))) {
+        try (Live live = new Live(node, SEEDS.resolve(seed))) {
             final TreeMap<String, Path> logs = new TreeMap<>();
             for (final Case one : live.cases) {
                 if (!one.http().isEmpty() && !logs.containsKey(one.to)) {
@@ -163,7 +191,7 @@ class SeedRequestsNetnsTest {
                 }
             }
             final Path cases = Files.write(folder.resolve("cases.yaml"), lines);
-            assertThat(live.node.sluice("test", "--live", "-f", cases.toString()))
+            assertThat(node.sluice("test", "--live", "-f", cases.toString()))
                     .isEqualTo((lines.size() - 1) + " passed, 0 failed, 0 not judged");
             for (final var log : logs.entrySet()) {
                 assertThat(Files.readAllLines(log.getValue()))
@@ -182,8 +210,9 @@ class SeedRequestsNetnsTest {
     }
 
     /** An nginx that says yes to everything; its log. */
-    private Path serve(final Live live, final String path, final String port) throws IOException {
-        final Path own = Files.createDirectory(folder.resolve(Live.namespace(path)));
+    private static Path serve(final Live live, final String path, final String port)
+            throws IOException {
+        final Path own = Files.createTempDirectory(folder, "nginx");
         final Path config = own.resolve("nginx.conf");
         Files.writeString(
                 config,
@@ -212,10 +241,10 @@ class SeedRequestsNetnsTest {
                 """
                         .formatted(own, port));
         final String namespace = Live.namespace(path);
-        live.node.start(namespace, "nginx", "-e", "stderr", "-c", config.toString());
+        live.endsWithThis(node.start(namespace, "nginx", "-e", "stderr", "-c", config.toString()));
         TestNode.await(
                 "nginx listens",
-                () -> live.node.in(namespace, "curl", "-s", "http://127.0.0.1:1/").exit() == 0);
+                () -> node.in(namespace, "curl", "-s", "http://127.0.0.1:1/").exit() == 0);
         return own.resolve("access.log");
     }
 
@@ -228,17 +257,17 @@ class SeedRequestsNetnsTest {
             })
     void callsOfGrpcGetWhatTheirCasesSay(final String seed) throws IOException {
         final String port = seed.endsWith("09-grpc") ? "50051" : "9090";
-        try (Live live = new Live(SEEDS.resolve(seed))) {
+        try (Live live = new Live(node, SEEDS.resolve(seed))) {
             final String server = live.cases.getFirst().to;
             final Running log =
-                    live.node
-                            .startJava(
+                    live.endsWithThis(
+                            node.startJava(
                                     Live.namespace(server),
                                     GrpcPeer.class,
                                     "serve",
                                     live.address(server),
-                                    port)
-                            .await("ready", ANSWER_MS);
+                                    port));
+            log.await("ready", ANSWER_MS);
             final List<String> expected = new ArrayList<>();
             final List<String> seen = new ArrayList<>();
             final TreeMap<String, Running> channels = new TreeMap<>();
@@ -254,13 +283,14 @@ class SeedRequestsNetnsTest {
                         channels.computeIfAbsent(
                                 one.from,
                                 from ->
-                                        live.node.startJava(
-                                                Live.namespace(from),
-                                                GrpcPeer.class,
-                                                "call",
-                                                live.address(server),
-                                                port,
-                                                "10"));
+                                        live.endsWithThis(
+                                                node.startJava(
+                                                        Live.namespace(from),
+                                                        GrpcPeer.class,
+                                                        "call",
+                                                        live.address(server),
+                                                        port,
+                                                        "10")));
                 channel.write(path.substring(1));
                 seen.add(
                         path
@@ -283,8 +313,7 @@ class SeedRequestsNetnsTest {
     private static String curl(
             final Live live, final Case one, final String port, final String method) {
         final String status =
-                live.node
-                        .in(
+                node.in(
                                 Live.namespace(one.from),
                                 "curl",
                                 "-sS",
@@ -306,18 +335,18 @@ class SeedRequestsNetnsTest {
 
     @Test
     void clientsOfKafkaGetWhatTheirCasesSay() throws IOException {
-        try (Live live = new Live(SEEDS.resolve("cilium-in-practice/08-kafka"))) {
+        try (Live live = new Live(node, SEEDS.resolve("cilium-in-practice/08-kafka"))) {
             final String server = "streaming/kafka";
             final Running broker =
-                    live.node
-                            .startJava(
+                    live.endsWithThis(
+                            node.startJava(
                                     Live.namespace(server),
                                     KafkaPeer.class,
                                     "broker",
                                     live.address(server),
                                     "9092",
-                                    folder.toString())
-                            .await("ready", ANSWER_MS);
+                                    folder.toString()));
+            broker.await("ready", ANSWER_MS);
             for (final String topic : List.of("orders", "invoices")) {
                 broker.write("create " + topic);
                 broker.await("created", ANSWER_MS);
@@ -351,11 +380,10 @@ class SeedRequestsNetnsTest {
         final String from = Live.namespace(one.from);
         final String broker = live.address(one.to);
         if (one.rest.contains("by: 'end of tier")) {
-            return live.node.peer(from, "tcp", broker, "9092").replaceAll("^timed out$", "denied");
+            return node.peer(from, "tcp", broker, "9092").replaceAll("^timed out$", "denied");
         }
         try (Running client =
-                live.node
-                        .startJava(from, KafkaPeer.class, "client", broker, "9092")
+                node.startJava(from, KafkaPeer.class, "client", broker, "9092")
                         .await("ready", ANSWER_MS)) {
             client.write(
                     switch (asked.group(1)) {
