@@ -8,8 +8,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.MatchResult;
@@ -270,7 +272,7 @@ class SeedRequestsNetnsTest {
             log.await("ready", ANSWER_MS);
             final List<String> expected = new ArrayList<>();
             final List<String> seen = new ArrayList<>();
-            final TreeMap<String, Running> channels = new TreeMap<>();
+            final Map<String, Running> channels = new HashMap<>();
             for (final Case one : live.cases) {
                 final String method = one.http().getFirst();
                 final String path = one.http().getLast();
@@ -355,12 +357,13 @@ class SeedRequestsNetnsTest {
             }
             final List<String> expected = new ArrayList<>();
             final List<String> seen = new ArrayList<>();
+            final Map<String, Running> clients = new HashMap<>();
             for (final Case one : live.cases) {
                 final MatchResult asked =
                         KAFKA.matcher(one.rest).results().findFirst().orElseThrow();
                 final String what = one.from + " " + asked.group();
                 expected.add(what + (one.isAllowed() ? " allowed" : " denied"));
-                seen.add(what + " " + ask(live, one, asked));
+                seen.add(what + " " + ask(live, one, asked, clients));
             }
             assertThat(seen).isEqualTo(expected);
             for (final String client : List.of("order-service", "settlement-service")) {
@@ -375,26 +378,34 @@ class SeedRequestsNetnsTest {
         }
     }
 
-    /** With a client of its own, as a producer remembers every topic it was asked about. */
-    private static String ask(final Live live, final Case one, final MatchResult asked) {
-        final String from = Live.namespace(one.from);
+    private static String ask(
+            final Live live,
+            final Case one,
+            final MatchResult asked,
+            final Map<String, Running> clients) {
         final String broker = live.address(one.to);
         if (one.rest.contains("by: 'end of tier")) {
-            return node.peer(from, "tcp", broker, "9092").replaceAll("^timed out$", "denied");
+            return node.peer(Live.namespace(one.from), "tcp", broker, "9092")
+                    .replaceAll("^timed out$", "denied");
         }
-        try (Running client =
-                node.startJava(from, KafkaPeer.class, "client", broker, "9092")
-                        .await("ready", ANSWER_MS)) {
-            client.write(
-                    switch (asked.group(1)) {
-                        case "produce" -> "produce " + asked.group(2) + " text";
-                        case "joingroup" -> "join group orders";
-                        default -> asked.group(1) + " " + asked.group(2);
-                    });
-            final String answer = client.line(ANSWER_MS).orElse("nothing at all");
-            return answer.matches("(Topic|Group)AuthorizationException")
-                    ? "denied"
-                    : answer.matches("produced|first.*|1 partitions") ? "allowed" : answer;
-        }
+        final Running client =
+                clients.computeIfAbsent(one.from, from -> client(live, from, broker));
+        client.write(
+                switch (asked.group(1)) {
+                    case "produce" -> "produce " + asked.group(2) + " text";
+                    case "joingroup" -> "join group orders";
+                    default -> asked.group(1) + " " + asked.group(2);
+                });
+        final String answer = client.line(ANSWER_MS).orElse("nothing at all");
+        return answer.matches("(Topic|Group)AuthorizationException")
+                ? "denied"
+                : answer.matches("produced|first.*|1 partitions") ? "allowed" : answer;
+    }
+
+    private static Running client(final Live live, final String path, final String broker) {
+        final String namespace = Live.namespace(path);
+        return live.endsWithThis(
+                        node.startJava(namespace, KafkaPeer.class, "client", broker, "9092"))
+                .await("ready", ANSWER_MS);
     }
 }
