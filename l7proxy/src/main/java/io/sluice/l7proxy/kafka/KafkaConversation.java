@@ -12,6 +12,7 @@ import io.sluice.l7proxy.kafka.ReadRequest.Denial;
 import io.sluice.l7proxy.rule.KafkaRequest;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -387,7 +388,10 @@ final class KafkaConversation implements Conversation {
         final Judgement judgement = judge(rules, all.forRules());
         if (!judgement.passes() && request.isMetadataByName()) {
             final Set<String> denied = denied(rules, named);
-            if (denied.size() < named.known().size()) {
+            final List<String> allowed = new ArrayList<>(named.known());
+            allowed.removeAll(denied);
+            // Each of them may be allowed by another stage, and then no stage allows the request.
+            if (!allowed.isEmpty() && judge(rules, allowed).passes()) {
                 bytes.skipBytes(length);
                 forwardWithout(denied, request, rules, judgement);
                 return;

@@ -371,6 +371,30 @@ final class KafkaProxyTest {
     }
 
     @Test
+    void aMetadataWhoseTopicsNoStageAllowsTogetherIsDeniedWhole() throws Exception {
+        try (Origin origin = KafkaWire.server(KafkaProxyTest::answered);
+                ProxyHarness proxy = proxy(origin);
+                Wire client = proxy.connect()) {
+            proxy.ingress(
+                    new SideRules(
+                            false,
+                            List.of(
+                                    RuleStage.ofKafka(List.of(role("produce", "a")), "first"),
+                                    RuleStage.ofKafka(List.of(role("produce", "b")), "second")),
+                            false,
+                            "nobody"));
+            KafkaWire.send(client, metadata(1, "a", "b"));
+            final MetadataResponseData answer =
+                    (MetadataResponseData)
+                            KafkaWire.parse(KafkaWire.read(client), ApiKeys.METADATA, 12).data();
+            assertThat(answer.topics())
+                    .extracting(MetadataResponseTopic::errorCode)
+                    .containsOnly(Errors.TOPIC_AUTHORIZATION_FAILED.code());
+            assertThat(origin.peers()).isEmpty();
+        }
+    }
+
+    @Test
     void everyVersionOfMetadataIsAskedInPart() throws Exception {
         for (short version = ApiKeys.METADATA.oldestVersion();
                 version <= ApiKeys.METADATA.latestVersion();
