@@ -27,8 +27,11 @@ public final class Endpoint {
         PROXY
     }
 
-    /** Of endpoints whose maps decide nothing; never freed. 203 is EP_NOT_READY. */
-    private static final PolicyMap DENY_ALL = PolicyMap.always(PolicyEntry.deny(203, 0));
+    /**
+     * Of endpoints whose maps decide nothing. 203 is EP_NOT_READY. Never to be freed: every port
+     * index without an endpoint has it.
+     */
+    public static final PolicyMap DENY_ALL = PolicyMap.always(PolicyEntry.deny(203, 0));
 
     /** Stands at every port index without an endpoint. */
     public static final Endpoint NONE =

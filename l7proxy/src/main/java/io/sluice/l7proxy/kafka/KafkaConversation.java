@@ -10,10 +10,14 @@ import io.sluice.l7proxy.kafka.KafkaExchange.Answer;
 import io.sluice.l7proxy.kafka.KafkaJudge.Judgement;
 import io.sluice.l7proxy.kafka.ReadRequest.Denial;
 import io.sluice.l7proxy.rule.KafkaRequest;
+import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,9 +50,11 @@ import org.jspecify.annotations.Nullable;
  * <p><i>Denied</i>: the protocol's error for each topic and partition. Kafka answers a connection's
  * requests in their order, so the queue of exchanges has all requests without an answer, and the
  * proxy's answers wait for their turn. The whole request is denied, as in Cilium, even if only one
- * topic is not allowed. Where no answer can be built the connection ends in its turn; so it does
- * for a denied Produce that wants no answer (acks 0), as a broker does, since the producer would
- * never know otherwise. <i>Malformed</i>: the connection ends in its turn.
+ * topic is not allowed; but for Metadata, in which clients ask about all topics that they have ever
+ * been asked for: of it the server gets the part that is allowed, and its answer, held until it is
+ * complete, gets the errors of the other topics. Where no answer can be built the connection ends
+ * in its turn; so it does for a denied Produce that wants no answer (acks 0), as a broker does,
+ * since the producer would never know otherwise. <i>Malformed</i>: the connection ends in its turn.
  *
  * <p><i>Topic ids</i> are learned from Metadata answers ({@link TopicIds}), which are held until
  * they are complete, so that a name is known before the client is. An id that is not known is
@@ -380,6 +386,17 @@ final class KafkaConversation implements Conversation {
                 request.isFetchOfSession() ? withSession(request, named) : named;
         final FlowRules rules = rules();
         final Judgement judgement = judge(rules, all.forRules());
+        if (!judgement.passes() && request.isMetadataByName()) {
+            final Set<String> denied = denied(rules, named);
+            final List<String> allowed = new ArrayList<>(named.known());
+            allowed.removeAll(denied);
+            // Each of them may be allowed by another stage, and then no stage allows the request.
+            if (!allowed.isEmpty() && judge(rules, allowed).passes()) {
+                bytes.skipBytes(length);
+                forwardWithout(denied, request, rules, judgement);
+                return;
+            }
+        }
         final KafkaExchange exchange = report(all, rules, judgement);
         if (judgement.passes()) {
             if (request.isFetchWithSession()) {
@@ -398,6 +415,38 @@ final class KafkaConversation implements Conversation {
         final boolean isUnknownOnly = !named.isEvery() && judge(rules, named.known()).passes();
         request.deny(head.correlationId(), link.flow().server(), named, isUnknownOnly)
                 .ifPresentOrElse(denial -> answer(exchange, denial), () -> close(exchange));
+    }
+
+    /** Those of the topics that are not allowed by themselves; all, if there are too many. */
+    private Set<String> denied(final FlowRules rules, final TopicsOfRequest topics) {
+        final Set<String> denied = new LinkedHashSet<>();
+        for (final String name : topics.known()) {
+            if (topics.isEvery() || !judge(rules, List.of(name)).passes()) {
+                denied.add(name);
+            }
+        }
+        return denied;
+    }
+
+    private void forwardWithout(
+            final Set<String> denied,
+            final ReadRequest request,
+            final FlowRules rules,
+            final Judgement judgement) {
+        final TopicsOfRequest topics = noTopics();
+        denied.forEach(topics::add);
+        final KafkaExchange exchange = report(topics, rules, judgement);
+        exchange.lacks(denied);
+        exchanges.add(exchange);
+        hasForwarded = true;
+        link.toServer(framed(request.withoutTopics(denied)));
+    }
+
+    private ByteBuf framed(final ByteBuffer message) {
+        final ByteBuf out = link.buffer(RequestHead.LENGTH_BYTES + message.remaining());
+        out.writeInt(message.remaining());
+        out.writeBytes(message);
+        return out;
     }
 
     private boolean isAllowed(final FlowRules rules, final TopicsOfRequest topics) {
@@ -569,7 +618,7 @@ final class KafkaConversation implements Conversation {
             if (denial != null) {
                 exchanges.remove();
                 pendingBytes -= denial.bytes().remaining();
-                write(denial);
+                link.toClient(framed(denial.bytes()));
                 protocol.sink()
                         .report(
                                 exchange.answerEvent(
@@ -581,13 +630,6 @@ final class KafkaConversation implements Conversation {
                 return;
             }
         }
-    }
-
-    private void write(final Denial denial) {
-        final ByteBuf out = link.buffer(RequestHead.LENGTH_BYTES + denial.bytes().remaining());
-        out.writeInt(denial.bytes().remaining());
-        out.writeBytes(denial.bytes());
-        link.toClient(out);
     }
 
     private void resume() {
@@ -657,6 +699,9 @@ final class KafkaConversation implements Conversation {
     }
 
     private boolean passAnswer(final ByteBuf bytes) {
+        if (!exchanges.element().deniedTopics().isEmpty()) {
+            return passAmended(bytes);
+        }
         if (isLearning) {
             if (bytes.readableBytes() >= answerLeft) {
                 learn(bytes);
@@ -673,6 +718,42 @@ final class KafkaConversation implements Conversation {
             answerPending();
         }
         return true;
+    }
+
+    /** What is too long to be held ends the connection: it would lack what the client asked for. */
+    private boolean passAmended(final ByteBuf bytes) {
+        if (answerLeft > limits.answerHeldBytesMax() || protocol.held().isOver()) {
+            link.finish();
+            return false;
+        }
+        if (bytes.readableBytes() < answerLeft) {
+            return false;
+        }
+        if (isLearning) {
+            isLearning = false;
+            learn(bytes);
+        }
+        final KafkaExchange exchange = exchanges.remove();
+        final Optional<ByteBuffer> answer =
+                MetadataReader.withDenied(
+                        answer(bytes), exchange.apiVersion(), exchange.deniedTopics());
+        if (answer.isEmpty()) {
+            link.counters().count(ProxyCounter.ANSWERS_MALFORMED);
+            link.finish();
+            return false;
+        }
+        bytes.skipBytes((int) answerLeft);
+        answerLeft = 0;
+        link.toClient(framed(answer.get()));
+        answerPending();
+        return true;
+    }
+
+    /** The one that is complete, from its correlation id on. */
+    private ByteBuffer answer(final ByteBuf bytes) {
+        return bytes.nioBuffer(
+                bytes.readerIndex() + RequestHead.LENGTH_BYTES,
+                (int) answerLeft - RequestHead.LENGTH_BYTES);
     }
 
     /** From its length on, an answer of the server. */
@@ -702,7 +783,9 @@ final class KafkaConversation implements Conversation {
         if (exchange.sessionTopics() != null && !readSession(bytes, exchange, length)) {
             return false;
         }
-        protocol.sink().report(exchange.answerEvent(link.flow(), 0, link.nowNs()));
+        final int errorCode =
+                exchange.deniedTopics().isEmpty() ? 0 : MetadataReader.DENIED_ERROR_CODE;
+        protocol.sink().report(exchange.answerEvent(link.flow(), errorCode, link.nowNs()));
         answerLeft = (long) RequestHead.LENGTH_BYTES + length;
         isLearning =
                 length <= limits.answerHeldBytesMax()
@@ -713,9 +796,7 @@ final class KafkaConversation implements Conversation {
     private void learn(final ByteBuf bytes) {
         final KafkaExchange exchange = exchanges.element();
         MetadataReader.learn(
-                bytes.nioBuffer(
-                        bytes.readerIndex() + RequestHead.LENGTH_BYTES,
-                        (int) answerLeft - RequestHead.LENGTH_BYTES),
+                answer(bytes),
                 exchange.apiVersion(),
                 link.flow().serverIdentity(),
                 protocol.topicIds());

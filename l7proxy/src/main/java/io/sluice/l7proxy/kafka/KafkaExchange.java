@@ -5,6 +5,7 @@ import io.sluice.l7proxy.L7Event;
 import io.sluice.l7proxy.kafka.KafkaJudge.Judgement;
 import io.sluice.l7proxy.kafka.ReadRequest.Denial;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A request that was judged, until its answer. Thread: the link's event loop. */
@@ -35,6 +36,7 @@ final class KafkaExchange {
     private Answer answer = Answer.SERVER;
     private @Nullable Denial denial;
     private @Nullable TopicsOfRequest sessionTopics;
+    private Set<String> deniedTopics = Set.of();
 
     KafkaExchange(
             final RequestHead head,
@@ -91,6 +93,16 @@ final class KafkaExchange {
     /** Null if the answer is about no session. */
     @Nullable TopicsOfRequest sessionTopics() {
         return sessionTopics;
+    }
+
+    /** The server was asked without these; its answer says so to the client. */
+    void lacks(final Set<String> denied) {
+        deniedTopics = denied;
+    }
+
+    /** Topics that the server's answer has to get; empty for most. */
+    Set<String> deniedTopics() {
+        return deniedTopics;
     }
 
     L7Event requestEvent(final Flow flow) {

@@ -165,13 +165,15 @@ public final class ReadRequest {
      */
     public record Denial(ByteBuffer bytes, int errorCode) {}
 
+    private final RequestHeader header;
     private final ApiKeys api;
     private final short version;
     private final AbstractRequest request;
 
-    private ReadRequest(final ApiKeys api, final short version, final AbstractRequest request) {
-        this.api = api;
-        this.version = version;
+    private ReadRequest(final RequestHeader header, final AbstractRequest request) {
+        this.header = header;
+        this.api = header.apiKey();
+        this.version = header.apiVersion();
         this.request = request;
     }
 
@@ -214,7 +216,7 @@ public final class ReadRequest {
                             .request;
             return bytes.hasRemaining()
                     ? Optional.empty()
-                    : Optional.of(new ReadRequest(header.apiKey(), header.apiVersion(), request));
+                    : Optional.of(new ReadRequest(header, request));
         } catch (final RuntimeException malformed) {
             // The library has no exception of its own for this: buffers, numbers, states.
             return Optional.empty();
@@ -222,6 +224,29 @@ public final class ReadRequest {
     }
 
     // Topics.
+
+    /** Whether it is a Metadata request about topics by their names, as clients make them. */
+    boolean isMetadataByName() {
+        return request instanceof final MetadataRequest metadata
+                && !metadata.isAllTopics()
+                && metadata.data().topics().stream()
+                        .allMatch(
+                                topic ->
+                                        topic.name() != null
+                                                && Uuid.ZERO_UUID.equals(topic.topicId()));
+    }
+
+    /**
+     * A {@linkplain #isMetadataByName() Metadata request} without some of its topics; must have
+     * others, as an empty list means every topic in version 0.
+     *
+     * @return with its length
+     */
+    ByteBuffer withoutTopics(final Set<String> names) {
+        final MetadataRequestData data = ((MetadataRequest) request).data().duplicate();
+        data.topics().removeIf(topic -> names.contains(topic.name()));
+        return new MetadataRequest(data, version).serializeWithHeader(header);
+    }
 
     /** Adds the topics that the request names. */
     public void addTopics(final TopicsOfRequest to) {

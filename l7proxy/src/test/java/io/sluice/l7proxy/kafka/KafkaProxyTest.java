@@ -80,14 +80,15 @@ final class KafkaProxyTest {
     private static final KafkaRule EVERYTHING = KafkaRule.compile("", "", "", "", "");
 
     private static Frame metadata(final int correlationId, final String... topics) {
-        return KafkaWire.request(
-                12,
-                correlationId,
-                new MetadataRequestData()
-                        .setTopics(
-                                Arrays.stream(topics)
-                                        .map(topic -> new MetadataRequestTopic().setName(topic))
-                                        .toList()));
+        return KafkaWire.request(12, correlationId, metadataOf(topics));
+    }
+
+    private static MetadataRequestData metadataOf(final String... topics) {
+        return new MetadataRequestData()
+                .setTopics(
+                        Arrays.stream(topics)
+                                .map(topic -> new MetadataRequestTopic().setName(topic))
+                                .toList());
     }
 
     private static Frame metadataAnswer(final Frame request) {
@@ -335,6 +336,115 @@ final class KafkaProxyTest {
                     .containsExactly(Errors.TOPIC_AUTHORIZATION_FAILED.code());
             assertThat(origin.receivedByConnection().getLast())
                     .isEqualTo(text(fetch(4, 0, 0, ID_A), produce(5, ID_A)));
+        }
+    }
+
+    @Test
+    void theServerGetsTheAllowedTopicsOfAMetadataAndItsAnswerTheErrorsOfTheOthers()
+            throws Exception {
+        try (Origin origin = KafkaWire.server(KafkaProxyTest::answered);
+                ProxyHarness proxy = proxy(origin);
+                Wire client = proxy.connect()) {
+            proxy.ingress(side(role("produce", "a"), role("produce", "b")));
+            KafkaWire.send(client, metadata(1, "x", "a", "y", "b"), metadata(2, "a"));
+            final MetadataResponseData answer =
+                    (MetadataResponseData)
+                            KafkaWire.parse(KafkaWire.read(client), ApiKeys.METADATA, 12).data();
+            assertThat(answer.topics())
+                    .extracting(MetadataResponseTopic::name)
+                    .containsExactly("a", "b", "x", "y");
+            final short denied = Errors.TOPIC_AUTHORIZATION_FAILED.code();
+            assertThat(answer.topics())
+                    .extracting(MetadataResponseTopic::errorCode)
+                    .containsExactly((short) 0, (short) 0, denied, denied);
+            assertThat(KafkaWire.read(client).answerTo()).isEqualTo(2);
+            assertThat(origin.received()).isEqualTo(text(metadata(1, "a", "b"), metadata(2, "a")));
+
+            final L7Event asked = proxy.event();
+            assertThat(asked.verdict()).isEqualTo(Verdict.DENIED);
+            assertThat(detail(asked).topics()).containsExactly("x", "y");
+            // The ids of the answer that was held are known.
+            KafkaWire.send(client, produce(3, ID_A));
+            assertThat(KafkaWire.read(client).answerTo()).isEqualTo(3);
+            assertThat(origin.received()).endsWith(produce(3, ID_A).text());
+        }
+    }
+
+    @Test
+    void aMetadataWhoseTopicsNoStageAllowsTogetherIsDeniedWhole() throws Exception {
+        try (Origin origin = KafkaWire.server(KafkaProxyTest::answered);
+                ProxyHarness proxy = proxy(origin);
+                Wire client = proxy.connect()) {
+            proxy.ingress(
+                    new SideRules(
+                            false,
+                            List.of(
+                                    RuleStage.ofKafka(List.of(role("produce", "a")), "first"),
+                                    RuleStage.ofKafka(List.of(role("produce", "b")), "second")),
+                            false,
+                            "nobody"));
+            KafkaWire.send(client, metadata(1, "a", "b"));
+            final MetadataResponseData answer =
+                    (MetadataResponseData)
+                            KafkaWire.parse(KafkaWire.read(client), ApiKeys.METADATA, 12).data();
+            assertThat(answer.topics())
+                    .extracting(MetadataResponseTopic::errorCode)
+                    .containsOnly(Errors.TOPIC_AUTHORIZATION_FAILED.code());
+            assertThat(origin.peers()).isEmpty();
+        }
+    }
+
+    @Test
+    void everyVersionOfMetadataIsAskedInPart() throws Exception {
+        for (short version = ApiKeys.METADATA.oldestVersion();
+                version <= ApiKeys.METADATA.latestVersion();
+                version++) {
+            final short of = version;
+            try (Origin origin =
+                            KafkaWire.server(
+                                    request ->
+                                            Optional.of(
+                                                    KafkaWire.answer(
+                                                            of,
+                                                            request.correlationId(),
+                                                            new MetadataResponseData())));
+                    ProxyHarness proxy = proxy(origin);
+                    Wire client = proxy.connect()) {
+                proxy.ingress(side(role("consume", "a")));
+                KafkaWire.send(client, KafkaWire.request(of, 1, metadataOf("b", "a")));
+                final MetadataResponseData answer =
+                        (MetadataResponseData)
+                                KafkaWire.parse(KafkaWire.read(client), ApiKeys.METADATA, of)
+                                        .data();
+                assertThat(answer.topics())
+                        .singleElement()
+                        .satisfies(topic -> assertThat(topic.name()).isEqualTo("b"));
+                assertThat(origin.received())
+                        .isEqualTo(KafkaWire.request(of, 1, metadataOf("a")).text());
+            }
+        }
+    }
+
+    @Test
+    void anAnswerInPartThatIsTooLongToBeHeldEndsTheConnection() throws Exception {
+        final KafkaLimits limits = new KafkaLimits(1 << 20, 1 << 20, 1 << 20, 1024, 100, 10, 100);
+        final MetadataResponseData data = new MetadataResponseData();
+        for (int i = 0; i < 100; i++) {
+            data.topics().add(new MetadataResponseTopic().setName("topic-" + i));
+        }
+        try (Origin origin =
+                        KafkaWire.server(
+                                request ->
+                                        Optional.of(
+                                                KafkaWire.answer(
+                                                        12, request.correlationId(), data)));
+                ProxyHarness proxy = proxy(origin, limits, ProxyHarness.CONFIG);
+                Wire client = proxy.connect()) {
+            proxy.ingress(side(role("consume", "a")));
+            KafkaWire.send(client, metadata(1, "a"));
+            assertThat(KafkaWire.read(client).answerTo()).isEqualTo(1);
+            KafkaWire.send(client, metadata(2, "a", "b"));
+            assertThat(isClosed(client)).isTrue();
         }
     }
 

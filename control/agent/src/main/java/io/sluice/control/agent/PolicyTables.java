@@ -106,7 +106,7 @@ final class PolicyTables {
                     distinct.add(endpoint.ingress());
                 }
             }
-            distinct.remove(DENY_ALL);
+            distinct.remove(Endpoint.DENY_ALL);
             return distinct;
         }
     }
@@ -129,9 +129,6 @@ final class PolicyTables {
 
     /** No protocol's number: entries for all that have none of their own. */
     private static final int OTHER_PROTOCOLS = -1;
-
-    private static final PolicyMap DENY_ALL =
-            PolicyMap.always(PolicyEntry.deny(DropReason.EP_NOT_READY.code(), 0));
 
     /**
      * Rule numbers are kept from one publication to the next, so that an event of the moment in
@@ -293,7 +290,7 @@ final class PolicyTables {
                                                 ? Optional.empty()
                                                 : current.policyMap(pod, direction)))
                 .map(key -> maps.computeIfAbsent(key, this::layOut))
-                .orElse(DENY_ALL);
+                .orElse(Endpoint.DENY_ALL);
     }
 
     private PolicyMap layOut(final MapKey key) {

@@ -115,6 +115,22 @@ class PublicationTest {
         assertThat(PolicyMap.bytesOfAll()).isEqualTo(before);
     }
 
+    /** The map of ports without an endpoint is the resolver's, too. */
+    @Test
+    void nothingThatOthersHaveIsFreedWithTheResolver() {
+        final String ownDns =
+                remote("kube-dns", "dns", "10.9.0.53")
+                        .replace("namespace: shop", "namespace: kube-system");
+        sluice.folder(pod("a"), ownDns);
+        sluice.folder(pod("a"));
+        final long bytes = PolicyMap.bytesOfAll();
+
+        sluice.folder(pod("a"), ownDns);
+        sluice.folder(pod("a"));
+
+        assertThat(PolicyMap.bytesOfAll()).isEqualTo(bytes);
+    }
+
     @Test
     void anotherAddressOfAKnownIdentityIsOnePublicationWithTheMapsInForce() {
         sluice.folder(pod("b"), allow("far", 80), remote("far-1", "far", "10.9.0.1"));

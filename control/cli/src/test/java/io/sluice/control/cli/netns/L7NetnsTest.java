@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** curl and nginx in pods, with rules for HTTP between them. */
+/** curl, openssl and nginx in pods, with rules for HTTP and for names of TLS between them. */
 @Tag("netns")
 @TestInstance(Lifecycle.PER_CLASS)
 class L7NetnsTest {
@@ -42,6 +42,20 @@ class L7NetnsTest {
                   rules:
                     http:
                     - { method: GET, path: "/public/.*" }
+            """;
+
+    private static final String NAMES =
+            """
+            apiVersion: cilium.io/v2
+            kind: CiliumNetworkPolicy
+            metadata: { name: names, namespace: app }
+            spec:
+              endpointSelector: { matchLabels: { app: web } }
+              ingress:
+              - fromEndpoints: [{ matchLabels: { app: client } }]
+                toPorts:
+                - ports: [{ port: "443", protocol: TCP }]
+                  serverNames: [ "*.shop.example" ]
             """;
 
     @TempDir private static Path folder;
@@ -198,26 +212,63 @@ class L7NetnsTest {
 
     @Test
     void tlsPassesByItsServerNameAndIsNotDecrypted() {
-        final String names =
-                """
-                apiVersion: cilium.io/v2
-                kind: CiliumNetworkPolicy
-                metadata: { name: names, namespace: app }
-                spec:
-                  endpointSelector: { matchLabels: { app: web } }
-                  ingress:
-                  - fromEndpoints: [{ matchLabels: { app: client } }]
-                    toPorts:
-                    - ports: [{ port: "443", protocol: TCP }]
-                      serverNames: [ "*.shop.example" ]
-                """;
-        node.apply(names);
+        node.apply(NAMES);
         try {
             assertThat(https("api.shop.example")).endsWith("nginx says hello\n200");
             assertThat(https("api.evil.example")).endsWith("000");
         } finally {
-            node.deleteObjects(names);
+            node.deleteObjects(NAMES);
         }
+    }
+
+    /** RFC 8446, 6.2: unrecognized_name is 112, access_denied 49. */
+    @Test
+    void aHandshakeUnderAnotherNameEndsWithAnAlert() {
+        node.apply(NAMES);
+        try {
+            assertThat(handshake("-servername", "api.shop.example"))
+                    .contains("subject=CN = shop.example");
+            assertThat(handshake("-servername", "api.evil.example"))
+                    .contains("SSL alert number 112")
+                    .doesNotContain("subject=");
+            assertThat(handshake("-noservername"))
+                    .contains("SSL alert number 49")
+                    .doesNotContain("subject=");
+        } finally {
+            node.deleteObjects(NAMES);
+        }
+    }
+
+    private String handshake(final String... options) {
+        final List<String> line =
+                new ArrayList<>(
+                        List.of("openssl", "s_client", "-connect", TestNode.ipv4(WEB) + ":443"));
+        line.addAll(List.of(options));
+        return node.in("client", line.toArray(String[]::new)).output();
+    }
+
+    @Test
+    void anUpgradedConnectionCarriesBytesUntilItsRequestIsNoLongerAllowed() {
+        final String policy =
+                POLICY.replace("name: web,", "name: socket,")
+                        .replace("\"80\"", "\"8090\"")
+                        .replace("/public/", "/socket/");
+        node.serve("web", "upgrade:8090");
+        node.apply(policy);
+        try (Running socket = socket("/socket/a");
+                Running denied = socket("/other")) {
+            assertThat(socket.line(ANSWER_MS)).contains("101");
+            assertThat(ask(socket, "one")).isEqualTo("one");
+            assertThat(denied.line(ANSWER_MS)).contains("403");
+            node.apply(policy.replace("/socket/", "/elsewhere/"));
+            assertThat(ask(socket, "two")).isEqualTo("reset");
+        } finally {
+            node.deleteObjects(policy);
+        }
+    }
+
+    private Running socket(final String path) {
+        return node.startPeer("client", "upgrade", TestNode.ipv4(WEB), "8090", path);
     }
 
     @Test

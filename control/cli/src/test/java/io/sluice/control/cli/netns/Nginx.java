@@ -6,7 +6,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * A real nginx in a pod, at port 80 of both its addresses and with TLS at 443; ends with the node.
+ * A real nginx in a pod, at port 80 of both its addresses, with TLS at 443 and with HTTP/2 and no
+ * TLS at 82; ends with the node.
  */
 final class Nginx {
     private final Path log;
@@ -64,6 +65,8 @@ final class Nginx {
                     listen %2$s:80;
                     listen [%3$s]:80;
                     listen %2$s:443 ssl;
+                    listen %2$s:82 http2;
+                    listen [%3$s]:82 http2;
                     ssl_certificate %1$s/cert.pem;
                     ssl_certificate_key %1$s/key.pem;
                     root %4$s;

@@ -227,24 +227,37 @@ final class TestNode implements AutoCloseable {
         return container.await("ready", PATIENCE_MS);
     }
 
+    /** Starts a class of this folder as a program; its lines are read as they come. */
+    Running startJava(final String name, final Class<?> program, final String... arguments) {
+        final List<String> line = javaLine("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
+        line.add(program.getName());
+        line.addAll(List.of(arguments));
+        return start(name, line.toArray(String[]::new));
+    }
+
+    /** A JVM as the launcher starts it, with the tests' class path. */
+    private static List<String> javaLine(final String... options) {
+        final List<String> line = new ArrayList<>();
+        line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        line.add("@" + root().resolve("scripts/jvm.args"));
+        line.addAll(List.of(options));
+        line.addAll(List.of("-cp", System.getProperty("java.class.path")));
+        return line;
+    }
+
     // The daemon
 
     /** Starts `sluice run` in the node's namespace, as the launcher would; does not wait for it. */
     Running launch(final String... options) {
-        final String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        final List<String> line =
-                new ArrayList<>(
-                        List.of(
-                                java,
-                                "@" + root().resolve("scripts/jvm.args"),
-                                "-cp",
-                                System.getProperty("java.class.path"),
-                                "io.sluice.control.cli.SluiceCli",
-                                "run",
-                                "-f",
-                                objects.toString(),
-                                "--config",
-                                folder.resolve("sluice.yaml").toString()));
+        final List<String> line = javaLine();
+        line.addAll(
+                List.of(
+                        "io.sluice.control.cli.SluiceCli",
+                        "run",
+                        "-f",
+                        objects.toString(),
+                        "--config",
+                        folder.resolve("sluice.yaml").toString()));
         line.addAll(List.of(options));
         return remember(new Running(inside("node", line)));
     }
@@ -262,16 +275,8 @@ final class TestNode implements AutoCloseable {
     }
 
     private static String cli(final List<String> command, final List<String> options) {
-        final List<String> line =
-                new ArrayList<>(
-                        List.of(
-                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                                "@" + root().resolve("scripts/jvm.args"),
-                                "-XX:TieredStopAtLevel=1",
-                                "-XX:+UseSerialGC",
-                                "-cp",
-                                System.getProperty("java.class.path"),
-                                "io.sluice.control.cli.SluiceCli"));
+        final List<String> line = javaLine("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
+        line.add("io.sluice.control.cli.SluiceCli");
         line.addAll(command);
         line.addAll(options);
         return Command.run(line).output();

@@ -1,12 +1,14 @@
 """Both ends of the connections that the namespace tests make.
 
-    peer.py serve KIND:PORT...      tcp: echoes lines; udp: echoes datagrams; sum: answers the SHA-256 of all it got
+    peer.py serve KIND:PORT...      tcp: echoes lines; udp: echoes datagrams; sum: answers the SHA-256 of all it got;
+                                    upgrade: answers a request with 101, then echoes lines
     peer.py tcp ADDRESS PORT        answered | refused | timed out
     peer.py udp ADDRESS PORT BYTES  answered | silent | refused
     peer.py probe KIND:PORT:ADDRESS...  a line of "tcp" or "udp" for each, in this order, asked for all at once
     peer.py sum ADDRESS PORT BYTES  same | different | timed out
     peer.py stream ADDRESS PORT     a line "echo" for every echo, one asked for every 20 ms
     peer.py http ADDRESS PORT       one connection; for each line with a path: the status of a GET, "reset", "closed" or "timed out"
+    peer.py upgrade ADDRESS PORT PATH  asks for a WebSocket and prints the status; after 101 the echo of each line, or "reset"
     peer.py count ADDRESS PORT RATE  numbered datagrams until a line comes in; then "sent N lost M" of those not echoed
 """
 import concurrent.futures
@@ -47,6 +49,15 @@ def echo(connection):
         pass
 
 
+def upgrade(connection):
+    while connection.recv(65536, socket.MSG_PEEK).find(b"\r\n\r\n") < 0:
+        time.sleep(0.01)
+    request = connection.recv(65536)
+    assert request.endswith(b"\r\n\r\n") and b"websocket" in request, request
+    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    echo(connection)
+
+
 def digest(connection):
     total = hashlib.sha256()
     while data := connection.recv(1 << 20):
@@ -70,7 +81,7 @@ def serve(services):
         else:
             listener = listen(int(port), socket.SOCK_STREAM)
             listener.listen(1024)
-            threads.append(threading.Thread(target=accept, args=(listener, echo if kind == "tcp" else digest)))
+            threads.append(threading.Thread(target=accept, args=(listener, {"tcp": echo, "sum": digest, "upgrade": upgrade}[kind])))
     for thread in threads:
         thread.start()
     print("ready", flush=True)
@@ -164,6 +175,29 @@ def http_session(address, port):
             print("timed out", flush=True)
 
 
+def upgraded_session(address, port, path):
+    connection = socket.create_connection((address, int(port)), timeout=20)
+    connection.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: web\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2x1aWNlIHNsdWljZSBzbA==\r\n\r\n".encode()
+    )
+    answers = connection.makefile("rb")
+    status = answers.readline().split()[1].decode()
+    while answers.readline() != b"\r\n":
+        pass
+    print(status, flush=True)
+    if status != "101":
+        return
+    for line in sys.stdin:
+        try:
+            connection.sendall(line.encode())
+            print(answers.readline().decode().strip() or "closed", flush=True)
+        except ConnectionResetError:
+            print("reset", flush=True)
+        except TimeoutError:
+            print("timed out", flush=True)
+
+
 def count(address, port, rate):
     opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
@@ -201,6 +235,8 @@ elif mode == "stream":
     stream(*arguments)
 elif mode == "http":
     http_session(*arguments)
+elif mode == "upgrade":
+    upgraded_session(*arguments)
 elif mode == "count":
     count(*arguments)
 elif mode == "probe":
