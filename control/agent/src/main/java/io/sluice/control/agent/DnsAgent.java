@@ -531,6 +531,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             now.put(end, exchange.counted(end));
         }
         counts = now;
+        outside.released().judgeAgain();
         for (final String endpoint : cache.endpoints()) {
             if (outside.policy().isGone(endpoint)) {
                 forget(endpoint);
