@@ -47,8 +47,9 @@ class ResolvConfNetnsTest {
 
         node.delete("client.yaml");
         TestNode.await(
-                "the file is gone with its endpoint",
-                () -> !node.resolvConf("client").toFile().exists());
+                "the endpoint is gone",
+                () -> !node.get("/v1/endpoints").toString().contains("\"client\""));
+        assertThat(node.resolvConf("client")).doesNotExist();
         node.savePod("client", 11);
         node.awaitState("READY", "client");
         assertThat(node.resolvConf("client")).exists();

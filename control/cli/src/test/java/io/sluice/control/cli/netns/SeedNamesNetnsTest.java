@@ -131,9 +131,17 @@ class SeedNamesNetnsTest {
     }
 
     private static void mayVisit(final String pod, final String name) {
-        assertThat(connect(pod, name, HTTPS)).as("%s, not asked for", name).contains("timed out");
         assertThat(ask(pod, name)).isEqualTo(address(name));
         assertThat(connect(pod, name, HTTPS)).as(name).contains("answered");
+    }
+
+    /**
+     * For names that no other pod of this test asks for: what is learned is open to whom it is
+     * named.
+     */
+    private static void mayVisitOnceAskedFor(final String pod, final String name) {
+        assertThat(connect(pod, name, HTTPS)).as("%s, not asked for", name).contains("timed out");
+        mayVisit(pod, name);
     }
 
     private static void mayAskOnly(final String pod, final String name) {
@@ -150,7 +158,7 @@ class SeedNamesNetnsTest {
     void paymentsTalkWithTwoNamesAndAskForTheirDomainsOnly() {
         final String pod = "production-payment-service";
         mayVisit(pod, "api.stripe.com");
-        mayVisit(pod, "api.pagar.me");
+        mayVisitOnceAskedFor(pod, "api.pagar.me");
         mayAskOnly(pod, "files.stripe.com");
         mayNotAsk(pod, "stripe.com");
         mayNotAsk(pod, "attacker.example");
@@ -164,8 +172,8 @@ class SeedNamesNetnsTest {
     @Test
     void notificationsTalkWithThreeNames() {
         final String pod = "production-notification-service";
-        mayVisit(pod, "api.sendgrid.com");
-        mayVisit(pod, "fcm.googleapis.com");
+        mayVisitOnceAskedFor(pod, "api.sendgrid.com");
+        mayVisitOnceAskedFor(pod, "fcm.googleapis.com");
         mayVisit(pod, "api.twilio.com");
         mayAskOnly(pod, "storage.googleapis.com");
         mayNotAsk(pod, "api.stripe.com");
@@ -175,7 +183,7 @@ class SeedNamesNetnsTest {
     void theGatewayMayAskForAnythingAndVisitWhatIsNamed() {
         final String pod = "payments-pg-gateway";
         mayVisit(pod, "api.stripe.com");
-        mayVisit(pod, "api.tosspayments.com");
+        mayVisitOnceAskedFor(pod, "api.tosspayments.com");
         mayAskOnly(pod, "tosspayments.com");
         mayAskOnly(pod, "a.b.tosspayments.com");
         mayAskOnly(pod, "attacker.example");
@@ -184,7 +192,7 @@ class SeedNamesNetnsTest {
     @Test
     void cardDataGoesToOneProviderOnly() {
         final String pod = "cde-payments-payments-api";
-        mayVisit(pod, "api.pgprovider.com");
+        mayVisitOnceAskedFor(pod, "api.pgprovider.com");
         mayAskOnly(pod, "ledger.internal.example.com");
         mayNotAsk(pod, "attacker.example");
     }
@@ -199,7 +207,7 @@ class SeedNamesNetnsTest {
     void aStarIsOneLabel() {
         final String pod = "staging-payment-service";
         mayVisit(pod, "files.stripe.com");
-        mayVisit(pod, "s3.amazonaws.com");
+        mayVisitOnceAskedFor(pod, "s3.amazonaws.com");
         mayNotAsk(pod, "stripe.com");
         mayNotAsk(pod, "s3.eu-west-1.amazonaws.com");
         assertThat(ask(pod, "s3.amazonaws.com", "+tcp"))
