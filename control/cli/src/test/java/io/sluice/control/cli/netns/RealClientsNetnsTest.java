@@ -100,8 +100,11 @@ class RealClientsNetnsTest {
 
     @AfterAll
     static void stop() {
-        assertThat(node.metric("sluice_dns_wrong_drops_total")).isZero();
-        node.close();
+        try {
+            assertThat(node.metric("sluice_dns_wrong_drops_total")).isZero();
+        } finally {
+            node.close();
+        }
     }
 
     private static String nameservers(final String... addresses) {

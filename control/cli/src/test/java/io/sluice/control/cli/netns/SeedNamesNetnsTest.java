@@ -78,8 +78,11 @@ class SeedNamesNetnsTest {
 
     @AfterAll
     static void stop() {
-        assertThat(node.metric("sluice_dns_wrong_drops_total")).isZero();
-        node.close();
+        try {
+            assertThat(node.metric("sluice_dns_wrong_drops_total")).isZero();
+        } finally {
+            node.close();
+        }
     }
 
     private static void pod(final String namespace, final String name, final int number) {
