@@ -137,8 +137,8 @@ class RealClientsNetnsTest {
     /** The program that asks musl's resolver; skips the test where there is no musl. */
     private static String muslProgram() {
         assumeTrue(
-                Command.run("sh", "-c", "command -v " + MUSL).exit() == 0,
-                "musl's resolver is not tried: no " + MUSL + " (scripts/bootstrap installs it)");
+                Command.run("sh", "-c", "command -v gcc && command -v " + MUSL).exit() == 0,
+                "musl's resolver is not tried: no gcc or no " + MUSL + " (scripts/bootstrap installs it)");
         final Path program = folder.resolve("resolve-musl");
         if (!Files.exists(program)) {
             Command.need(
@@ -179,6 +179,7 @@ class RealClientsNetnsTest {
         assertThat(node.in("kube", "nslookup", "evil.example.org").output()).contains("REFUSED");
     }
 
+    /** It stops at REFUSED: the search list of a cluster must not meet one before the name. */
     @ParameterizedTest
     @ValueSource(strings = {"kube", "plain", "six", "two"})
     void muslsResolverConnectsAtFirstTryOverBothFamilies(final String pod) {
@@ -186,7 +187,6 @@ class RealClientsNetnsTest {
                 .containsExactlyInAnyOrder("connected " + API, "connected " + API6);
     }
 
-    /** It stops at REFUSED: the search list of a cluster must not meet one before the name. */
     @Test
     void aNameThatIsNotAllowedResolvesWithNeitherLibrary() {
         assertThat(curl("kube", "https://evil.example.org/").exit()).as("glibc").isEqualTo(6);
