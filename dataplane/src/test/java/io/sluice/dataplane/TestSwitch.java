@@ -14,6 +14,7 @@ import io.sluice.dataplane.table.PolicyEntry;
 import io.sluice.dataplane.table.PolicyMap;
 import io.sluice.dataplane.wire.IpAddress;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -39,6 +40,9 @@ final class TestSwitch implements AutoCloseable {
     static final Host B6 = new Host(B.mac(), "fd00:10:244::20");
     static final Host NODE = new Host(0x0253_4c00_0002L, "10.244.0.1");
     static final Host PROXY = new Host(0x0253_4c00_0003L, "169.254.1.2");
+    static final int RESOLVER_IDENTITY = 258;
+    static final Host RESOLVER = new Host(0, "10.96.0.10");
+    static final Host RESOLVER6 = new Host(0, "fd00:10:96::a");
     static final Host OUTSIDER = new Host(NODE.mac(), "198.51.100.10");
 
     final MemoryPort a = new MemoryPort("a", 65_521);
@@ -57,6 +61,7 @@ final class TestSwitch implements AutoCloseable {
     private final FragmentTable fragments = FragmentTable.open(7);
     private final ForwardingLoop loop;
     private int revision;
+    private Endpoint resolver = Endpoint.NONE;
     private int bMtu = 1500;
 
     TestSwitch() {
@@ -172,6 +177,11 @@ final class TestSwitch implements AutoCloseable {
         publish(all, all, all, PolicyMap.always(PolicyEntry.redirect(5)));
     }
 
+    /** The tables that follow have the switch's own resolver. */
+    void withResolver(final PolicyMap ingress) {
+        resolver = Endpoint.resolver(ingress);
+    }
+
     void nobodyReachesB() {
         final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
         publish(all, all, all, PolicyMap.always(PolicyEntry.deny(POLICY_DENIED, 9)));
@@ -183,16 +193,23 @@ final class TestSwitch implements AutoCloseable {
             final PolicyMap bEgress,
             final PolicyMap bIngress) {
         final List<Endpoint> endpoints =
-                List.of(
-                        Endpoint.uplink(NODE.mac(), 1500),
-                        Endpoint.workload(A.mac(), 65_521, addresses(A, A6), aEgress, aIngress),
-                        Endpoint.workload(B.mac(), bMtu, addresses(B, B6), bEgress, bIngress));
+                new ArrayList<>(Collections.nCopies(Tables.RESOLVER_PORT + 1, Endpoint.NONE));
+        endpoints.set(UPLINK_PORT, Endpoint.uplink(NODE.mac(), 1500));
+        endpoints.set(
+                A_PORT, Endpoint.workload(A.mac(), 65_521, addresses(A, A6), aEgress, aIngress));
+        endpoints.set(
+                B_PORT, Endpoint.workload(B.mac(), bMtu, addresses(B, B6), bEgress, bIngress));
+        endpoints.set(Tables.RESOLVER_PORT, resolver);
         final Ipcache.Builder ipcache = new Ipcache.Builder();
         host(ipcache, A, A_IDENTITY, A_PORT);
         host(ipcache, A6, A_IDENTITY, A_PORT);
         host(ipcache, B, B_IDENTITY, B_PORT);
         host(ipcache, B6, B_IDENTITY, B_PORT);
         host(ipcache, NODE, 1, UPLINK_PORT);
+        if (resolver != Endpoint.NONE) {
+            host(ipcache, RESOLVER, RESOLVER_IDENTITY, Tables.RESOLVER_PORT);
+            host(ipcache, RESOLVER6, RESOLVER_IDENTITY, Tables.RESOLVER_PORT);
+        }
         ipcache.add(0, 0xffff_0000_0000L, 96, WORLD, UPLINK_PORT);
         ipcache.add(0, 0, 0, WORLD, UPLINK_PORT);
         final IpAddress pool = IpAddress.parse("10.244.0.0");

@@ -7,6 +7,7 @@ import io.sluice.dnsproxy.wire.DnsMessage;
 import io.sluice.dnsproxy.wire.DnsReply;
 import io.sluice.dnsproxy.wire.WireFault;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.EnumMap;
@@ -24,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   query  -> read -> standard? -> rules of now -> pending -> FORWARD the same bytes
- *                                       |
+ *                                       |             +-> FORWARD_LIMITED: takes 1,232 octets
  *                                       +-> ANSWER: REFUSED or NXDOMAIN, question echoed, EDNS kept
  *   answer -> read -> pending? -> learn -> live? -> RELEASE the same bytes
  *                                            |
@@ -46,6 +47,13 @@ import org.jspecify.annotations.Nullable;
  * one answer passes. Deadlines are all equally far away, so a list in the order of queries is in
  * the order of deadlines. At {@link DnsLimits#pendingPerEndpoint} the newest query is dropped: one
  * that asks without end does not push out its own older queries, nor anybody else's.
+ *
+ * <p><b>Length.</b> A query over UDP whose EDNS takes more than {@link DnsReply#UDP_LENGTH} octets
+ * goes on with that number instead. A longer answer would come in fragments, and the later ones of
+ * these have neither port nor id nor question: whoever guesses the 16 bits of the IP header's
+ * identification can put addresses of his own into an answer that everybody learns from
+ * ("Fragmentation Considered Poisonous", Herzberg and Shulman, 2013). So the server truncates, and
+ * the client asks over TCP. A signed query (TSIG, SIG(0)) cannot be changed, and goes on as it is.
  *
  * <p><b>Learning.</b> {@link AnswerFacts} says what belongs to the question; only that goes to the
  * {@link FqdnCache}. Truncated answers count as well, as some resolvers use what is in them.
@@ -70,6 +78,10 @@ public final class DnsExchange {
     public enum Step {
         /** Query: send these bytes to the server. */
         FORWARD,
+        /**
+         * Query over UDP: send {@link #limited}, which is as long, to the server in their place.
+         */
+        FORWARD_LIMITED,
         /** Send {@link #reply} to the client in place of these bytes. */
         ANSWER,
         /** Answer: send these bytes to the client. */
@@ -117,6 +129,7 @@ public final class DnsExchange {
     private DnsEnd end = DnsEnd.QUERY_FORWARDED;
     private WireFault fault = WireFault.NONE;
     private byte[] reply = NO_REPLY;
+    private byte[] limited = NO_REPLY;
     private long ticket;
     private long tickets;
     private long batchNumbers;
@@ -218,18 +231,49 @@ public final class DnsExchange {
         final boolean passes = pattern != null || allowed.isAudited();
         events.asked(flow, name, type, pattern == null ? null : pattern.toString(), passes);
         if (!passes) {
-            return refuse(
-                    DnsEnd.QUERY_DENIED,
-                    switch (limits.deniedRcode()) {
-                        case REFUSED -> DnsReply.REFUSED;
-                        case NXDOMAIN -> DnsReply.NXDOMAIN;
-                    });
+            return refuse(DnsEnd.QUERY_DENIED, deniedRcode(name));
         }
         if (!remember(flow)) {
             return finish(DnsEnd.QUERY_PENDING_FULL, Step.DROP);
         }
         return finish(
-                pattern != null ? DnsEnd.QUERY_FORWARDED : DnsEnd.QUERY_AUDITED, Step.FORWARD);
+                pattern != null ? DnsEnd.QUERY_FORWARDED : DnsEnd.QUERY_AUDITED,
+                flow.transport() == DnsFlow.Transport.UDP && limit()
+                        ? Step.FORWARD_LIMITED
+                        : Step.FORWARD);
+    }
+
+    /** Whether the query takes longer answers than it should, and may be changed. */
+    private boolean limit() {
+        if (message.udpLengthMax() <= DnsReply.UDP_LENGTH || isSigned()) {
+            return false;
+        }
+        limited =
+                Arrays.copyOfRange(
+                        message.buffer(), message.offset(), message.offset() + message.length());
+        final int at = message.udpLengthMaxAt() - message.offset();
+        limited[at] = (byte) (DnsReply.UDP_LENGTH >>> 8);
+        limited[at + 1] = (byte) DnsReply.UDP_LENGTH;
+        return true;
+    }
+
+    private boolean isSigned() {
+        for (int i = 0; i < message.recordCount(); i++) {
+            if (message.recordType(i) == TSIG || message.recordType(i) == SIG) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private int deniedRcode(final String name) {
+        if (name.equals(limits.clusterDomain()) || name.endsWith("." + limits.clusterDomain())) {
+            return DnsReply.NXDOMAIN;
+        }
+        return switch (limits.deniedRcode()) {
+            case REFUSED -> DnsReply.REFUSED;
+            case NXDOMAIN -> DnsReply.NXDOMAIN;
+        };
     }
 
     private Step refuse(final DnsEnd why, final int rcode) {
@@ -492,6 +536,11 @@ public final class DnsExchange {
     /** What was wrong with the bytes of the last message. */
     public WireFault fault() {
         return fault;
+    }
+
+    /** What to send after {@link Step#FORWARD_LIMITED}; the caller's to keep. */
+    public byte[] limited() {
+        return limited;
     }
 
     /** What to send after {@link Step#ANSWER}; the caller's to keep. */

@@ -4,6 +4,9 @@ package io.sluice.dnsproxy;
  * Bounds and answers of {@link DnsExchange}.
  *
  * @param deniedRcode what a denied query is answered with
+ * @param clusterDomain lower case, dot-terminated: a denied name in it is answered NXDOMAIN
+ *     whatever {@code deniedRcode} is, for it is mostly what a search list made of another name,
+ *     and musl's resolver does not come to that other name after REFUSED
  * @param queryTimeoutMs how long an answer is waited for, 100 to 60,000 ms; 10 s by default: glibc
  *     gives up a server after 5 s, the BIND resolver after 10 s
  * @param holdTimeoutMs how long an answer is held, 1 to 5,000 ms; 1 s by default: publication takes
@@ -15,6 +18,7 @@ package io.sluice.dnsproxy;
  */
 public record DnsLimits(
         DeniedRcode deniedRcode,
+        String clusterDomain,
         long queryTimeoutMs,
         long holdTimeoutMs,
         int pendingPerEndpoint,
@@ -29,7 +33,7 @@ public record DnsLimits(
 
     /** What is not said otherwise. */
     public static final DnsLimits DEFAULT =
-            new DnsLimits(DeniedRcode.REFUSED, 10_000, 1_000, 4_096, 16_384);
+            new DnsLimits(DeniedRcode.REFUSED, "cluster.local.", 10_000, 1_000, 4_096, 16_384);
 
     /**
      * Checks ranges.
@@ -37,6 +41,10 @@ public record DnsLimits(
      * @throws IllegalArgumentException with what is accepted
      */
     public DnsLimits {
+        if (!clusterDomain.endsWith(".")) {
+            throw new IllegalArgumentException(
+                    "clusterDomain: accepted: a name with its last dot, not " + clusterDomain);
+        }
         check("queryTimeoutMs", queryTimeoutMs, 100, 60_000);
         check("holdTimeoutMs", holdTimeoutMs, 1, 5_000);
         check("pendingPerEndpoint", pendingPerEndpoint, 1, 65_536);

@@ -25,6 +25,7 @@ import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.xbill.DNS.DClass;
+import org.xbill.DNS.ExtendedFlags;
 import org.xbill.DNS.Flags;
 import org.xbill.DNS.Message;
 import org.xbill.DNS.Name;
@@ -33,6 +34,7 @@ import org.xbill.DNS.Opcode;
 import org.xbill.DNS.Rcode;
 import org.xbill.DNS.Record;
 import org.xbill.DNS.Section;
+import org.xbill.DNS.TSIG;
 import org.xbill.DNS.Type;
 
 /** Queries and their answers, made by another library; time and lanes by hand. */
@@ -201,9 +203,58 @@ final class DnsExchangeTest {
 
     @Test
     void aDeniedNameDoesNotExistIfSoConfigured() {
-        exchange = exchange(new DnsLimits(DnsLimits.DeniedRcode.NXDOMAIN, 10_000, 1_000, 10, 10));
+        exchange =
+                exchange(
+                        new DnsLimits(
+                                DnsLimits.DeniedRcode.NXDOMAIN,
+                                "cluster.local.",
+                                10_000,
+                                1_000,
+                                10,
+                                10));
         assertThat(ask(UDP, query(7, "evil.example.org.", Type.A))).isEqualTo(Step.ANSWER);
         assertThat(replied().getRcode()).isEqualTo(Rcode.NXDOMAIN);
+    }
+
+    /** Mostly it is what a search list made of another name, which the client shall come to. */
+    @Test
+    void aDeniedNameOfTheClusterNeverExists() {
+        for (final String name :
+                List.of("api.example.org.shop.svc.cluster.local.", "CLUSTER.local.")) {
+            assertThat(ask(UDP, query(7, name, Type.A))).isEqualTo(Step.ANSWER);
+            assertThat(exchange.end()).isEqualTo(DnsEnd.QUERY_DENIED);
+            assertThat(replied().getRcode()).as(name).isEqualTo(Rcode.NXDOMAIN);
+        }
+        ask(UDP, query(7, "notcluster.local.", Type.A));
+        assertThat(replied().getRcode()).isEqualTo(Rcode.REFUSED);
+    }
+
+    @Test
+    void anAnswerOverUdpIsNeverToBeLongerThanAPathTakesInOnePiece() throws IOException {
+        final Message query = query(7, "www.example.com.", Type.A);
+        query.addRecord(new OPTRecord(4096, 0, 0, ExtendedFlags.DO), Section.ADDITIONAL);
+        assertThat(ask(UDP, query)).isEqualTo(Step.FORWARD_LIMITED);
+        final Message limited = new Message(exchange.limited());
+        assertThat(limited.getOPT().getPayloadSize()).isEqualTo(1232);
+        assertThat(limited.getOPT().getFlags()).as("all else").isEqualTo(ExtendedFlags.DO);
+        assertThat(limited.getQuestion()).isEqualTo(query.getQuestion());
+        assertThat(exchange.limited()).hasSameSizeAs(query.toWire());
+        assertThat(reply(UDP, answer(query, "@ 60 A 192.0.2.1"))).isEqualTo(Step.RELEASE);
+
+        assertThat(ask(TCP, query)).as("over TCP there is no limit").isEqualTo(Step.FORWARD);
+    }
+
+    @Test
+    void aQueryThatTakesLittleOrIsSignedGoesOnAsItCame() {
+        final Message little = query(7, "www.example.com.", Type.A);
+        little.addRecord(new OPTRecord(1232, 0, 0), Section.ADDITIONAL);
+        assertThat(ask(UDP, little)).isEqualTo(Step.FORWARD);
+
+        final Message signed = query(8, "www.example.com.", Type.A);
+        signed.addRecord(new OPTRecord(4096, 0, 0), Section.ADDITIONAL);
+        signed.setTSIG(new TSIG(TSIG.HMAC_SHA256, "key.", "MDEyMzQ1Njc4OWFiY2RlZg=="), 0, null);
+        final byte[] octets = signed.toWire(Message.MAXLENGTH);
+        assertThat(exchange.onQuery(UDP, octets, 0, octets.length)).isEqualTo(Step.FORWARD);
     }
 
     @Test
@@ -405,7 +456,15 @@ final class DnsExchangeTest {
 
     @Test
     void whenTooManyAreHeldTheAnswerIsServfailAndNothingIsLearned() {
-        exchange = exchange(new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 10_000, 1_000, 10, 1));
+        exchange =
+                exchange(
+                        new DnsLimits(
+                                DnsLimits.DeniedRcode.REFUSED,
+                                "cluster.local.",
+                                10_000,
+                                1_000,
+                                10,
+                                1));
         isLiveAtOnce = false;
         final Message first = query(1, "a.example.com.", Type.A);
         final Message second = query(2, "b.example.com.", Type.A);
@@ -420,7 +479,15 @@ final class DnsExchangeTest {
 
     @Test
     void batchesThatNeverBecomeLiveAreBoundedToo() {
-        exchange = exchange(new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 10_000, 1_000, 10, 2));
+        exchange =
+                exchange(
+                        new DnsLimits(
+                                DnsLimits.DeniedRcode.REFUSED,
+                                "cluster.local.",
+                                10_000,
+                                1_000,
+                                10,
+                                2));
         isLiveAtOnce = false;
         for (int i = 1; i <= 5; i++) {
             final Message query = query(i, "n" + i + ".example.com.", Type.A);
@@ -462,7 +529,15 @@ final class DnsExchangeTest {
 
     @Test
     void anEndpointAtItsLimitLosesItsNewestQueryAndDisturbsNobody() {
-        exchange = exchange(new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 10_000, 1_000, 2, 10));
+        exchange =
+                exchange(
+                        new DnsLimits(
+                                DnsLimits.DeniedRcode.REFUSED,
+                                "cluster.local.",
+                                10_000,
+                                1_000,
+                                2,
+                                10));
         final Message first = query(1, "a.example.com.", Type.A);
         ask(UDP, first);
         ask(UDP, query(2, "a.example.com.", Type.A));
@@ -476,13 +551,45 @@ final class DnsExchangeTest {
 
     @Test
     void limitsHaveRanges() {
-        assertThatThrownBy(() -> new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 99, 1_000, 1, 1))
+        assertThatThrownBy(
+                        () ->
+                                new DnsLimits(
+                                        DnsLimits.DeniedRcode.REFUSED,
+                                        "cluster.local.",
+                                        99,
+                                        1_000,
+                                        1,
+                                        1))
                 .hasMessage("queryTimeoutMs: accepted: 100 to 60000, not 99");
-        assertThatThrownBy(() -> new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 100, 0, 1, 1))
+        assertThatThrownBy(
+                        () ->
+                                new DnsLimits(
+                                        DnsLimits.DeniedRcode.REFUSED,
+                                        "cluster.local.",
+                                        100,
+                                        0,
+                                        1,
+                                        1))
                 .hasMessageContaining("holdTimeoutMs");
-        assertThatThrownBy(() -> new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 100, 1, 0, 1))
+        assertThatThrownBy(
+                        () ->
+                                new DnsLimits(
+                                        DnsLimits.DeniedRcode.REFUSED,
+                                        "cluster.local.",
+                                        100,
+                                        1,
+                                        0,
+                                        1))
                 .hasMessageContaining("pendingPerEndpoint");
-        assertThatThrownBy(() -> new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 100, 1, 1, 0))
+        assertThatThrownBy(
+                        () ->
+                                new DnsLimits(
+                                        DnsLimits.DeniedRcode.REFUSED,
+                                        "cluster.local.",
+                                        100,
+                                        1,
+                                        1,
+                                        0))
                 .hasMessageContaining("heldMax");
     }
 
@@ -506,7 +613,8 @@ final class DnsExchangeTest {
                 new FqdnCache(FqdnLimits.DEFAULT, (_, _) -> false, FqdnStore.NONE, _ -> {});
         final DnsExchange storm =
                 new DnsExchange(
-                        new DnsLimits(DnsLimits.DeniedRcode.REFUSED, 1_000, 300, 20, 8),
+                        new DnsLimits(
+                                DnsLimits.DeniedRcode.REFUSED, "cluster.local.", 1_000, 300, 20, 8),
                         _ -> new DnsRules.Allowed(EXAMPLE, false),
                         names,
                         (batch, endpoint, name, addresses) -> {

@@ -467,6 +467,11 @@ public final class DnsMessage {
         return opt < 0 ? 512 : Math.max(512, recordClass(opt));
     }
 
+    /** Where in {@link #buffer} the OPT says {@link #udpLengthMax}; there must be one. */
+    public int udpLengthMaxAt() {
+        return fields[opt] + 2;
+    }
+
     /** DO: DNSSEC records are wanted (RFC 3225). */
     public boolean isDnssecOk() {
         return opt >= 0 && (u16(fields[opt] + 6) & 0x8000) != 0;

@@ -255,6 +255,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                 exchange.onQuery(flow, punt.frame(), punt.dataOffset(), punt.dataLength());
         switch (step) {
             case FORWARD -> forward(punt, flow);
+            case FORWARD_LIMITED -> forwardLimited(punt, flow);
             case ANSWER -> answer(punt, exchange.reply());
             case DROP -> drop(punt);
             case RELEASE, HOLD -> throw new IllegalStateException("a query is not " + step);
@@ -266,6 +267,15 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             resolve(punt, reply -> onResolved(punt, flow, reply));
         } else {
             release(punt);
+        }
+    }
+
+    /** The switch's own resolver does not send long answers, whatever it is told. */
+    private void forwardLimited(final Punt punt, final DnsFlow flow) {
+        if (outside.resolver().isAt(flow.server())) {
+            forward(punt, flow);
+        } else {
+            replace(punt, exchange.limited());
         }
     }
 
@@ -328,7 +338,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                                     answered));
             case ANSWER -> answer(query, exchange.reply());
             case DROP -> drop(query);
-            case FORWARD -> throw new IllegalStateException("an answer is not " + step);
+            case FORWARD, FORWARD_LIMITED ->
+                    throw new IllegalStateException("an answer is not " + step);
         }
     }
 
@@ -353,7 +364,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                                     answered));
             case ANSWER -> replace(punt, exchange.reply());
             case DROP -> drop(punt);
-            case FORWARD -> throw new IllegalStateException("an answer is not " + step);
+            case FORWARD, FORWARD_LIMITED ->
+                    throw new IllegalStateException("an answer is not " + step);
         }
     }
 
@@ -384,8 +396,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
         giveBack(query, PuntRing.Step.ANSWER, DropReason.NONE, reply);
     }
 
-    private void replace(final Punt answer, final byte[] reply) {
-        giveBack(answer, PuntRing.Step.REPLACE, DropReason.NONE, reply);
+    private void replace(final Punt message, final byte[] other) {
+        giveBack(message, PuntRing.Step.REPLACE, DropReason.NONE, other);
     }
 
     private void drop(final Punt punt) {
@@ -415,8 +427,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                         case FORWARD -> forward(flow, query, outcome);
                         case ANSWER -> outcome.answer(exchange.reply());
                         case DROP -> outcome.drop();
-                        case RELEASE, HOLD ->
-                                throw new IllegalStateException("a query is not " + step);
+                        case FORWARD_LIMITED, RELEASE, HOLD ->
+                                throw new IllegalStateException("a query over TCP is not " + step);
                     }
                 });
     }
@@ -453,7 +465,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                                     answered));
             case ANSWER -> outcome.answer(exchange.reply());
             case DROP -> outcome.drop();
-            case FORWARD -> throw new IllegalStateException("an answer is not " + step);
+            case FORWARD, FORWARD_LIMITED ->
+                    throw new IllegalStateException("an answer is not " + step);
         }
     }
 
@@ -518,6 +531,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             now.put(end, exchange.counted(end));
         }
         counts = now;
+        outside.released().judgeAgain();
         for (final String endpoint : cache.endpoints()) {
             if (outside.policy().isGone(endpoint)) {
                 forget(endpoint);

@@ -63,6 +63,7 @@ final class Endpoints {
     private final PortFactory ports;
     private final LaneControl lane;
     private final Optional<String> uplinkDevice;
+    private final ResolvConf resolvConf;
     private final Map<String, Live> byPath = new TreeMap<>();
     private final Map<Integer, Live> byId = new HashMap<>();
     private Map<String, String> failures = Map.of();
@@ -70,12 +71,17 @@ final class Endpoints {
 
     /**
      * @param uplinkDevice device that the node's routes to endpoints lead into, if there is one
+     * @param resolvConf tells their programs of the switch's resolver
      */
     Endpoints(
-            final PortFactory ports, final LaneControl lane, final Optional<String> uplinkDevice) {
+            final PortFactory ports,
+            final LaneControl lane,
+            final Optional<String> uplinkDevice,
+            final ResolvConf resolvConf) {
         this.ports = ports;
         this.lane = lane;
         this.uplinkDevice = uplinkDevice;
+        this.resolvConf = resolvConf;
     }
 
     /** What exists, for planning. */
@@ -172,6 +178,7 @@ final class Endpoints {
             final Device device = ports.attach(live.spec);
             live.device = device;
             live.port = new CountedPort(device.port());
+            resolvConf.write(live.spec);
             moveTo(live, EndpointState.CREATING, "waits for its port");
         } catch (final AttachException e) {
             final String reason = String.valueOf(e.getMessage());
@@ -266,6 +273,7 @@ final class Endpoints {
         }
         byId.remove(live.id);
         detach(live);
+        resolvConf.remove(live.spec);
         uplinkDevice.ifPresent(device -> ports.removeRoutes(device, live.spec.addresses()));
         LOG.info("endpoint {} removed", path);
     }
@@ -370,7 +378,10 @@ final class Endpoints {
 
     /** Removes every endpoint, as for a stop; their routes go with the uplink. */
     void removeAll() {
-        byPath.values().forEach(this::detach);
+        for (final Live live : byPath.values()) {
+            detach(live);
+            resolvConf.remove(live.spec);
+        }
         byPath.clear();
         byId.clear();
     }

@@ -3,10 +3,14 @@ package io.sluice.control.agent;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.dnsproxy.wire.Address;
+import java.util.ArrayDeque;
 import java.util.Collection;
+import java.util.Deque;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -21,20 +25,39 @@ import org.slf4j.LoggerFactory;
  * with that in hand. What the count says is what clients see: it does not ask the code that ought
  * to have prevented it.
  *
- * <p>Limits: one entry for each address of the FQDN cache.
+ * <p>A drop that the live policy agrees with is not right for that: if the answer was let out too
+ * early, the policy does not know the address yet, and that is the very mistake. So such a drop is
+ * kept, with the names that the policy had for the address, and judged again by the first policy
+ * that has others.
+ *
+ * <p>Limits: one entry for each address of the FQDN cache; {@link #SUSPECTS_MAX} drops to be judged
+ * again, of which the oldest goes, {@link #SUSPECT_NS} each.
  *
  * <p>Thread: {@link #released} and {@link #forgotten} the DNS agent; {@link #dropped} that of flow
- * events; {@link #wrongDrops} any.
+ * events; {@link #judgeAgain} and {@link #wrongDrops} any.
  */
 final class ReleasedAddresses {
     private static final Logger LOG = LoggerFactory.getLogger(ReleasedAddresses.class);
 
+    /** Two for each microsecond that a publication may take. */
+    private static final int SUSPECTS_MAX = 2_048;
+
+    /** Ten times as long as an answer is ever held: what is not known by then was never to be. */
+    private static final long SUSPECT_NS = TimeUnit.SECONDS.toNanos(10);
+
     private record Key(String endpoint, IpAddress address) {}
+
+    /** A drop, and the names that the live policy had for its address. */
+    private record Suspect(
+            Key key, int protocol, int destinationPort, long atNs, Set<String> names) {}
 
     private final Supplier<LivePolicy> live;
     private final LongSupplier clockNs;
     private final Map<Key, Long> releasedNs = new ConcurrentHashMap<>();
     private final AtomicLong wrongDrops = new AtomicLong();
+
+    // Guarded by itself.
+    private final Deque<Suspect> suspects = new ArrayDeque<>();
 
     /**
      * @param clockNs the lane's clock
@@ -71,32 +94,71 @@ final class ReleasedAddresses {
         if (endpoint.isEmpty()) {
             return;
         }
-        final Long since = releasedNs.get(new Key(endpoint.get(), destination));
+        final Key key = new Key(endpoint.get(), destination);
+        final Long since = releasedNs.get(key);
         if (since == null || atNs - since <= 0) {
             return;
         }
-        final boolean isAllowed =
-                DnsPolicy.entry(
-                                policy,
-                                endpoint.get(),
-                                new Address(destination.high(), destination.low()),
-                                protocol,
-                                destinationPort)
-                        .map(entry -> entry.isAllowed())
-                        .orElse(false);
-        if (isAllowed) {
-            wrongDrops.incrementAndGet();
-            LOG.error(
-                    "a packet of {} to {} port {} was dropped after the answer with its address"
-                            + " had gone out",
-                    endpoint.get(),
-                    destination,
-                    destinationPort);
+        final Suspect drop =
+                new Suspect(key, protocol, destinationPort, atNs, names(policy, destination));
+        if (isAllowed(policy, drop)) {
+            count(drop);
+        } else {
+            synchronized (suspects) {
+                if (suspects.size() == SUSPECTS_MAX) {
+                    suspects.removeFirst();
+                }
+                suspects.addLast(drop);
+            }
         }
     }
 
-    /** Such drops since the start. */
+    private static Set<String> names(final LivePolicy policy, final IpAddress address) {
+        return policy.world().names().getOrDefault(address, Set.of());
+    }
+
+    private static boolean isAllowed(final LivePolicy policy, final Suspect drop) {
+        final IpAddress address = drop.key.address;
+        return DnsPolicy.entry(
+                        policy,
+                        drop.key.endpoint,
+                        new Address(address.high(), address.low()),
+                        drop.protocol,
+                        drop.destinationPort)
+                .map(entry -> entry.isAllowed())
+                .orElse(false);
+    }
+
+    private void count(final Suspect drop) {
+        wrongDrops.incrementAndGet();
+        LOG.error(
+                "a packet of {} to {} port {} was dropped after the answer with its address had"
+                        + " gone out",
+                drop.key.endpoint,
+                drop.key.address,
+                drop.destinationPort);
+    }
+
+    /** To be called once a second: drops that the policy of their time agreed with. Thread: any. */
+    void judgeAgain() {
+        final LivePolicy policy = live.get();
+        final long nowNs = clockNs.getAsLong();
+        synchronized (suspects) {
+            suspects.removeIf(
+                    drop -> {
+                        final boolean isJudged =
+                                !names(policy, drop.key.address).equals(drop.names);
+                        if (isJudged && isAllowed(policy, drop)) {
+                            count(drop);
+                        }
+                        return isJudged || nowNs - drop.atNs > SUSPECT_NS;
+                    });
+        }
+    }
+
+    /** Such drops since the start. Thread: any. */
     long wrongDrops() {
+        judgeAgain();
         return wrongDrops.get();
     }
 

@@ -142,8 +142,10 @@ public record SluiceConfig(
      * @param servers who is asked for names that are not the cluster's; empty for those of this
      *     machine's {@code /etc/resolv.conf}
      * @param domain of the cluster
+     * @param inPods whether pods get it as their resolver, see {@link ResolvConf}
      */
-    public record Resolver(List<IpAddress> addresses, List<IpAddress> servers, String domain) {
+    public record Resolver(
+            List<IpAddress> addresses, List<IpAddress> servers, String domain, boolean inPods) {
         public Resolver {
             addresses = List.copyOf(addresses);
             servers = List.copyOf(servers);
@@ -174,6 +176,7 @@ public record SluiceConfig(
             final DnsLimits defaults = DnsLimits.DEFAULT;
             return new DnsLimits(
                     denied,
+                    resolver.domain() + ".",
                     defaults.queryTimeoutMs(),
                     defaults.holdTimeoutMs(),
                     defaults.pendingPerEndpoint(),
@@ -270,7 +273,10 @@ public record SluiceConfig(
                         DnsLimits.DeniedRcode.REFUSED,
                         60,
                         new Resolver(
-                                List.of(IpAddress.ofIpv4(0x0a60000a)), List.of(), "cluster.local")),
+                                List.of(IpAddress.ofIpv4(0x0a60000a)),
+                                List.of(),
+                                "cluster.local",
+                                true)),
                 Idle.ADAPTIVE,
                 -10,
                 4095,
@@ -394,7 +400,8 @@ public record SluiceConfig(
                 settings.value(
                         "dns.resolver.addresses", defaults.addresses(), SluiceConfig::addresses),
                 settings.value("dns.resolver.servers", defaults.servers(), SluiceConfig::addresses),
-                settings.text("dns.resolver.domain", defaults.domain()));
+                settings.text("dns.resolver.domain", defaults.domain()),
+                settings.flag("dns.resolver.inPods", defaults.inPods()));
     }
 
     private static List<IpAddress> addresses(final String text) {

@@ -360,7 +360,11 @@ public final class SluiceMain implements AutoCloseable {
                         mailbox,
                         config.uplink().enabled()
                                 ? Optional.of(config.uplink().device())
-                                : Optional.empty());
+                                : Optional.empty(),
+                        new ResolvConf(
+                                ResolvConf.FOLDER,
+                                config.dns().resolver(),
+                                () -> ResolverPod.isIn(publisher.live().world())));
         final Uplink uplink = new Uplink(config, ports, mailbox);
         final Reconciler reconciler =
                 new Reconciler(

@@ -79,6 +79,7 @@ class SluiceConfigTest {
         values.put("dns.resolver.addresses", "[10.96.0.11, fd00::a]");
         values.put("dns.resolver.servers", "[192.0.2.53]");
         values.put("dns.resolver.domain", "example.internal");
+        values.put("dns.resolver.inPods", "false");
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");

@@ -106,7 +106,14 @@ final class SwitchInOneThread implements AutoCloseable {
                         config,
                         store,
                         AddressBook.load(folder.resolve("addresses")),
-                        new Endpoints(ports, lane, Optional.of(config.uplink().device())),
+                        new Endpoints(
+                                ports,
+                                lane,
+                                Optional.of(config.uplink().device()),
+                                new ResolvConf(
+                                        folder.resolve("netns"),
+                                        config.dns().resolver(),
+                                        () -> ResolverPod.isIn(publisher.live().world()))),
                         uplink,
                         proxy,
                         publisher,

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.IpProtocol;
 import io.sluice.control.policy.Probe;
+import io.sluice.dnsproxy.wire.DnsReply;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -27,7 +28,8 @@ import java.util.stream.Stream;
  *   <li>HTTP: status 403 is denied, any other allowed; an application's own 403 cannot be told from
  *       the proxy's.
  *   <li>ICMP: a reply is allowed, none is denied.
- *   <li>DNS: REFUSED, or no answer, is denied, any other answer allowed.
+ *   <li>DNS: REFUSED, an answer that says it is blocked (RFC 8914), or no answer, is denied, any
+ *       other answer allowed.
  *   <li>UDP: an answer, or the ICMP error that nobody listens, is allowed; silence says nothing.
  * </ul>
  *
@@ -245,6 +247,9 @@ final class LiveProbes {
                             name);
             if (ended.output.contains("status: REFUSED")) {
                 return new Seen(Sight.DENIED, "REFUSED");
+            }
+            if (ended.output.contains("EDE: " + DnsReply.ERROR_BLOCKED)) {
+                return new Seen(Sight.DENIED, "blocked");
             }
             if (ended.output.contains("status: ")) {
                 return new Seen(Sight.ALLOWED, "answered");

@@ -2,12 +2,8 @@ package io.sluice.control.cli.netns;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.net.URISyntaxException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -19,12 +15,9 @@ import org.junit.jupiter.api.Test;
 class FqdnNetnsTest {
     private static final int CLIENT = 11;
     private static final int OTHER = 12;
-    private static final String RESOLVER = "198.51.100.10";
+    private static final String RESOLVER = Outside.RESOLVER;
     private static final String KUBE_DNS = "10.96.0.10";
     private static final String PORT = "7000";
-
-    /** Addresses that names rotate through. */
-    private static final String SERVERS = "10.77.0.0/16";
 
     /** Where dnsmasq says that api.example.com is. */
     private static final String API = "10.77.254.1";
@@ -53,27 +46,20 @@ class FqdnNetnsTest {
     private static final Pattern COUNT =
             Pattern.compile("connected (\\d+) of (\\d+), unanswered (\\d+)");
 
+    private static final long PATIENCE_MS = 30_000;
+
+    /** {@code -Dsluice.daemon.kills=50} kills more often. */
+    private static final int KILLS = Integer.getInteger("sluice.daemon.kills", 2);
+
     private TestNode node;
+    private Outside outside;
 
     @BeforeEach
     void start() {
         node = new TestNode("dns: { resolver: { servers: [" + RESOLVER + "] } }");
         node.addPod("client", CLIENT);
         node.addPod("other", OTHER);
-        node.addNamespace("outside");
-        final String host = node.namespace();
-        final String outside = node.namespace("outside");
-        Command.need(
-                "ip", "-n", host, "link", "add", "out", "type", "veth", "peer", "name", "eth0",
-                "netns", outside);
-        Command.need("ip", "-n", host, "addr", "add", "198.51.100.1/24", "dev", "out");
-        Command.need("ip", "-n", outside, "addr", "add", RESOLVER + "/24", "dev", "eth0");
-        Command.need("ip", "-n", host, "link", "set", "out", "up");
-        Command.need("ip", "-n", outside, "link", "set", "eth0", "up");
-        Command.need("ip", "-n", outside, "route", "add", "default", "via", "198.51.100.1");
-        Command.need("ip", "-n", outside, "route", "add", "local", SERVERS, "dev", "lo");
-        Command.need("ip", "-n", host, "route", "add", SERVERS, "via", RESOLVER);
-        node.in("node", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1");
+        outside = new Outside(node);
         node.save("client-policy.yaml", POLICY.formatted("client", "api.example.com"));
         node.save("other-policy.yaml", POLICY.formatted("other", "www.example.com"));
         node.serve("outside", "tcp:" + PORT);
@@ -85,51 +71,15 @@ class FqdnNetnsTest {
     }
 
     private void rotatingNames() {
-        node.start("outside", script("serve", SERVERS)).await("ready", 30_000);
+        node.serveNames("outside", Outside.SERVERS);
     }
 
     private void dnsmasq() {
-        node.start(
-                "outside",
-                "dnsmasq",
-                "--keep-in-foreground",
-                "--no-hosts",
-                "--no-resolv",
-                "--conf-file=/dev/null",
-                "--pid-file=",
-                "--user=root",
-                "--local-ttl=1",
-                "--host-record=api.example.com," + API,
-                "--host-record=evil.example.org," + EVIL);
-        TestNode.await(
-                "dnsmasq answers",
-                () ->
-                        node.in("outside", "dig", "+short", "@" + RESOLVER, "api.example.com")
-                                .output()
-                                .equals(API));
-    }
-
-    private static String[] script(final String... arguments) {
-        try {
-            final List<String> line =
-                    new ArrayList<>(
-                            List.of(
-                                    "python3",
-                                    Path.of(
-                                                    Objects.requireNonNull(
-                                                                    FqdnNetnsTest.class.getResource(
-                                                                            "names.py"))
-                                                            .toURI())
-                                            .toString()));
-            line.addAll(List.of(arguments));
-            return line.toArray(String[]::new);
-        } catch (final URISyntaxException e) {
-            throw new IllegalStateException(e);
-        }
+        outside.dnsmasq("api.example.com," + API, "evil.example.org," + EVIL);
     }
 
     private String ask(final String pod, final String name) {
-        return node.in(pod, script("ask", RESOLVER, name)).output();
+        return node.names(pod, "ask", RESOLVER, name);
     }
 
     private String dig(final String pod, final String... arguments) {
@@ -148,11 +98,23 @@ class FqdnNetnsTest {
     }
 
     private long wrongDrops() {
-        final Matcher matcher =
-                Pattern.compile("(?m)^sluice_dns_wrong_drops_total (\\d+)")
-                        .matcher(node.text("/v1/metrics"));
-        assertThat(matcher.find()).isTrue();
-        return Long.parseLong(matcher.group(1));
+        return node.metric("sluice_dns_wrong_drops_total");
+    }
+
+    private long ends(final String end) {
+        return node.metric("sluice_dns_messages_total{end=\"" + end + "\"}");
+    }
+
+    private List<String> known() {
+        final List<String> known = new ArrayList<>();
+        node.get("/v1/fqdn")
+                .forEach(
+                        row ->
+                                known.add(
+                                        row.path("name").asText()
+                                                + " "
+                                                + row.path("address").asText()));
+        return known;
     }
 
     @Test
@@ -201,8 +163,7 @@ class FqdnNetnsTest {
         node.startDaemon("client", "other");
 
         final String output =
-                node.in("client", script("connect", RESOLVER, "api.example.com", "300", PORT))
-                        .output();
+                node.names("client", "connect", RESOLVER, "api.example.com", "300", PORT);
         assertThat(output).matches(COUNT);
         assertThat(output).isEqualTo("connected 300 of 300, unanswered 0");
         assertThat(wrongDrops()).isZero();
@@ -274,16 +235,25 @@ class FqdnNetnsTest {
     }
 
     @Test
-    void namesOutliveAKilledDaemon() {
+    void namesAndFlowsOutliveADaemonThatIsKilledAgainAndAgain() {
         rotatingNames();
-        final Running first = node.startDaemon("client", "other");
+        Running daemon = node.startDaemon("client", "other");
         final String address = ask("client", "api.example.com");
-        assertThat(connect("client", address)).contains("answered");
+        final Running stream = node.startPeer("client", "stream", address, PORT);
+        stream.await("echo", PATIENCE_MS);
 
-        first.stop("KILL");
-        node.startDaemon("client", "other");
-        assertThat(connect("client", address)).as("without another query").contains("answered");
-        assertThat(connect("client", "10.77.200.1")).contains("timed out");
+        for (int kill = 0; kill < KILLS; kill++) {
+            daemon.stop("KILL");
+            daemon = node.startDaemon("client", "other");
+            assertThat(connect("client", address)).as("without another query").contains("answered");
+            assertThat(connect("client", "10.77.200.1")).contains("timed out");
+            // What was printed before the kill says nothing of the time after it.
+            stream.forgetLines();
+            stream.await("echo", PATIENCE_MS);
+        }
+        assertThat(ends("QUERY_FORWARDED")).as("by this daemon").isZero();
+        assertThat(known()).containsExactly("api.example.com. " + address);
+        assertThat(wrongDrops()).isZero();
     }
 
     @Test
@@ -294,7 +264,51 @@ class FqdnNetnsTest {
         assertThat(ask("client", "wrong-id.example.com")).isEqualTo("silent");
         assertThat(ask("client", "wrong-question.example.com")).isEqualTo("silent");
         assertThat(node.dropped("DNS_ANSWER_UNASKED")).isEqualTo(2);
+        assertThat(ends("ANSWER_WRONG_ID")).isEqualTo(1);
+        assertThat(ends("ANSWER_WRONG_QUESTION")).isEqualTo(1);
+        assertThat(known()).isEmpty();
         assertThat(connect("client", "10.77.0.1")).contains("timed out");
         assertThat(connect("client", "10.77.0.2")).contains("timed out");
+    }
+
+    /** They belong to no flow that was opened: policy judges them as datagrams like any other. */
+    @Test
+    void answersFromOrToAnotherPortTeachNothingAndAreDroppedAsPolicySays() {
+        rotatingNames();
+        node.startDaemon("client", "other");
+
+        assertThat(ask("client", "wrong-port.example.com")).isEqualTo("silent");
+        assertThat(ask("client", "wrong-client.example.com")).isEqualTo("silent");
+        assertThat(node.dropped("POLICY_DENIED")).as("the pod lets everybody in").isZero();
+        assertThat(known()).isEmpty();
+
+        node.apply(
+                """
+                apiVersion: networking.k8s.io/v1
+                kind: NetworkPolicy
+                metadata: { name: nobody-in, namespace: app }
+                spec: { podSelector: {}, policyTypes: [Ingress] }
+                """);
+        assertThat(ask("client", "wrong-port.example.com")).isEqualTo("silent");
+        assertThat(ask("client", "wrong-client.example.com")).isEqualTo("silent");
+        assertThat(node.dropped("POLICY_DENIED")).isEqualTo(2);
+        assertThat(known()).isEmpty();
+        assertThat(ends("QUERY_FORWARDED")).isEqualTo(4);
+        assertThat(ends("ANSWER_RELEASED") + ends("ANSWER_HELD")).isZero();
+    }
+
+    @Test
+    void recordsAboutOtherNamesTeachNothing() {
+        node.save("client-policy.yaml", POLICY.formatted("client", "other.example.com"));
+        rotatingNames();
+        node.startDaemon("client", "other");
+
+        // The last record is about another name, which the policy names.
+        assertThat(ask("client", "extra.example.com")).isEqualTo("10.77.253.234");
+        assertThat(known()).containsExactly("extra.example.com. 10.77.0.1");
+        assertThat(connect("client", "10.77.253.233")).contains("timed out");
+        assertThat(connect("client", "10.77.253.234")).contains("timed out");
+        assertThat(connect("client", "10.77.0.1")).as("no policy names it").contains("timed out");
+        assertThat(ends("RECORDS_UNASKED")).isEqualTo(2);
     }
 }

@@ -50,6 +50,11 @@ final class Running implements AutoCloseable {
         }
     }
 
+    /** The next line is one that comes from now on. */
+    void forgetLines() {
+        lines.clear();
+    }
+
     /** Waits for a line that is just this. */
     Running await(final String line, final long timeoutMs) {
         final long start = System.nanoTime();

@@ -146,6 +146,27 @@ final class TestNode implements AutoCloseable {
 
     // Programs
 
+    /** What somebody wrote for programs of a namespace: `ip netns exec` shows it to them. */
+    void saveResolvConf(final String name, final String text) {
+        final Path file = resolvConf(name);
+        try {
+            Files.createDirectories(file.getParent());
+            Files.writeString(file, text);
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        toClose.push(
+                () -> {
+                    Files.deleteIfExists(file);
+                    Files.deleteIfExists(file.getParent());
+                });
+    }
+
+    /** Where `ip netns exec` looks. */
+    Path resolvConf(final String name) {
+        return Path.of("/etc/netns", namespace(name), "resolv.conf");
+    }
+
     /** Runs a program in a namespace of this node. */
     Command in(final String name, final String... line) {
         return Command.run(inside(name, List.of(line)));
@@ -187,6 +208,22 @@ final class TestNode implements AutoCloseable {
                 () -> in(name, "curl", "-gs", "http://[::1]:" + port + "/").exit() == 0);
     }
 
+    /** What a client of names.py says. */
+    String names(final String name, final String... arguments) {
+        return in(name, namesLine(arguments)).output();
+    }
+
+    /** Starts names.py in a namespace and waits until it listens. */
+    Running serveNames(final String name, final String prefix) {
+        return start(name, namesLine("serve", prefix)).await("ready", PATIENCE_MS);
+    }
+
+    private static String[] namesLine(final String... arguments) {
+        return Stream.concat(
+                        Stream.of("python3", resource("names.py").toString()), Stream.of(arguments))
+                .toArray(String[]::new);
+    }
+
     /** Starts a client of peer.py that keeps running. */
     Running startPeer(final String name, final String... arguments) {
         return start(name, peerLine(arguments));
@@ -203,11 +240,15 @@ final class TestNode implements AutoCloseable {
     }
 
     private static String[] peerLine(final String... arguments) {
+        return Stream.concat(
+                        Stream.of("python3", resource("peer.py").toString()), Stream.of(arguments))
+                .toArray(String[]::new);
+    }
+
+    /** A file beside these tests. */
+    static Path resource(final String name) {
         try {
-            final Path script =
-                    Path.of(Objects.requireNonNull(TestNode.class.getResource("peer.py")).toURI());
-            return Stream.concat(Stream.of("python3", script.toString()), Stream.of(arguments))
-                    .toArray(String[]::new);
+            return Path.of(Objects.requireNonNull(TestNode.class.getResource(name)).toURI());
         } catch (final URISyntaxException e) {
             throw new IllegalStateException(e);
         }
@@ -353,6 +394,17 @@ final class TestNode implements AutoCloseable {
         return status().path("policyRevision").asLong();
     }
 
+    /** The value of a metric, with its labels if it has some. */
+    long metric(final String name) {
+        return text("/v1/metrics")
+                .lines()
+                .filter(line -> line.startsWith(name + " "))
+                .map(line -> line.substring(name.length() + 1))
+                .mapToLong(value -> (long) Double.parseDouble(value))
+                .findFirst()
+                .orElseThrow(() -> new IllegalStateException("no metric " + name));
+    }
+
     /** Packets dropped for a reason, since the daemon started. */
     long dropped(final String reason) {
         long packets = 0;
@@ -419,7 +471,8 @@ final class TestNode implements AutoCloseable {
         }
     }
 
-    private static Path root() {
+    /** The repository. */
+    static Path root() {
         Path at = Path.of("").toAbsolutePath();
         while (!Files.exists(at.resolve("scripts/jvm.args"))) {
             at = Objects.requireNonNull(at.getParent(), "scripts/jvm.args in no folder above");

@@ -1,10 +1,13 @@
 """A DNS server whose addresses change with every answer, and a client that connects to each.
 
     names.py serve PREFIX           answers A on UDP and TCP port 53 from PREFIX (a /16), a new address each time, TTL 1:
-                                    wrong-id.* gets another id, wrong-question.* another question
+                                    wrong-id.* gets another id, wrong-question.* another question, wrong-port.* comes from
+                                    another port, wrong-client.* goes to another port, extra.* has records about other.example.com
     names.py connect SERVER NAME COUNT PORT   COUNT times: asks, connects at once to what was answered;
                                     then "connected N of COUNT, unanswered M"
     names.py ask SERVER NAME [tcp]  the address, "rcode N" or "silent"
+    names.py flight SERVER DOMAIN COUNT   COUNT queries from one port before an answer is read, each sent twice, letters in
+                                    mixed case, EDNS 4096: "answered N of COUNT, case kept K"
 """
 import ipaddress
 import os
@@ -46,9 +49,12 @@ class Answers:
         if name.startswith("wrong-question."):
             asked = wire("other.example.com") + asked[-4:]
         answers = 1 if kind == 1 else 0
-        reply = identity + struct.pack("!HHHHH", 0x8180, 1, answers, 0, 0) + asked
+        extra = 2 if answers and name.startswith("extra.") else 0
+        reply = identity + struct.pack("!HHHHH", 0x8180, 1, answers + extra // 2, 0, extra // 2) + asked
         if answers:
             reply += struct.pack("!HHHIH", 0xC00C, 1, 1, 1, 4) + address.to_bytes(4, "big")
+        for last in range(1, extra + 1):
+            reply += wire("other.example.com") + struct.pack("!HHIH", 1, 1, 1, 4) + (self.first + 65000 + last).to_bytes(4, "big")
         return reply
 
 
@@ -71,10 +77,15 @@ def serve(prefix):
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     opened.bind(("", 53))
     threading.Thread(target=serve_tcp, args=(answers,), daemon=True).start()
+    other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    other.bind(("", 5353))
     print("ready", flush=True)
     while True:
         query, sender = opened.recvfrom(4096)
-        opened.sendto(answers.to(query), sender)
+        name = question(query)[0]
+        if name.startswith("wrong-client."):
+            sender = (sender[0], sender[1] ^ 1)
+        (other if name.startswith("wrong-port.") else opened).sendto(answers.to(query), sender)
 
 
 def query(name):
@@ -120,8 +131,38 @@ def connect(server, name, count, port):
     print("connected %d of %d, unanswered %d" % (connected, count, unanswered))
 
 
+def flight(server, domain, count):
+    asked = {}
+    answered = set()
+    kept = set()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.settimeout(TIMEOUT_SECONDS)
+        opened.connect((server, 53))
+        for identity in range(1, count + 1):
+            name = "".join(c.upper() if os.urandom(1)[0] & 1 else c for c in "n%d.%s" % (identity, domain))
+            asked[identity] = wire(name)
+            sent = struct.pack("!HHHHHH", identity, 0x0100, 1, 0, 0, 1) + wire(name) + struct.pack("!HH", 1, 1)
+            sent += b"\0" + struct.pack("!HHIH", 41, 4096, 0, 0)
+            opened.send(sent)
+            opened.send(sent)
+        try:
+            while True:
+                reply = opened.recv(4096)
+                identity = struct.unpack("!H", reply[:2])[0]
+                answered.add(identity)
+                if reply[12:].startswith(asked[identity]):
+                    kept.add(identity)
+                if len(answered) == count:
+                    break
+        except OSError:
+            pass
+    print("answered %d of %d, case kept %d" % (len(answered), count, len(kept)))
+
+
 if sys.argv[1] == "serve":
     serve(sys.argv[2])
+elif sys.argv[1] == "flight":
+    flight(sys.argv[2], sys.argv[3], int(sys.argv[4]))
 elif sys.argv[1] == "connect":
     connect(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
 else:
