@@ -63,9 +63,10 @@ import org.slf4j.LoggerFactory;
  * FlowAddresses}) on a thread of its own, because it walks the whole conntrack table. Endpoints
  * that the live policy does not have any more are forgotten.
  *
- * <p>It spins for a moment and then sleeps; the lane wakes it. Whatever others want of it is a task
- * in its mailbox. The mailbox is not bounded: its tasks are confirmations, of which there are no
- * more than batches, and requests of the API.
+ * <p>It spins for a moment and then sleeps; the lane wakes it, and it wakes the lane once a turn,
+ * not for every datagram: that is what a query costs where both share a processor. Whatever others
+ * want of it is a task in its mailbox. The mailbox is not bounded: its tasks are confirmations, of
+ * which there are no more than batches, and requests of the API.
  *
  * <p>Failures. A full ring to the lane is waited for, as the lane never waits for this thread. A
  * datagram that cannot be judged for an error of ours is dropped: a gap must fail closed.
@@ -178,6 +179,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                 nextSlowTickNs = nowNs + SLOW_TICK_NS;
                 guarded(this::everySecond);
             }
+            punts.wakeLane();
             idleTurns = work > 0 ? 0 : idleTurns + 1;
             if (idleTurns > SPIN_TURNS) {
                 sleep(nextTickNs - nowNs);
@@ -226,8 +228,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     }
 
     private void judge(final Punt punt) {
-        final Optional<String> endpoint =
-                outside.policy().endpointAt(punt.initiatorHigh(), punt.initiatorLow());
+        final Address client = new Address(punt.initiatorHigh(), punt.initiatorLow());
+        final Optional<String> endpoint = outside.policy().endpointAt(client);
         if (endpoint.isEmpty()) {
             giveBack(punt, PuntRing.Step.DROP, DropReason.DNS_FLOW_GONE, NO_DATA);
             return;
@@ -236,7 +238,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                 new DnsFlow(
                         endpoint.get(),
                         DnsFlow.Transport.UDP,
-                        new Address(punt.initiatorHigh(), punt.initiatorLow()),
+                        client,
                         punt.initiatorPort(),
                         new Address(punt.responderHigh(), punt.responderLow()),
                         punt.responderPort());
@@ -395,6 +397,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private void giveBack(
             final Punt punt, final PuntRing.Step step, final DropReason reason, final byte[] data) {
         while (!punts.giveBack(punt, step, reason, data) && running) {
+            punts.wakeLane();
             LockSupport.parkNanos(FULL_RING_WAIT_NS);
         }
     }
@@ -403,7 +406,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
 
     @Override
     public Optional<String> endpointAt(final Address address) {
-        return outside.policy().endpointAt(address.high(), address.low());
+        return outside.policy().lookupEndpoint(address);
     }
 
     @Override
