@@ -86,7 +86,7 @@ public final class ForwardingLoop implements AutoCloseable {
      */
     public int doWork(final long nowNs) {
         int work = drainMailbox();
-        ports.await(0);
+        ports.look();
         // Backwards, because a port that is gone gives its place to the last one.
         for (int i = ports.count() - 1; i >= 0; i--) {
             if (ports.isReady(i)) {
