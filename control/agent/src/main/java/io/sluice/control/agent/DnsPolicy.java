@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * {@code policy eval} answers from.
  *
  * <p>Patterns are made into an index once per entry, however many endpoints and ports have it. What
- * was found for an address or a server is remembered until the next revision, or until there are
+ * was found for an address or a server is remembered until the next publication, or until there are
  * {@value #REMEMBERED_MAX} of them: a client asks one or two servers, thousands of times.
  *
  * <p>Thread: the DNS agent's, but for {@link #lookupEndpoint}.
@@ -45,9 +45,12 @@ final class DnsPolicy implements DnsRules {
 
     private final Supplier<LivePolicy> live;
 
-    // Of the policy that was seen last.
-    private @Nullable LivePolicy seen;
+    // Of the revision that was seen last: entries stay what they are when addresses come and go.
+    private int revision = -1;
     private final IdentityHashMap<PolicyEntry, Allowed> byEntry = new IdentityHashMap<>();
+
+    // Of the policy that was seen last, addresses included.
+    private @Nullable LivePolicy seen;
     private final Map<Server, Allowed> byServer = new HashMap<>();
     private final Map<Address, Optional<String>> endpoints = new HashMap<>();
 
@@ -84,7 +87,10 @@ final class DnsPolicy implements DnsRules {
         final LivePolicy policy = live.get();
         if (policy != seen) {
             seen = policy;
-            byEntry.clear();
+            if (policy.revision() != revision) {
+                revision = policy.revision();
+                byEntry.clear();
+            }
             byServer.clear();
             endpoints.clear();
         }
