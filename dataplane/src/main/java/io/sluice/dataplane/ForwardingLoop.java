@@ -86,7 +86,7 @@ public final class ForwardingLoop implements AutoCloseable {
      */
     public int doWork(final long nowNs) {
         int work = drainMailbox();
-        ports.await(0);
+        ports.look();
         // Backwards, because a port that is gone gives its place to the last one.
         for (int i = ports.count() - 1; i >= 0; i--) {
             if (ports.isReady(i)) {
@@ -112,16 +112,20 @@ public final class ForwardingLoop implements AutoCloseable {
             return 1;
         }
         datapath.process(batch, index, tables, nowNs);
+        punts.wakeAgent();
         return batch.count();
     }
 
     /**
-     * Waits until a port has frames or a command comes.
+     * Waits until a port has frames, a datagram comes back or a command comes.
      *
      * @param timeoutMs longest wait
      */
     void await(final int timeoutMs) {
-        ports.await(timeoutMs);
+        punts.setLaneSleeps(true);
+        // While it is suspended what comes back stays where it is.
+        ports.await(!suspended && punts.hasReturned() ? 0 : timeoutMs);
+        punts.setLaneSleeps(false);
     }
 
     /** Control's way to this loop. Thread: any. */

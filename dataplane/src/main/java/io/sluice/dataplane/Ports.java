@@ -19,6 +19,9 @@ final class Ports implements AutoCloseable {
     private int count;
     private boolean changed;
 
+    /** Whether the last {@link #await} was a wait, whose answer nobody has looked at yet. */
+    private boolean waited;
+
     /** Open ports. */
     int count() {
         return count;
@@ -29,7 +32,7 @@ final class Ports implements AutoCloseable {
         return order[n];
     }
 
-    /** Whether the n-th open port may have frames, as of the last {@link #await}. */
+    /** Whether the n-th open port may have frames, as of the last {@link #look}. */
     boolean isReady(final int n) {
         return at(order[n]).pollFd() < 0 || poller.isReady(n);
     }
@@ -81,11 +84,26 @@ final class Ports implements AutoCloseable {
     }
 
     /**
-     * Finds the ports that have frames, and waits for one if none has.
+     * Waits until a port has frames, or for {@link #wake}.
      *
-     * @param timeoutMs longest wait, 0 to only look
+     * @param timeoutMs longest wait
      */
     void await(final int timeoutMs) {
+        watchChanged();
+        poller.await(timeoutMs);
+        waited = true;
+    }
+
+    /** Finds the ports that have frames. What a wait has just found is not asked for again. */
+    void look() {
+        if (changed || !waited) {
+            watchChanged();
+            poller.await(0);
+        }
+        waited = false;
+    }
+
+    private void watchChanged() {
         if (changed) {
             changed = false;
             final int[] fds = new int[count];
@@ -94,7 +112,6 @@ final class Ports implements AutoCloseable {
             }
             poller.watch(fds);
         }
-        poller.await(timeoutMs);
     }
 
     /** Ends a wait. Thread: any. */

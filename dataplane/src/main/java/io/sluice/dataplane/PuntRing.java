@@ -26,6 +26,12 @@ import org.agrona.concurrent.ringbuffer.RingBufferDescriptor;
  * other while it owns something the other needs: the lane drops a datagram that finds the ring full
  * ({@link DropReason#DNS_RING_FULL}), the agent tries again until the lane has made room.
  *
+ * <p>Wake-ups cost a system call and, where both sides share a processor, a switch to the other
+ * side. So each side is woken only if it sleeps, and once for all that it was given: the agent
+ * after a batch of the lane, the lane after a turn of the agent. Who is about to sleep announces it
+ * and looks into its ring once more; who has put something in looks at the announcement afterwards.
+ * One of the two sees the other.
+ *
  * <p>Bound: {@link #RING_BYTES} each way. A query is some 200 bytes with its header: 20,000 of
  * them, a burst of 100 ms at 200,000 a second. An answer that is held is the agent's, not the
  * ring's.
@@ -33,8 +39,9 @@ import org.agrona.concurrent.ringbuffer.RingBufferDescriptor;
  * <p>Conservation: what is in the rings or held is {@code punted - returned} of {@link
  * LaneCounters}.
  *
- * <p>Thread: {@link #offer} and {@link #takeReturned} the lane; {@link #poll}, {@link #giveBack}
- * the DNS agent.
+ * <p>Thread: {@link #offer}, {@link #wakeAgent}, {@link #takeReturned} and {@link #setLaneSleeps}
+ * the lane; {@link #poll}, {@link #giveBack}, {@link #wakeLane} and {@link #setAgentSleeps} the DNS
+ * agent.
  */
 public final class PuntRing {
     /** What becomes of a punted datagram. */
@@ -118,23 +125,30 @@ public final class PuntRing {
     private final MemorySegment backSegment = MemorySegment.ofArray(backMemory);
     private final RingBuffer out = new OneToOneRingBuffer(new UnsafeBuffer(outMemory));
     private final RingBuffer back = new OneToOneRingBuffer(new UnsafeBuffer(backMemory));
-    private final Runnable wakeLane;
+    private final Runnable laneWaker;
+    private volatile Runnable agentWaker = () -> {};
 
-    // Written by the agent before it sleeps and after, read by the lane behind each offer.
-    private volatile Runnable wakeAgent = () -> {};
+    // Written by who sleeps, before and after, and by who wakes it, so that it is woken once.
     private volatile boolean agentSleeps;
+    private volatile boolean laneSleeps;
+
+    /** Offers since the agent was looked after; the lane's. */
+    private boolean offered;
+
+    /** Returns since the lane was looked after; the agent's. */
+    private boolean gaveBack;
 
     /**
-     * @param wakeLane ends the lane's sleep
+     * @param laneWaker ends the lane's sleep
      */
-    PuntRing(final Runnable wakeLane) {
-        this.wakeLane = wakeLane;
+    PuntRing(final Runnable laneWaker) {
+        this.laneWaker = laneWaker;
     }
 
     // The lane's side.
 
     /**
-     * Copies a datagram into the ring.
+     * Copies a datagram into the ring; {@link #wakeAgent} is to follow.
      *
      * @param packet parsed, UDP, whole
      * @return whether there was room
@@ -159,12 +173,32 @@ public final class PuntRing {
         buffer.putInt(index + DATA_LENGTH, Udp.length(packet.memory(), packet.l4) - Udp.BYTES);
         MemorySegment.copy(packet.memory(), packet.start, outSegment, index + FRAME, packet.length);
         out.commit(index);
-        // Either the agent's last look sees the commit, or this look sees that it sleeps.
+        offered = true;
+        return true;
+    }
+
+    /** Wakes the agent if it sleeps and something was offered. */
+    void wakeAgent() {
+        if (!offered) {
+            return;
+        }
+        offered = false;
+        // Either the agent's last look sees the commits, or this look sees that it sleeps.
         VarHandle.fullFence();
         if (agentSleeps) {
-            wakeAgent.run();
+            agentSleeps = false;
+            agentWaker.run();
         }
-        return true;
+    }
+
+    /** Announces that the lane is about to sleep, or is awake again; as {@link #setAgentSleeps}. */
+    void setLaneSleeps(final boolean sleeps) {
+        laneSleeps = sleeps;
+    }
+
+    /** Whether something waits for the lane. */
+    boolean hasReturned() {
+        return back.size() > 0;
     }
 
     /** Made once, so that a turn allocates nothing. */
@@ -206,7 +240,7 @@ public final class PuntRing {
      * @param wake must not block
      */
     public void onWake(final Runnable wake) {
-        wakeAgent = wake;
+        agentWaker = wake;
     }
 
     /**
@@ -247,7 +281,7 @@ public final class PuntRing {
     }
 
     /**
-     * Gives a punt back to the lane.
+     * Gives a punt back to the lane; {@link #wakeLane} is to follow.
      *
      * @param reason NONE but for DROP
      * @param data for REPLACE and ANSWER; else empty
@@ -280,7 +314,21 @@ public final class PuntRing {
                 (long) index + RETURNED + frame.length,
                 data.length);
         back.commit(index);
-        wakeLane.run();
+        gaveBack = true;
         return true;
+    }
+
+    /** Wakes the lane if it sleeps and something was given back. */
+    public void wakeLane() {
+        if (!gaveBack) {
+            return;
+        }
+        gaveBack = false;
+        // As in wakeAgent.
+        VarHandle.fullFence();
+        if (laneSleeps) {
+            laneSleeps = false;
+            laneWaker.run();
+        }
     }
 }

@@ -223,4 +223,35 @@ class DnsPuntTest {
         query();
         assertThat(wakes[0]).isEqualTo(1);
     }
+
+    @Test
+    void aSleepingAgentIsWokenOnceForABatch() {
+        final int[] wakes = new int[1];
+        sluice.punts().onWake(() -> wakes[0]++);
+        sluice.punts().setAgentSleeps(true);
+        sluice.fromA(Frames.udp(A, 4000, B, 53, 40), Frames.udp(A, 4001, B, 53, 40));
+
+        assertThat(sluice.punted()).hasSize(2);
+        assertThat(wakes[0]).isEqualTo(1);
+    }
+
+    @Test
+    void aSleepingLaneIsWokenOnceForAllThatWasGivenBackAndAnAwakeOneIsNot() {
+        final int[] wakes = new int[1];
+        final PuntRing ring = new PuntRing(() -> wakes[0]++);
+        final Punt punt = query();
+        ring.giveBack(punt, PuntRing.Step.RELEASE, DropReason.NONE, NOTHING);
+        ring.wakeLane();
+        assertThat(wakes[0]).as("awake").isZero();
+
+        ring.setLaneSleeps(true);
+        ring.wakeLane();
+        assertThat(wakes[0]).as("nothing given back since").isZero();
+
+        ring.giveBack(punt, PuntRing.Step.RELEASE, DropReason.NONE, NOTHING);
+        ring.giveBack(punt, PuntRing.Step.RELEASE, DropReason.NONE, NOTHING);
+        ring.wakeLane();
+        assertThat(wakes[0]).isEqualTo(1);
+        assertThat(ring.hasReturned()).isTrue();
+    }
 }

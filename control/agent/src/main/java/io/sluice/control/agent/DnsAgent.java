@@ -63,9 +63,10 @@ import org.slf4j.LoggerFactory;
  * FlowAddresses}) on a thread of its own, because it walks the whole conntrack table. Endpoints
  * that the live policy does not have any more are forgotten.
  *
- * <p>It spins for a moment and then sleeps; the lane wakes it. Whatever others want of it is a task
- * in its mailbox. The mailbox is not bounded: its tasks are confirmations, of which there are no
- * more than batches, and requests of the API.
+ * <p>It spins for a moment and then sleeps; the lane wakes it, and it wakes the lane once a turn,
+ * not for every datagram: that is what a query costs where both share a processor. Whatever others
+ * want of it is a task in its mailbox. The mailbox is not bounded: its tasks are confirmations, of
+ * which there are no more than batches, and requests of the API.
  *
  * <p>Failures. A full ring to the lane is waited for, as the lane never waits for this thread. A
  * datagram that cannot be judged for an error of ours is dropped: a gap must fail closed.
@@ -77,8 +78,11 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
 
     private static final int PUNTS_PER_TURN = 64;
 
-    /** Turns without work before it sleeps: some microseconds. */
-    private static final int SPIN_TURNS = 200;
+    /**
+     * Turns without work before it sleeps: a microsecond. Longer ones take the processor from the
+     * lane where both share one, and found no more work where they do not.
+     */
+    private static final int SPIN_TURNS = 10;
 
     /** Time-outs are looked at so often, and it sleeps no longer. */
     private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(20);
@@ -178,6 +182,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                 nextSlowTickNs = nowNs + SLOW_TICK_NS;
                 guarded(this::everySecond);
             }
+            punts.wakeLane();
             idleTurns = work > 0 ? 0 : idleTurns + 1;
             if (idleTurns > SPIN_TURNS) {
                 sleep(nextTickNs - nowNs);
@@ -226,8 +231,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     }
 
     private void judge(final Punt punt) {
-        final Optional<String> endpoint =
-                outside.policy().endpointAt(punt.initiatorHigh(), punt.initiatorLow());
+        final Address client = new Address(punt.initiatorHigh(), punt.initiatorLow());
+        final Optional<String> endpoint = outside.policy().endpointAt(client);
         if (endpoint.isEmpty()) {
             giveBack(punt, PuntRing.Step.DROP, DropReason.DNS_FLOW_GONE, NO_DATA);
             return;
@@ -236,7 +241,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                 new DnsFlow(
                         endpoint.get(),
                         DnsFlow.Transport.UDP,
-                        new Address(punt.initiatorHigh(), punt.initiatorLow()),
+                        client,
                         punt.initiatorPort(),
                         new Address(punt.responderHigh(), punt.responderLow()),
                         punt.responderPort());
@@ -407,6 +412,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private void giveBack(
             final Punt punt, final PuntRing.Step step, final DropReason reason, final byte[] data) {
         while (!punts.giveBack(punt, step, reason, data) && running) {
+            punts.wakeLane();
             LockSupport.parkNanos(FULL_RING_WAIT_NS);
         }
     }
@@ -415,7 +421,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
 
     @Override
     public Optional<String> endpointAt(final Address address) {
-        return outside.policy().endpointAt(address.high(), address.low());
+        return outside.policy().lookupEndpoint(address);
     }
 
     @Override

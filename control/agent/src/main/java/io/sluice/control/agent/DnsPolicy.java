@@ -15,38 +15,93 @@ import io.sluice.dnsproxy.rule.NamePattern;
 import io.sluice.dnsproxy.rule.NamePatternIndex;
 import io.sluice.dnsproxy.wire.Address;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The live policy, as far as names go: what an endpoint may ask a server for. The same maps that
  * {@code policy eval} answers from.
  *
- * <p>Patterns are made into an index once per entry, however many endpoints and ports have it.
+ * <p>Patterns are made into an index once per entry, however many endpoints and ports have it. What
+ * was found for an address or a server is remembered until the next publication, or until there are
+ * {@value #REMEMBERED_MAX} of them: a client asks one or two servers, thousands of times.
  *
- * <p>Thread: the DNS agent's.
+ * <p>Thread: the DNS agent's, but for {@link #lookupEndpoint}.
  */
 final class DnsPolicy implements DnsRules {
     private static final Allowed NOTHING = new Allowed(NamePatternIndex.NONE, false);
     private static final NamePattern EVERY_NAME = NamePattern.parse("*");
 
+    /** A megabyte at most; a node has a few hundred endpoints. */
+    private static final int REMEMBERED_MAX = 4096;
+
+    private record Server(
+            String endpoint, Address address, DnsFlow.Transport transport, int port) {}
+
     private final Supplier<LivePolicy> live;
-    private final IdentityHashMap<PolicyEntry, Allowed> byEntry = new IdentityHashMap<>();
+
+    // Of the revision that was seen last: entries stay what they are when addresses come and go.
     private int revision = -1;
+    private final IdentityHashMap<PolicyEntry, Allowed> byEntry = new IdentityHashMap<>();
+
+    // Of the policy that was seen last, addresses included.
+    private @Nullable LivePolicy seen;
+    private final Map<Server, Allowed> byServer = new HashMap<>();
+    private final Map<Address, Optional<String>> endpoints = new HashMap<>();
 
     DnsPolicy(final Supplier<LivePolicy> live) {
         this.live = live;
     }
 
     /** The endpoint at an address, as {@code namespace/name}; empty if there is none. */
-    Optional<String> endpointAt(final long high, final long low) {
-        return live.get()
-                .world()
-                .podAt(new IpAddress(high, low))
+    Optional<String> endpointAt(final Address address) {
+        final LivePolicy policy = policyOfNow();
+        Optional<String> endpoint = endpoints.get(address);
+        if (endpoint == null) {
+            endpoint = endpoint(policy, address);
+            remember(endpoints, address, endpoint);
+        }
+        return endpoint;
+    }
+
+    /** The same, remembering nothing. Thread: any. */
+    Optional<String> lookupEndpoint(final Address address) {
+        return endpoint(live.get(), address);
+    }
+
+    private static Optional<String> endpoint(final LivePolicy policy, final Address address) {
+        return policy.world()
+                .podAt(new IpAddress(address.high(), address.low()))
                 .map(Pod::ref)
                 .map(ref -> ref.namespace() + "/" + ref.name());
+    }
+
+    // Whether it is the very same one is all that has to be known, and is known at once.
+    @SuppressWarnings("ReferenceEquality")
+    private LivePolicy policyOfNow() {
+        final LivePolicy policy = live.get();
+        if (policy != seen) {
+            seen = policy;
+            if (policy.revision() != revision) {
+                revision = policy.revision();
+                byEntry.clear();
+            }
+            byServer.clear();
+            endpoints.clear();
+        }
+        return policy;
+    }
+
+    private static <K, V> void remember(final Map<K, V> where, final K key, final V value) {
+        if (where.size() >= REMEMBERED_MAX) {
+            where.clear();
+        }
+        where.put(key, value);
     }
 
     /** Whether the live policy has no such pod; never before there is a policy. */
@@ -63,14 +118,18 @@ final class DnsPolicy implements DnsRules {
 
     @Override
     public Allowed of(final DnsFlow flow) {
-        final LivePolicy policy = live.get();
-        if (policy.revision() != revision) {
-            byEntry.clear();
-            revision = policy.revision();
+        final LivePolicy policy = policyOfNow();
+        final Server server =
+                new Server(flow.endpoint(), flow.server(), flow.transport(), flow.serverPort());
+        Allowed allowed = byServer.get(server);
+        if (allowed == null) {
+            allowed =
+                    entry(policy, flow.endpoint(), flow.server(), protocol(flow), flow.serverPort())
+                            .map(entry -> byEntry.computeIfAbsent(entry, DnsPolicy::allowed))
+                            .orElse(NOTHING);
+            remember(byServer, server, allowed);
         }
-        return entry(policy, flow.endpoint(), flow.server(), protocol(flow), flow.serverPort())
-                .map(entry -> byEntry.computeIfAbsent(entry, DnsPolicy::allowed))
-                .orElse(NOTHING);
+        return allowed;
     }
 
     /** Whether the endpoint's policy asks for its queries to be read. */

@@ -57,7 +57,7 @@ record LivePolicy(
 
     /** Identity of an address by its longest prefix. */
     int identityOf(final IpAddress address) {
-        return policies.identityAt(address).number();
+        return policies.numberAt(address);
     }
 
     /** The data plane's ipcache, by prefix. */

@@ -52,6 +52,7 @@ final class RequestRecorder implements L7Sink, DnsEvents {
     private final FlowStore store;
     private final Supplier<LivePolicy> policy;
     private final Clock clock;
+    private final long uuidHigh = UUID.randomUUID().getMostSignificantBits();
 
     /**
      * @param policy the newest
@@ -166,7 +167,7 @@ final class RequestRecorder implements L7Sink, DnsEvents {
                         new Flow(
                                 sequence,
                                 clock.instant(),
-                                UUID.randomUUID().toString(),
+                                new UUID(uuidHigh, sequence).toString(),
                                 nodeName,
                                 Flow.Kind.L7,
                                 verdict,

@@ -155,7 +155,8 @@ public final class PolicySet {
                 .orElseThrow(() -> new IllegalStateException("no identity at " + address));
     }
 
-    int numberAt(final IpAddress address) {
+    /** Number of {@link #identityAt}; makes no list of its labels. */
+    public int numberAt(final IpAddress address) {
         return peers.numberAt(address);
     }
 

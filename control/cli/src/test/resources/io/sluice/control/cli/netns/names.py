@@ -3,8 +3,9 @@
     names.py serve PREFIX           answers A on UDP and TCP port 53 from PREFIX (a /16), a new address each time, TTL 1:
                                     wrong-id.* gets another id, wrong-question.* another question, wrong-port.* comes from
                                     another port, wrong-client.* goes to another port, extra.* has records about other.example.com
-    names.py connect SERVER NAME COUNT PORT   COUNT times: asks, connects at once to what was answered;
-                                    then "connected N of COUNT, unanswered M"
+    names.py connect SERVER NAME COUNT PORT   COUNT times: asks, connects at once to what was answered; a line
+                                    "failed ADDRESS ERROR" or "unanswered ERROR" for each that fails, and at the
+                                    end "connected N of COUNT, unanswered M"
     names.py ask SERVER NAME [tcp]  the address, "rcode N" or "silent"
     names.py flight SERVER DOMAIN COUNT   COUNT queries from one port before an answer is read, each sent twice, letters in
                                     mixed case, EDNS 4096: "answered N of COUNT, case kept K"
@@ -122,12 +123,13 @@ def connect(server, name, count, port):
         address = ask(server, name)
         if address == "silent" or address.startswith("rcode"):
             unanswered += 1
+            print("unanswered", address, flush=True)
             continue
         try:
             socket.create_connection((address, port), 0.9).close()
             connected += 1
-        except OSError:
-            pass
+        except OSError as error:
+            print("failed", address, error, flush=True)
     print("connected %d of %d, unanswered %d" % (connected, count, unanswered))
 
 

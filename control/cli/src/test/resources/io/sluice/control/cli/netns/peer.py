@@ -80,7 +80,8 @@ def serve(services):
             threads.append(threading.Thread(target=echo_datagrams, args=(listen(int(port), socket.SOCK_DGRAM),)))
         else:
             listener = listen(int(port), socket.SOCK_STREAM)
-            listener.listen(1024)
+            # A peer that is late must not look like a switch that drops.
+            listener.listen(4096)
             threads.append(threading.Thread(target=accept, args=(listener, {"tcp": echo, "sum": digest, "upgrade": upgrade}[kind])))
     for thread in threads:
         thread.start()
