@@ -9,6 +9,7 @@ import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.dns.DnsConversation;
 import io.sluice.control.agent.dns.Resolver;
+import io.sluice.control.agent.state.NameChanges;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
@@ -247,6 +248,10 @@ public final class SluiceMain implements AutoCloseable {
     private void make(
             final List<Path> manifests, final TakeOver takeOver, final ControlServer server)
             throws StartupException, IOException {
+        if (takeOver == TakeOver.REPLACE) {
+            // Whoever forwards now needs the processors more.
+            ProcessorShare.standBack();
+        }
         // What people wrote is read first: a mistake in it must not touch a running network.
         final ManifestFolders folders = readManifests(manifests);
         final Optional<HandoverClient> predecessor =
@@ -390,14 +395,22 @@ public final class SluiceMain implements AutoCloseable {
                     reconciler.judge();
                     if (inherited.isPresent()) {
                         WarmUp.run();
-                        ProcessorShare.comeForward();
+                        // From here to the open ports nobody forwards, and all wait for this.
+                        ProcessorShare.ofLane(config.laneNice());
                     }
                     createUplink(uplink);
                     reconciler.reconcile();
                     return reconciler;
                 });
         if (inherited.isPresent()) {
-            completeHandover(inherited.get());
+            completeHandover(inherited.get(), dns.agent);
+            ProcessorShare.comeForward();
+            controlThread.callUnlimited(
+                    () -> {
+                        ProcessorShare.ordinary();
+                        reconciler.restoreQueues();
+                        return reconciler;
+                    });
         }
         controlThread.everySecond(
                 () -> {
@@ -438,7 +451,14 @@ public final class SluiceMain implements AutoCloseable {
                 HandoverServer.start(
                         runFolder.handoverSocket(),
                         controlThread,
-                        new Handover(runFolder, flowFile, state, publisher, reconciler, mailbox)));
+                        new Handover(
+                                runFolder,
+                                flowFile,
+                                conntrack,
+                                new Remembered(state, dns.agent),
+                                publisher,
+                                reconciler,
+                                mailbox)));
         LOG.info(
                 "sluice runs on node {}, socket {}, policy revision {}",
                 config.nodeName(),
@@ -519,12 +539,9 @@ public final class SluiceMain implements AutoCloseable {
                     HandoverClient.begin(RunFolder.handoverSocket(config.runFolder()));
             if (predecessor.isEmpty()) {
                 LOG.info("no daemon runs on {}: nothing to take over", config.runFolder());
+                ProcessorShare.comeForward();
             }
-            if (predecessor.isPresent()) {
-                keep(predecessor.get());
-                // Whoever forwards now needs the processors more.
-                ProcessorShare.standBack();
-            }
+            predecessor.ifPresent(this::keep);
             return predecessor;
         } catch (final HandoverException e) {
             throw new StartupException(
@@ -532,19 +549,24 @@ public final class SluiceMain implements AutoCloseable {
         }
     }
 
-    private static void completeHandover(final InheritedPorts inherited) throws StartupException {
+    private static void completeHandover(final InheritedPorts inherited, final DnsAgent dns)
+            throws StartupException {
         try {
-            inherited.complete();
+            dns.learnMore(inherited.complete());
         } catch (final HandoverException e) {
             throw new StartupException("the hand-over broke off: %s".formatted(e.getMessage()), e);
         }
     }
 
+    /** The state folder, and who writes its names. */
+    private record Remembered(StateStore state, DnsAgent dns) {}
+
     /** This daemon, when its place is asked for. Thread: control. */
     private final class Handover implements HandoverServer.Predecessor {
         private final RunFolder runFolder;
         private final FlowFile flowFile;
-        private final StateStore state;
+        private final Conntrack conntrack;
+        private final Remembered remembered;
         private final PolicyPublisher publisher;
         private final Reconciler reconciler;
         private final LaneControl lane;
@@ -552,13 +574,15 @@ public final class SluiceMain implements AutoCloseable {
         Handover(
                 final RunFolder runFolder,
                 final FlowFile flowFile,
-                final StateStore state,
+                final Conntrack conntrack,
+                final Remembered remembered,
                 final PolicyPublisher publisher,
                 final Reconciler reconciler,
                 final LaneControl lane) {
             this.runFolder = runFolder;
             this.flowFile = flowFile;
-            this.state = state;
+            this.conntrack = conntrack;
+            this.remembered = remembered;
             this.publisher = publisher;
             this.reconciler = reconciler;
             this.lane = lane;
@@ -571,15 +595,20 @@ public final class SluiceMain implements AutoCloseable {
 
         @Override
         public void release() throws IOException {
-            state.suspend();
+            reconciler.lengthenQueues();
+            remembered.state.suspend();
             runFolder.release();
+            // Between the word to give the devices and their sending nobody forwards.
+            ProcessorShare.ofLane(config.laneNice());
         }
 
         @Override
         public void regain() throws IOException, StartupException {
+            ProcessorShare.ordinary();
+            reconciler.restoreQueues();
             runFolder.regain();
             try {
-                state.resume();
+                remembered.state.resume();
             } catch (final StateException e) {
                 throw new StartupException(String.valueOf(e.getMessage()), e);
             }
@@ -596,8 +625,15 @@ public final class SluiceMain implements AutoCloseable {
         }
 
         @Override
+        public NameChanges nameChanges() {
+            // On the agent's thread: after whatever it had taken from the lane.
+            return remembered.dns.call(_ -> remembered.state.nameChanges());
+        }
+
+        @Override
         public void end(final AutoCloseable connection) {
             reconciler.handedOver();
+            conntrack.handedOver();
             flowFile.handedOver();
             toCloseLast.set(Optional.of(connection));
             stop.request();
