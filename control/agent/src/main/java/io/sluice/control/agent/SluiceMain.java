@@ -119,7 +119,13 @@ public final class SluiceMain implements AutoCloseable {
             requirePrivileges();
             Thread.ofPlatform().name("sluice-prepare").daemon().start(StateStore::prepare);
             try (SluiceMain daemon =
-                    start(config, options.manifests(), options.takeOver(), server, stop)) {
+                    start(
+                            config,
+                            options.manifests(),
+                            options.takeOver(),
+                            server,
+                            stop,
+                            new TapPorts())) {
                 return daemon.awaitStop();
             }
         } catch (final StartupException e) {
@@ -216,6 +222,7 @@ public final class SluiceMain implements AutoCloseable {
     /**
      * Makes the daemon.
      *
+     * @param own makes devices, where no predecessor passes them on
      * @throws StartupException when it cannot start; nothing is left behind, and a daemon that was
      *     to hand over goes on
      */
@@ -224,11 +231,12 @@ public final class SluiceMain implements AutoCloseable {
             final List<Path> manifests,
             final TakeOver takeOver,
             final ControlServer server,
-            final Stop stop)
+            final Stop stop,
+            final PortFactory own)
             throws StartupException {
         final SluiceMain daemon = new SluiceMain(config, stop);
         try {
-            daemon.make(manifests, takeOver, server);
+            daemon.make(manifests, takeOver, server, own);
             return daemon;
         } catch (final StartupException e) {
             daemon.close();
@@ -246,7 +254,10 @@ public final class SluiceMain implements AutoCloseable {
     }
 
     private void make(
-            final List<Path> manifests, final TakeOver takeOver, final ControlServer server)
+            final List<Path> manifests,
+            final TakeOver takeOver,
+            final ControlServer server,
+            final PortFactory own)
             throws StartupException, IOException {
         if (takeOver == TakeOver.REPLACE) {
             // Whoever forwards now needs the processors more.
@@ -258,7 +269,7 @@ public final class SluiceMain implements AutoCloseable {
                 takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
         final Optional<InheritedPorts> inherited =
                 predecessor.map(handover -> new InheritedPorts(new TapPorts(), handover));
-        final PortFactory ports = inherited.<PortFactory>map(own -> own).orElseGet(TapPorts::new);
+        final PortFactory ports = inherited.<PortFactory>map(passed -> passed).orElse(own);
         final RunFolder runFolder =
                 keep(
                         predecessor.isPresent()
