@@ -148,21 +148,49 @@ final class Reconciler {
      * be opened. Makes no device.
      */
     void judge() {
-        nodeAddresses = listNodeAddresses();
+        nodeAddresses = listNodeAddresses(config, nodeAddresses);
         final List<KubeObject> objects = store.objects();
-        final EndpointPlan plan =
-                EndpointPlan.of(
-                        List.copyOf(firstPods(objects).values()),
-                        endpoints.specs(),
-                        book,
-                        new NodeFacts(
-                                config.nodeName(),
-                                config.mtuBytes(),
-                                config.pool().all(),
-                                nodeAddresses));
+        final EndpointPlan plan = plan(config, objects, endpoints.specs(), book, nodeAddresses);
         saveBook();
         endpoints.carryOut(plan);
         publish(world(objects, plan.pods()));
+    }
+
+    private static EndpointPlan plan(
+            final SluiceConfig config,
+            final List<KubeObject> objects,
+            final Map<String, EndpointSpec> current,
+            final AddressBook book,
+            final Set<IpAddress> nodeAddresses) {
+        return EndpointPlan.of(
+                List.copyOf(firstPods(objects).values()),
+                current,
+                book,
+                new NodeFacts(
+                        config.nodeName(),
+                        config.mtuBytes(),
+                        config.pool().all(),
+                        nodeAddresses));
+    }
+
+    /**
+     * Endpoints that the first {@link #reconcile} will ask devices for, unless the objects change
+     * before.
+     *
+     * @param book remembers what it assigns
+     */
+    static List<EndpointSpec> firstEndpoints(
+            final SluiceConfig config, final List<KubeObject> objects, final AddressBook book) {
+        final List<EndpointSpec> specs = new ArrayList<>();
+        final Set<IpAddress> nodeAddresses = listNodeAddresses(config, Set.of());
+        for (final EndpointPlan.Action action :
+                plan(config, objects, Map.of(), book, nodeAddresses).actions()) {
+            switch (action) {
+                case final EndpointPlan.Add add -> specs.add(add.spec());
+                case final EndpointPlan.Remove _ -> {}
+            }
+        }
+        return specs;
     }
 
     /** {@link #reconcile} where nobody waits for an answer: log and status have the problem. */
@@ -344,7 +372,8 @@ final class Reconciler {
             openDevices().forEach(PortFactory.Device::restoreQueue);
         }
         final boolean moved =
-                ticks % ADDRESS_TICKS == 0 && !listNodeAddresses().equals(nodeAddresses);
+                ticks % ADDRESS_TICKS == 0
+                        && !listNodeAddresses(config, nodeAddresses).equals(nodeAddresses);
         final boolean retries = ticks % RETRY_TICKS == 0 && !publishProblem.isEmpty();
         if (moved || retries) {
             reconcileUnasked();
@@ -433,14 +462,15 @@ final class Reconciler {
         takeSnapshot();
     }
 
-    private Set<IpAddress> listNodeAddresses() {
+    private static Set<IpAddress> listNodeAddresses(
+            final SluiceConfig config, final Set<IpAddress> lastKnown) {
         try {
             final Set<IpAddress> now = new TreeSet<>(NodeAddresses.now());
             config.pool().all().forEach(pool -> now.add(pool.nodeAddress()));
             return now;
         } catch (final SocketException e) {
             LOG.warn("the node's addresses cannot be listed; the last known stay in force", e);
-            return nodeAddresses;
+            return lastKnown;
         }
     }
 

@@ -269,13 +269,12 @@ public final class SluiceMain implements AutoCloseable {
                 takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
         final Optional<InheritedPorts> inherited =
                 predecessor.map(handover -> new InheritedPorts(new TapPorts(), handover));
-        final PortFactory ports = inherited.<PortFactory>map(passed -> passed).orElse(own);
         final RunFolder runFolder =
                 keep(
                         predecessor.isPresent()
                                 ? RunFolder.takeOver(config.runFolder(), config.stateFolder())
                                 : RunFolder.open(config.runFolder(), config.stateFolder()));
-        // Both open beside what follows: a start after a crash is short of time.
+        // These open beside what follows: a start after a crash is short of time.
         final SecureRandom dice = new SecureRandom();
         final FlowFile flowFile = keep(new FlowFile(runFolder.folder().resolve("conntrack")));
         final FutureTask<Conntrack> openingFlows =
@@ -292,6 +291,8 @@ public final class SluiceMain implements AutoCloseable {
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
+        final PortFactory ports =
+                inherited.isPresent() ? inherited.get() : prepared(own, store, book);
 
         // The lane and what it owns.
         final LaneCounterFile counterFile =
@@ -475,6 +476,17 @@ public final class SluiceMain implements AutoCloseable {
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    /** Devices are made beside what follows, too; no lane has their ports before policy is live. */
+    private PreparedPorts prepared(
+            final PortFactory own, final ObjectStore store, final AddressBook book) {
+        final PreparedPorts ports = keep(new PreparedPorts(own));
+        ports.prepare(
+                Reconciler.firstEndpoints(config, store.objects(), book),
+                config.uplink(),
+                config.pool().all().stream().map(AddressPool::nodeAddress).toList());
+        return ports;
     }
 
     /** What names consist of. */

@@ -45,7 +45,7 @@ public final class StartTraining {
         new FlowFile(config.runFolder().resolve("conntrack"))
                 .open(config.conntrack(), new SecureRandom())
                 .close();
-        try (SluiceMain daemon =
+        try (SluiceMain _ =
                 SluiceMain.start(
                         config,
                         List.of(manifests),
