@@ -20,6 +20,7 @@ public final class StartTraining {
             nodeName: training
             runFolder: %1$s/run
             stateFolder: %1$s/state
+            metrics.address: none
             """;
 
     private StartTraining() {}
