@@ -167,10 +167,7 @@ final class Reconciler {
                 current,
                 book,
                 new NodeFacts(
-                        config.nodeName(),
-                        config.mtuBytes(),
-                        config.pool().all(),
-                        nodeAddresses));
+                        config.nodeName(), config.mtuBytes(), config.pool().all(), nodeAddresses));
     }
 
     /**
