@@ -5,6 +5,11 @@
     bench-restart-peer.py hold ADDRESS PORT N     opens N connections, says "held N"; for each line that comes in,
                                                   asks on all of them and says "answered K of N"
     bench-restart-peer.py tick ADDRESS PORT       a numbered datagram every millisecond
+    bench-restart-peer.py flow ADDRESS PORT RATE  for each line that comes in, sends numbered datagrams of 64 bytes for eight
+                                                  seconds, and says "sent N"; a late millisecond is sent late, never with
+                                                  the next one
+    bench-restart-peer.py count PORT              for each line that comes in, says "received N" since the line before; its
+                                                  buffer holds many seconds' datagrams, so that none is lost here
     bench-restart-peer.py gap PORT                for each line that comes in, says "gap MS lost N": the longest time
                                                   between two datagrams, and how many did not come, since the line before
 """
@@ -16,6 +21,12 @@ import threading
 import time
 
 ANSWER_SECONDS = 15
+FLOW_SECONDS = 8
+
+# include/uapi/asm-generic/socket.h; not limited by net.core.rmem_max.
+SO_RCVBUFFORCE = 33
+# A small datagram takes 768 bytes of it, and the kernel doubles it.
+COUNT_BUFFER_BYTES = 1 << 29
 
 
 def echo(port):
@@ -78,6 +89,41 @@ def tick(address, port):
         time.sleep(max(0, due - time.monotonic()))
 
 
+def flow(address, port, rate):
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.connect((address, port))
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        number, begin = 0, time.monotonic()
+        due = begin
+        while due < begin + FLOW_SECONDS:
+            for _ in range(rate // 1000):
+                sender.send(number.to_bytes(64, "big"))
+                number += 1
+            due = max(due + 0.001, time.monotonic() - 0.001)
+            time.sleep(max(0, due - time.monotonic()))
+        print("sent %d" % number, flush=True)
+
+
+def count(port):
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, COUNT_BUFFER_BYTES)
+    receiver.bind(("0.0.0.0", port))
+    received = 0
+
+    def report():
+        nonlocal received
+        for _ in sys.stdin:
+            print("received %d" % received, flush=True)
+            received = 0
+
+    threading.Thread(target=report, daemon=True).start()
+    data = bytearray(64)
+    while True:
+        receiver.recv_into(data)
+        received += 1
+
+
 def gap(port):
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.bind(("0.0.0.0", port))
@@ -106,4 +152,4 @@ def gap(port):
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 mode, arguments = sys.argv[1], [int(word) if word.isdigit() else word for word in sys.argv[2:]]
-{"echo": echo, "hold": hold, "tick": tick, "gap": gap}[mode](*arguments)
+{"echo": echo, "hold": hold, "tick": tick, "flow": flow, "count": count, "gap": gap}[mode](*arguments)

@@ -193,6 +193,14 @@ public final class Conntrack implements AutoCloseable {
         return table == null ? Optional.empty() : Optional.of(new Conntrack(table, true));
     }
 
+    /**
+     * The process that {@link #share}s the file has taken over: {@link #close} leaves the file to
+     * it as it is. Thread: any.
+     */
+    public void handedOver() {
+        table.handedOver();
+    }
+
     /** A view of the same table for another lane. Closing it does nothing. Thread: any. */
     public Conntrack anotherLane() {
         return new Conntrack(table, false);

@@ -62,7 +62,7 @@ final class FlowTable implements AutoCloseable {
     final ConntrackOrigin origin;
     private final TableMemory memory;
     private final TableMemory own;
-    private final boolean isFile;
+    private volatile boolean marksClosed;
 
     private FlowTable(
             final ConntrackConfig config,
@@ -73,7 +73,8 @@ final class FlowTable implements AutoCloseable {
             final long nowNs) {
         this.config = config;
         this.memory = memory;
-        this.isFile = start != Start.ANONYMOUS;
+        // A successor that breaks off must not mark what its predecessor goes on with.
+        this.marksClosed = start != Start.ANONYMOUS && start != Start.HANDED_OVER;
         this.hash = new KeyedHash(seed);
         final long occupancyBytes = layout.slots / Byte.SIZE;
         own = TableMemory.anonymous(COUNTERS * COUNTER_BYTES + 2 * FlowRegion.LOCKS_BYTES);
@@ -256,9 +257,14 @@ final class FlowTable implements AutoCloseable {
         return memory.segment();
     }
 
+    /** Another process goes on with the file: its end here is not the table's. */
+    void handedOver() {
+        marksClosed = false;
+    }
+
     @Override
     public void close() {
-        if (isFile) {
+        if (marksClosed) {
             ALL.set(INT, memory.address() + CLOSED_AT, 1);
         }
         memory.close();

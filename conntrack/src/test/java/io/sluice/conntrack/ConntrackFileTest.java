@@ -85,6 +85,23 @@ final class ConntrackFileTest {
         assertThat(share(64)).as("closed: nobody hands it over").isEmpty();
     }
 
+    @Test
+    void aTableIsHandedOnFromProcessToProcess() throws IOException {
+        final Tuple dns = ipv4(UDP, 1, 1, 2, 53);
+        final Conntrack first = open(64, START_NS);
+        first.create(dns, 0, START_NS);
+        share(64).orElseThrow().close();
+        final Conntrack second = share(64).orElseThrow();
+        assertThat(second.size()).as("after a successor that broke off").isEqualTo(1);
+        first.handedOver();
+        first.close();
+        try (Conntrack third = share(64).orElseThrow()) {
+            second.handedOver();
+            second.close();
+            assertThat(third.lookup(dns, 0, START_NS)).isEqualTo(ConntrackState.ESTABLISHED);
+        }
+    }
+
     private Optional<Conntrack> share(final int flows) throws IOException {
         return Conntrack.share(ConntrackLimitsTest.capacity(flows), folder.resolve("flows"), BOOT);
     }

@@ -57,6 +57,39 @@ final class TapPortNetnsTest {
     }
 
     @Test
+    void aLongQueueHoldsMoreFramesThanAnOrdinaryOneAndIsNotForEver() {
+        final NetworkNamespace pod = namespaces.add("a");
+        try (TapPort port = open(pod, MAC_A, 1500)) {
+            pod("10.9.0.1", "fd00:9::1").apply(pod);
+            assertThat(queue(pod)).isEqualTo(TapPort.QUEUE_FRAMES);
+            port.lengthenQueue();
+            assertThat(queue(pod)).isEqualTo(TapPort.LONG_QUEUE_FRAMES);
+            port.restoreQueue();
+            assertThat(queue(pod)).isEqualTo(TapPort.QUEUE_FRAMES);
+        }
+    }
+
+    @Test
+    void aDeviceThatIsFoundAgainHasAnOrdinaryQueue() {
+        final NetworkNamespace pod = namespaces.add("a");
+        final TapOptions options = new TapOptions("eth0", pod, MAC_A, 1500, Lifetime.NAMESPACE);
+        final TapPort died = TapPort.open(options);
+        died.lengthenQueue();
+        died.close();
+        final TapPort again = TapPort.open(options);
+        try {
+            assertThat(queue(pod)).isEqualTo(TapPort.QUEUE_FRAMES);
+        } finally {
+            again.release();
+        }
+    }
+
+    private static int queue(final NetworkNamespace pod) {
+        final String link = IpCommand.in(pod).query("link", "show", "dev", "eth0");
+        return Integer.parseInt(link.replaceAll("(?s).* qlen (\\d+).*", "$1"));
+    }
+
+    @Test
     void podInterfaceMayBeAppliedTwice() {
         final NetworkNamespace pod = namespaces.add("a");
         try (TapPort port = open(pod, MAC_A, 1500)) {

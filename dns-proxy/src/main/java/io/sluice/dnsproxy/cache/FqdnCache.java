@@ -180,6 +180,40 @@ public final class FqdnCache {
         return added;
     }
 
+    /**
+     * Takes in an answer that another cache has learned from, as it is there.
+     *
+     * @return whether the address was not open before, and is now
+     */
+    public boolean learn(final FqdnRecord record, final long nowMs) {
+        final Endpoint owner = endpoints.computeIfAbsent(record.endpoint(), Endpoint::new);
+        final Name known = owner.names.computeIfAbsent(record.name(), Name::new);
+        final boolean isNew =
+                learn(owner, known, record.address(), record.expiresMs(), record.learnedMs());
+        owner.live.remove(known);
+        owner.live.add(known);
+        crowdOut(owner, known, nowMs);
+        return isNew && known.entries.containsKey(record.address());
+    }
+
+    /** Forgets one address, flows or not; nothing happens if it is not known. */
+    public void forget(final String endpoint, final String name, final Address address) {
+        final Endpoint owner = endpoints.get(endpoint);
+        final Name known = owner == null ? null : owner.names.get(name);
+        final Entry entry = known == null ? null : known.entries.get(address);
+        if (entry != null) {
+            drop(entry);
+        }
+    }
+
+    /** Whatever it is: gone. */
+    private void drop(final Entry entry) {
+        if (!entry.isZombie && --entry.name.live == 0) {
+            entry.owner.live.remove(entry.name);
+        }
+        remove(entry);
+    }
+
     /** An answer with more addresses than a name may have crowds out its own first ones. */
     private static List<Address> stillOpen(final Name name, final List<Address> added) {
         return name.entries.keySet().containsAll(added)
@@ -437,12 +471,7 @@ public final class FqdnCache {
                 }
             }
         }
-        for (final Entry entry : gone) {
-            if (!entry.isZombie && --entry.name.live == 0) {
-                entry.owner.live.remove(entry.name);
-            }
-            remove(entry);
-        }
+        gone.forEach(this::drop);
         return gone.size();
     }
 

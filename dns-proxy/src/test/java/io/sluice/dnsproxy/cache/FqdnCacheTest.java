@@ -218,6 +218,35 @@ final class FqdnCacheTest {
     }
 
     @Test
+    void whatAnotherCacheLearnedHoldsAsLongAsThere() {
+        cache.learn(POD, NAME, addresses(1), 20, T0);
+        assertThat(cache.learn(new FqdnRecord(POD, NAME, address(1), T0, T0 + 60_000, false), T0))
+                .as("known, and prolonged")
+                .isFalse();
+        assertThat(cache.learn(new FqdnRecord(POD, NAME, address(2), T0, T0 + 5_000, false), T0))
+                .as("new, with less than the shortest time of this cache")
+                .isTrue();
+        assertThat(store.records).hasSize(2);
+        cache.expire(T0 + 5_000, 100);
+        cache.expire(T0 + 59_999, 100);
+        assertThat(cache.addresses(POD, API)).containsExactly(address(1));
+        cache.expire(T0 + 60_000, 100);
+        assertThat(cache.addresses(POD, ALL)).isEmpty();
+    }
+
+    @Test
+    void oneAddressIsForgottenWithItsFlows() {
+        used.add(address(1));
+        cache.learn(POD, NAME, addresses(1, 2), 10, T0);
+        cache.forget(POD, NAME, address(1));
+        cache.forget(POD, NAME, address(3));
+        cache.forget(OTHER, NAME, address(2));
+        assertThat(cache.addresses(POD, ALL)).containsExactly(address(2));
+        assertThat(forgotten).extracting(FqdnRecord::address).containsExactly(address(1));
+        assertThat(store.records).hasSize(1);
+    }
+
+    @Test
     void cleanForgetsByPatternAndEndpoint() {
         used.add(address(1));
         cache.learn(POD, NAME, addresses(1), 10, T0);

@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.dns.Resolver;
 import io.sluice.control.agent.dns.TcpMessages;
+import io.sluice.control.agent.state.NameChanges;
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.Punt;
 import io.sluice.dataplane.PuntRing;
@@ -158,6 +159,32 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     List<FqdnRecord> restore() {
         cache.restore();
         return records();
+    }
+
+    /**
+     * What a former process learned and forgot after {@link #restore} had read its store; in force
+     * soon after. Thread: any.
+     */
+    void learnMore(final NameChanges changes) {
+        post(() -> changes.forgotten().forEach(this::forgetAddress));
+        post(() -> changes.learned().forEach(row -> learnAddress(NameStore.record(row))));
+    }
+
+    private void learnAddress(final FqdnRecord record) {
+        // A zombie was live when the store was read, and becomes one here in its turn.
+        if (!record.isZombie() && cache.learn(record, clock.epochMs())) {
+            outside.names()
+                    .learned(
+                            LearnedNames.NO_BATCH,
+                            record.endpoint(),
+                            record.name(),
+                            List.of(record.address()));
+        }
+    }
+
+    private void forgetAddress(final NameChanges.Key key) {
+        cache.forget(
+                key.endpoint(), key.name(), new Address(key.address().high(), key.address().low()));
     }
 
     /** Starts the thread. */
@@ -617,7 +644,8 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
         return outside.released().wrongDrops();
     }
 
-    private <T> T call(final Function<FqdnCache, T> task) {
+    /** A task on this thread, waited for. Thread: any but this. */
+    <T> T call(final Function<FqdnCache, T> task) {
         final CompletableFuture<T> answer = new CompletableFuture<>();
         post(
                 () -> {

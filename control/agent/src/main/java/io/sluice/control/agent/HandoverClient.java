@@ -1,10 +1,13 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.HandoverSocket.HandoverException;
+import io.sluice.control.agent.state.NameChanges;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The successor's side of a hand-over; see {@link HandoverServer}.
@@ -12,6 +15,8 @@ import java.util.Optional;
  * <p>Thread: one at a time.
  */
 final class HandoverClient implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(HandoverClient.class);
+
     /** Longest wait for an answer of the predecessor, whose control may be at work, in ms. */
     private static final int ANSWER_MS = 60_000;
 
@@ -67,10 +72,21 @@ final class HandoverClient implements AutoCloseable {
         return socket.awaitDevices(ANSWER_MS);
     }
 
-    /** The ports are open: the predecessor ends, and is waited for. */
-    void complete() throws HandoverException {
+    /**
+     * The ports are open: the predecessor ends, and is waited for.
+     *
+     * @return names that came and went there since it let go of its state folder
+     */
+    NameChanges complete() throws HandoverException {
         socket.say("taken");
+        NameChanges names = NameChanges.none();
+        try {
+            names = socket.awaitNames(END_MS);
+        } catch (final HandoverException e) {
+            LOG.warn("names that were learned last are not handed over: {}", e.getMessage());
+        }
         socket.awaitEnd(END_MS);
+        return names;
     }
 
     /** Breaks off, where it is not complete. */

@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.state.NameChanges;
 import io.sluice.dataplane.linux.DescriptorSocket;
 import io.sluice.dataplane.linux.LinuxException;
 import java.nio.file.Path;
@@ -21,7 +22,10 @@ import java.util.Optional;
  *                                     &lt;-  devices, some at a time, with descriptors beside
  *                                     &lt;-  last devices
  *   (opens the ports)
- *   taken                             -&gt;  ends; the connection closes last
+ *   taken                             -&gt;
+ *                                     &lt;-  names that came and went meanwhile, some at a time
+ *                                     &lt;-  last names
+ *                                         ends; the connection closes last
  * </pre>
  *
  * <p>Whatever else comes, or nothing in time, ends the conversation: each side closes, and the
@@ -34,14 +38,16 @@ import java.util.Optional;
  */
 final class HandoverSocket implements AutoCloseable {
     /** Version of the messages; another is refused. */
-    static final String VERSION = "1";
+    static final String VERSION = "2";
 
     private static final String DEVICES = "devices";
     private static final String LAST_DEVICES = "last devices";
+    private static final String NAMES = "names";
+    private static final String LAST_NAMES = "last names";
     private static final String REFUSED = "refused";
     private static final String REASON = "reason";
 
-    /** Devices of a message: well below what a message can hold. */
+    /** Devices or names of a message: well below what a message can hold. */
     private static final int DEVICES_PER_MESSAGE = 64;
 
     /** The conversation broke off, or the other side refuses; the message says why. */
@@ -110,6 +116,34 @@ final class HandoverSocket implements AutoCloseable {
                     some.stream().map(PassedDevice::descriptor).toList());
             first = end;
         } while (first < devices.size());
+    }
+
+    void sayNames(final NameChanges changes) throws HandoverException {
+        final List<Map<String, String>> facts = PassedNames.facts(changes);
+        int first = 0;
+        do {
+            final int end = Math.min(first + DEVICES_PER_MESSAGE, facts.size());
+            send(end == facts.size() ? LAST_NAMES : NAMES, facts.subList(first, end), List.of());
+            first = end;
+        } while (first < facts.size());
+    }
+
+    NameChanges awaitNames(final int timeoutMs) throws HandoverException {
+        final List<Map<String, String>> facts = new ArrayList<>();
+        boolean last = false;
+        while (!last) {
+            final Received received = receive(NAMES, timeoutMs);
+            last = received.name.equals(LAST_NAMES);
+            if (!last && !received.name.equals(NAMES)) {
+                throw new HandoverException("expected names, got " + received.name);
+            }
+            facts.addAll(received.facts);
+        }
+        try {
+            return PassedNames.of(facts);
+        } catch (final IllegalArgumentException e) {
+            throw new HandoverException(String.valueOf(e.getMessage()), e);
+        }
     }
 
     private void send(

@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.HandoverSocket.HandoverException;
+import io.sluice.control.agent.state.NameChanges;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.port.Port;
 import java.util.ArrayList;
@@ -68,6 +69,16 @@ final class InheritedPorts implements PortFactory {
         }
 
         @Override
+        public void restoreQueue() {
+            device.restoreQueue();
+        }
+
+        @Override
+        public void lengthenQueue() {
+            device.lengthenQueue();
+        }
+
+        @Override
         public void remove() {
             if (complete) {
                 device.remove();
@@ -121,15 +132,20 @@ final class InheritedPorts implements PortFactory {
         return null;
     }
 
-    /** Everything that was wanted is open: the predecessor ends. */
-    void complete() throws HandoverException {
-        handover.complete();
+    /**
+     * Everything that was wanted is open: the predecessor ends.
+     *
+     * @return names that came and went there meanwhile
+     */
+    NameChanges complete() throws HandoverException {
+        final NameChanges names = handover.complete();
         complete = true;
         for (final PassedDevice device : passed) {
             LOG.info("device {} of the daemon before is not wanted any more", device);
             taps.discard(device);
         }
         passed.clear();
+        return names;
     }
 
     @Override

@@ -48,8 +48,8 @@ import org.slf4j.LoggerFactory;
 final class LearnedNames implements NameObserver {
     private static final Logger LOG = LoggerFactory.getLogger(LearnedNames.class);
 
-    /** Batches of the exchange begin at 1. */
-    private static final long NO_BATCH = 0;
+    /** What nobody waits for; batches of the exchange begin at 1. */
+    static final long NO_BATCH = 0;
 
     /** Who learned what: the unit that comes and goes. */
     private record Fact(String endpoint, String name, IpAddress address) {}

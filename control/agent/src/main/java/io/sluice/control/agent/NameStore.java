@@ -36,16 +36,18 @@ final class NameStore implements FqdnStore {
 
     @Override
     public void forEach(final Consumer<FqdnRecord> sink) {
-        for (final NameRow row : memory.names()) {
-            sink.accept(
-                    new FqdnRecord(
-                            row.endpoint(),
-                            row.name(),
-                            new Address(row.address().high(), row.address().low()),
-                            row.learnedAt().toEpochMilli(),
-                            row.expiresAt().toEpochMilli(),
-                            row.zombie()));
-        }
+        memory.names().forEach(row -> sink.accept(record(row)));
+    }
+
+    /** A row as the cache has it. */
+    static FqdnRecord record(final NameRow row) {
+        return new FqdnRecord(
+                row.endpoint(),
+                row.name(),
+                new Address(row.address().high(), row.address().low()),
+                row.learnedAt().toEpochMilli(),
+                row.expiresAt().toEpochMilli(),
+                row.zombie());
     }
 
     private static IpAddress address(final Address address) {

@@ -19,9 +19,14 @@ final class ProcessorShare {
 
     private ProcessorShare() {}
 
-    /** The calling thread, a lane's, gets this nice value. */
+    /** The calling thread, a lane's or one that a lane waits for, gets this nice value. */
     static void ofLane(final int nice) {
         attempt(() -> ProcessPriority.niceThread(nice));
+    }
+
+    /** The calling thread gets an ordinary share again. */
+    static void ordinary() {
+        attempt(() -> ProcessPriority.niceThread(0));
     }
 
     /** This process lets others go first: somebody else forwards for now. */

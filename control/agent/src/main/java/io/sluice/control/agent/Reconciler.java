@@ -56,6 +56,9 @@ final class Reconciler {
     /** What could not be published or opened is tried again, in ticks. */
     private static final int RETRY_TICKS = 10;
 
+    /** Frames that waited for a lane are read by then: at least a second, and one begun. */
+    private static final int QUEUE_TICKS = 2;
+
     /** All that a publication is made from: the same again needs no new revision. */
     private record Input(
             List<KubeObject> objects,
@@ -89,6 +92,7 @@ final class Reconciler {
     private String openProblem = "";
     private List<Problem> nameWarnings = List.of();
     private int ticks;
+    private int ticksToOrdinaryQueues;
     private boolean stopping;
     private boolean handedOver;
     private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
@@ -144,21 +148,46 @@ final class Reconciler {
      * be opened. Makes no device.
      */
     void judge() {
-        nodeAddresses = listNodeAddresses();
+        nodeAddresses = listNodeAddresses(config, nodeAddresses);
         final List<KubeObject> objects = store.objects();
-        final EndpointPlan plan =
-                EndpointPlan.of(
-                        List.copyOf(firstPods(objects).values()),
-                        endpoints.specs(),
-                        book,
-                        new NodeFacts(
-                                config.nodeName(),
-                                config.mtuBytes(),
-                                config.pool().all(),
-                                nodeAddresses));
+        final EndpointPlan plan = plan(config, objects, endpoints.specs(), book, nodeAddresses);
         saveBook();
         endpoints.carryOut(plan);
         publish(world(objects, plan.pods()));
+    }
+
+    private static EndpointPlan plan(
+            final SluiceConfig config,
+            final List<KubeObject> objects,
+            final Map<String, EndpointSpec> current,
+            final AddressBook book,
+            final Set<IpAddress> nodeAddresses) {
+        return EndpointPlan.of(
+                List.copyOf(firstPods(objects).values()),
+                current,
+                book,
+                new NodeFacts(
+                        config.nodeName(), config.mtuBytes(), config.pool().all(), nodeAddresses));
+    }
+
+    /**
+     * Endpoints that the first {@link #reconcile} will ask devices for, unless the objects change
+     * before.
+     *
+     * @param book remembers what it assigns
+     */
+    static List<EndpointSpec> firstEndpoints(
+            final SluiceConfig config, final List<KubeObject> objects, final AddressBook book) {
+        final List<EndpointSpec> specs = new ArrayList<>();
+        final Set<IpAddress> nodeAddresses = listNodeAddresses(config, Set.of());
+        for (final EndpointPlan.Action action :
+                plan(config, objects, Map.of(), book, nodeAddresses).actions()) {
+            switch (action) {
+                case final EndpointPlan.Add add -> specs.add(add.spec());
+                case final EndpointPlan.Remove _ -> {}
+            }
+        }
+        return specs;
     }
 
     /** {@link #reconcile} where nobody waits for an answer: log and status have the problem. */
@@ -336,8 +365,12 @@ final class Reconciler {
         }
         ticks++;
         letGo();
+        if (ticksToOrdinaryQueues > 0 && --ticksToOrdinaryQueues == 0) {
+            openDevices().forEach(PortFactory.Device::restoreQueue);
+        }
         final boolean moved =
-                ticks % ADDRESS_TICKS == 0 && !listNodeAddresses().equals(nodeAddresses);
+                ticks % ADDRESS_TICKS == 0
+                        && !listNodeAddresses(config, nodeAddresses).equals(nodeAddresses);
         final boolean retries = ticks % RETRY_TICKS == 0 && !publishProblem.isEmpty();
         if (moved || retries) {
             reconcileUnasked();
@@ -377,6 +410,22 @@ final class Reconciler {
         }
     }
 
+    /** Frames may have to wait for a while in the devices of open ports. */
+    void lengthenQueues() {
+        openDevices().forEach(PortFactory.Device::lengthenQueue);
+    }
+
+    /** Frames need not wait any more: soon, as the lane has yet to read those that do. */
+    void restoreQueues() {
+        ticksToOrdinaryQueues = QUEUE_TICKS;
+    }
+
+    private List<PortFactory.Device> openDevices() {
+        final List<PortFactory.Device> devices = new ArrayList<>(endpoints.openDevices());
+        uplink.openDevice().ifPresent(devices::add);
+        return devices;
+    }
+
     /** Takes all ports from the lane, for another process; their devices. */
     List<PassedDevice> giveDevices(final LaneControl lane) {
         lane.suspend();
@@ -410,14 +459,15 @@ final class Reconciler {
         takeSnapshot();
     }
 
-    private Set<IpAddress> listNodeAddresses() {
+    private static Set<IpAddress> listNodeAddresses(
+            final SluiceConfig config, final Set<IpAddress> lastKnown) {
         try {
             final Set<IpAddress> now = new TreeSet<>(NodeAddresses.now());
             config.pool().all().forEach(pool -> now.add(pool.nodeAddress()));
             return now;
         } catch (final SocketException e) {
             LOG.warn("the node's addresses cannot be listed; the last known stay in force", e);
-            return nodeAddresses;
+            return lastKnown;
         }
     }
 

@@ -14,7 +14,7 @@ import java.nio.file.attribute.PosixFilePermissions;
  * with it: two daemons with run folders of their own must not give out addresses from one book.
  */
 final class RunFolder implements AutoCloseable {
-    private static final String SOCKET_FILE = "api.sock";
+    static final String SOCKET_FILE = "api.sock";
     private static final String MODE = "rwxr-x---";
 
     private static final String RUN_ADVICE =

@@ -9,6 +9,7 @@ import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.dns.DnsConversation;
 import io.sluice.control.agent.dns.Resolver;
+import io.sluice.control.agent.state.NameChanges;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
@@ -118,7 +119,13 @@ public final class SluiceMain implements AutoCloseable {
             requirePrivileges();
             Thread.ofPlatform().name("sluice-prepare").daemon().start(StateStore::prepare);
             try (SluiceMain daemon =
-                    start(config, options.manifests(), options.takeOver(), server, stop)) {
+                    start(
+                            config,
+                            options.manifests(),
+                            options.takeOver(),
+                            server,
+                            stop,
+                            new TapPorts())) {
                 return daemon.awaitStop();
             }
         } catch (final StartupException e) {
@@ -215,6 +222,7 @@ public final class SluiceMain implements AutoCloseable {
     /**
      * Makes the daemon.
      *
+     * @param own makes devices, where no predecessor passes them on
      * @throws StartupException when it cannot start; nothing is left behind, and a daemon that was
      *     to hand over goes on
      */
@@ -223,11 +231,12 @@ public final class SluiceMain implements AutoCloseable {
             final List<Path> manifests,
             final TakeOver takeOver,
             final ControlServer server,
-            final Stop stop)
+            final Stop stop,
+            final PortFactory own)
             throws StartupException {
         final SluiceMain daemon = new SluiceMain(config, stop);
         try {
-            daemon.make(manifests, takeOver, server);
+            daemon.make(manifests, takeOver, server, own);
             return daemon;
         } catch (final StartupException e) {
             daemon.close();
@@ -245,21 +254,27 @@ public final class SluiceMain implements AutoCloseable {
     }
 
     private void make(
-            final List<Path> manifests, final TakeOver takeOver, final ControlServer server)
+            final List<Path> manifests,
+            final TakeOver takeOver,
+            final ControlServer server,
+            final PortFactory own)
             throws StartupException, IOException {
+        if (takeOver == TakeOver.REPLACE) {
+            // Whoever forwards now needs the processors more.
+            ProcessorShare.standBack();
+        }
         // What people wrote is read first: a mistake in it must not touch a running network.
         final ManifestFolders folders = readManifests(manifests);
         final Optional<HandoverClient> predecessor =
                 takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
         final Optional<InheritedPorts> inherited =
                 predecessor.map(handover -> new InheritedPorts(new TapPorts(), handover));
-        final PortFactory ports = inherited.<PortFactory>map(own -> own).orElseGet(TapPorts::new);
         final RunFolder runFolder =
                 keep(
                         predecessor.isPresent()
                                 ? RunFolder.takeOver(config.runFolder(), config.stateFolder())
                                 : RunFolder.open(config.runFolder(), config.stateFolder()));
-        // Both open beside what follows: a start after a crash is short of time.
+        // These open beside what follows: a start after a crash is short of time.
         final SecureRandom dice = new SecureRandom();
         final FlowFile flowFile = keep(new FlowFile(runFolder.folder().resolve("conntrack")));
         final FutureTask<Conntrack> openingFlows =
@@ -276,6 +291,8 @@ public final class SluiceMain implements AutoCloseable {
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
+        final PortFactory ports =
+                inherited.isPresent() ? inherited.get() : prepared(own, store, book);
 
         // The lane and what it owns.
         final LaneCounterFile counterFile =
@@ -394,14 +411,22 @@ public final class SluiceMain implements AutoCloseable {
                     reconciler.judge();
                     if (inherited.isPresent()) {
                         WarmUp.run();
-                        ProcessorShare.comeForward();
+                        // From here to the open ports nobody forwards, and all wait for this.
+                        ProcessorShare.ofLane(config.laneNice());
                     }
                     createUplink(uplink);
                     reconciler.reconcile();
                     return reconciler;
                 });
         if (inherited.isPresent()) {
-            completeHandover(inherited.get());
+            completeHandover(inherited.get(), dns.agent);
+            ProcessorShare.comeForward();
+            controlThread.callUnlimited(
+                    () -> {
+                        ProcessorShare.ordinary();
+                        reconciler.restoreQueues();
+                        return reconciler;
+                    });
         }
         controlThread.everySecond(
                 () -> {
@@ -442,12 +467,30 @@ public final class SluiceMain implements AutoCloseable {
                 HandoverServer.start(
                         runFolder.handoverSocket(),
                         controlThread,
-                        new Handover(runFolder, flowFile, state, publisher, reconciler, mailbox)));
+                        new Handover(
+                                runFolder,
+                                flowFile,
+                                conntrack,
+                                new Remembered(state, dns.agent),
+                                publisher,
+                                reconciler,
+                                mailbox)));
         LOG.info(
                 "sluice runs on node {}, socket {}, policy revision {}",
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    /** Devices are made beside what follows, too; no lane has their ports before policy is live. */
+    private PreparedPorts prepared(
+            final PortFactory own, final ObjectStore store, final AddressBook book) {
+        final PreparedPorts ports = keep(new PreparedPorts(own));
+        ports.prepare(
+                Reconciler.firstEndpoints(config, store.objects(), book),
+                config.uplink(),
+                config.pool().all().stream().map(AddressPool::nodeAddress).toList());
+        return ports;
     }
 
     /** What names consist of. */
@@ -523,12 +566,9 @@ public final class SluiceMain implements AutoCloseable {
                     HandoverClient.begin(RunFolder.handoverSocket(config.runFolder()));
             if (predecessor.isEmpty()) {
                 LOG.info("no daemon runs on {}: nothing to take over", config.runFolder());
+                ProcessorShare.comeForward();
             }
-            if (predecessor.isPresent()) {
-                keep(predecessor.get());
-                // Whoever forwards now needs the processors more.
-                ProcessorShare.standBack();
-            }
+            predecessor.ifPresent(this::keep);
             return predecessor;
         } catch (final HandoverException e) {
             throw new StartupException(
@@ -536,19 +576,24 @@ public final class SluiceMain implements AutoCloseable {
         }
     }
 
-    private static void completeHandover(final InheritedPorts inherited) throws StartupException {
+    private static void completeHandover(final InheritedPorts inherited, final DnsAgent dns)
+            throws StartupException {
         try {
-            inherited.complete();
+            dns.learnMore(inherited.complete());
         } catch (final HandoverException e) {
             throw new StartupException("the hand-over broke off: %s".formatted(e.getMessage()), e);
         }
     }
 
+    /** The state folder, and who writes its names. */
+    private record Remembered(StateStore state, DnsAgent dns) {}
+
     /** This daemon, when its place is asked for. Thread: control. */
     private final class Handover implements HandoverServer.Predecessor {
         private final RunFolder runFolder;
         private final FlowFile flowFile;
-        private final StateStore state;
+        private final Conntrack conntrack;
+        private final Remembered remembered;
         private final PolicyPublisher publisher;
         private final Reconciler reconciler;
         private final LaneControl lane;
@@ -556,13 +601,15 @@ public final class SluiceMain implements AutoCloseable {
         Handover(
                 final RunFolder runFolder,
                 final FlowFile flowFile,
-                final StateStore state,
+                final Conntrack conntrack,
+                final Remembered remembered,
                 final PolicyPublisher publisher,
                 final Reconciler reconciler,
                 final LaneControl lane) {
             this.runFolder = runFolder;
             this.flowFile = flowFile;
-            this.state = state;
+            this.conntrack = conntrack;
+            this.remembered = remembered;
             this.publisher = publisher;
             this.reconciler = reconciler;
             this.lane = lane;
@@ -575,15 +622,20 @@ public final class SluiceMain implements AutoCloseable {
 
         @Override
         public void release() throws IOException {
-            state.suspend();
+            reconciler.lengthenQueues();
+            remembered.state.suspend();
             runFolder.release();
+            // Between the word to give the devices and their sending nobody forwards.
+            ProcessorShare.ofLane(config.laneNice());
         }
 
         @Override
         public void regain() throws IOException, StartupException {
+            ProcessorShare.ordinary();
+            reconciler.restoreQueues();
             runFolder.regain();
             try {
-                state.resume();
+                remembered.state.resume();
             } catch (final StateException e) {
                 throw new StartupException(String.valueOf(e.getMessage()), e);
             }
@@ -600,8 +652,15 @@ public final class SluiceMain implements AutoCloseable {
         }
 
         @Override
+        public NameChanges nameChanges() {
+            // On the agent's thread: after whatever it had taken from the lane.
+            return remembered.dns.call(_ -> remembered.state.nameChanges());
+        }
+
+        @Override
         public void end(final AutoCloseable connection) {
             reconciler.handedOver();
+            conntrack.handedOver();
             flowFile.handedOver();
             toCloseLast.set(Optional.of(connection));
             stop.request();

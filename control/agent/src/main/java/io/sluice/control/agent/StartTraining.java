@@ -1,35 +1,69 @@
 package io.sluice.control.agent;
 
-import io.sluice.conntrack.ConntrackConfig;
-import io.sluice.control.agent.state.StateException;
+import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.state.StateStore;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
-import java.time.Clock;
+import java.util.List;
+import java.util.function.Consumer;
 
 /**
- * What a start of the daemon loads, without devices and privileges: for the training run of the
- * ahead-of-time cache.
+ * A start of the daemon without devices and privileges, for the training run of the ahead-of-time
+ * cache: what it loads is linked, and what it runs most is known to the compiler, when the daemon
+ * is started in earnest. After kill -9 that is time in which nothing is forwarded.
  */
 public final class StartTraining {
+    private static final String CONFIG =
+            """
+            nodeName: training
+            runFolder: %1$s/run
+            stateFolder: %1$s/state
+            metrics.address: none
+            """;
+
     private StartTraining() {}
 
     /**
-     * Opens what a start opens, in a folder that is the caller's to remove, and forwards some
-     * packets.
+     * Starts a daemon where another has left its flows, and forwards some packets.
      *
+     * @param folder the caller's to remove
+     * @param manifests objects, among them Pods with a network namespace
+     * @param server of the API
+     * @param whileItRuns asks the daemon; told the API's socket
      * @throws Exception when something cannot be opened: the cache then lacks what comes after it
      */
-    public static void run(final Path folder) throws Exception {
-        try (StateStore state = openState(folder.resolve("state"));
-                FlowFile flows = new FlowFile(folder.resolve("conntrack"))) {
-            flows.open(ConntrackConfig.defaults(), new SecureRandom()).close();
-            state.identities();
+    public static void run(
+            final Path folder,
+            final Path manifests,
+            final ControlServer server,
+            final Consumer<Path> whileItRuns)
+            throws Exception {
+        final SluiceConfig config = config(folder);
+        StateStore.prepare();
+        Files.createDirectory(config.runFolder());
+        new FlowFile(config.runFolder().resolve("conntrack"))
+                .open(config.conntrack(), new SecureRandom())
+                .close();
+        try (SluiceMain _ =
+                SluiceMain.start(
+                        config,
+                        List.of(manifests),
+                        TakeOver.NEVER,
+                        server,
+                        new SluiceMain.Stop(),
+                        new TrainingPorts())) {
+            whileItRuns.accept(config.runFolder().resolve(RunFolder.SOCKET_FILE));
             WarmUp.run();
         }
     }
 
-    private static StateStore openState(final Path folder) throws StateException {
-        return StateStore.open(folder, Clock.systemUTC());
+    private static SluiceConfig config(final Path folder) throws StartupException, IOException {
+        final Path file =
+                Files.writeString(folder.resolve("sluice.yaml"), CONFIG.formatted(folder));
+        return SluiceConfig.from(
+                Settings.parse(file.toString(), Files.readString(file)),
+                SluiceConfig.defaults("training"));
     }
 }

@@ -92,7 +92,7 @@ class HandoverNetnsTest {
                             socket.await("prepared", TIMEOUT_MS);
                         })
                 .isInstanceOf(HandoverException.class)
-                .hasMessageContaining("refused: hand-over version 99, this daemon knows 1");
+                .hasMessageContaining("refused: hand-over version 99, this daemon knows 2");
         socket.close();
     }
 }

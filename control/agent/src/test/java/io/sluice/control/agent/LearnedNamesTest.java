@@ -4,9 +4,13 @@ import static io.sluice.control.agent.Manifests.pod;
 import static io.sluice.control.agent.MemoryPorts.UPLINK;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.sluice.control.agent.state.NameChanges;
+import io.sluice.control.agent.state.NameRow;
+import io.sluice.control.policy.IpAddress;
 import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.dnsproxy.wire.Address;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -144,6 +148,49 @@ class LearnedNamesTest {
         sluice.names.tick();
         assertThat(passes("a", A, FIRST)).isTrue();
         assertThat(learn("shop/c", NAME, FIRST)).as("nothing waits any more").isTrue();
+    }
+
+    /** What it learned and forgot while this process read its state folder. */
+    @Test
+    void whatAPredecessorLearnedLastIsOpenAndWhatItForgotLastIsNot() throws Exception {
+        final Instant now = Instant.ofEpochMilli(0);
+        sluice.dns.learnMore(
+                passed(new NameChanges(List.of(row(FIRST, now), row(SECOND, now)), List.of())));
+        sluice.dns.turn();
+        sluice.runTasks();
+        assertThat(passes("a", A, FIRST)).isTrue();
+        assertThat(passes("b", B, FIRST)).as("whose policy names another name").isFalse();
+
+        sluice.dns.learnMore(
+                passed(
+                        new NameChanges(
+                                List.of(),
+                                List.of(
+                                        new NameChanges.Key(
+                                                NAME,
+                                                IpAddress.parse(SECOND).orElseThrow(),
+                                                "shop/a")))));
+        sluice.dns.turn();
+        sluice.runTasks();
+        assertThat(passes("a", A, SECOND)).isFalse();
+        assertThat(passes("a", A, FIRST)).isTrue();
+    }
+
+    private static NameRow row(final String address, final Instant now) {
+        return new NameRow(
+                NAME,
+                IpAddress.parse(address).orElseThrow(),
+                "shop/a",
+                now,
+                now.plusSeconds(3600),
+                false);
+    }
+
+    /** As the other process gets it. */
+    private static NameChanges passed(final NameChanges changes) {
+        final NameChanges passed = PassedNames.of(PassedNames.facts(changes));
+        assertThat(passed).isEqualTo(changes);
+        return passed;
     }
 
     @Test

@@ -1,6 +1,7 @@
 package io.sluice.control.cli;
 
 import io.sluice.control.agent.StartTraining;
+import io.sluice.control.agent.api.ApiServer;
 import java.io.ByteArrayInputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -16,20 +17,20 @@ import java.util.stream.Stream;
  * What the build runs once to record the classes that short commands load (JEP 483, JEP 514): each
  * class of the start path linked ahead of time is one less to parse at every start.
  *
- * <p>The commands run without a daemon, so a client's own classes come from a socket that nobody
- * listens on.
+ * <p>The daemon starts here too, with pairs of sockets in the place of devices, so that a build
+ * needs no privileges.
  */
 final class TrainingRun {
     private static final String WORLD =
             """
             apiVersion: v1
             kind: Pod
-            metadata: {name: a, namespace: x, labels: {app: a}}
+            metadata: {name: a, namespace: x, labels: {app: a}, annotations: {sluice.io/netns: a}}
             status: {podIPs: [{ip: 10.0.0.1}, {ip: "fd00::1"}]}
             ---
             apiVersion: v1
             kind: Pod
-            metadata: {name: b, namespace: x, labels: {app: b}}
+            metadata: {name: b, namespace: x, labels: {app: b}, annotations: {sluice.io/netns: b}}
             status: {podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}
             ---
             apiVersion: networking.k8s.io/v1
@@ -88,7 +89,13 @@ final class TrainingRun {
             run("endpoint", "list", "--socket", socket);
             run("observe", "--socket", socket);
             run("get", "netpol", "-A", "--socket", socket);
-            StartTraining.run(folder);
+            StartTraining.run(
+                    folder,
+                    Files.writeString(
+                            Files.createDirectory(folder.resolve("objects")).resolve("world.yaml"),
+                            WORLD),
+                    ApiServer::start,
+                    TrainingRun::ask);
         } finally {
             try (Stream<Path> files = Files.walk(folder)) {
                 for (final Path left : files.sorted(Comparator.reverseOrder()).toList()) {
@@ -96,6 +103,12 @@ final class TrainingRun {
                 }
             }
         }
+    }
+
+    private static void ask(final Path socket) {
+        run("status", "--socket", socket.toString());
+        run("endpoint", "list", "--socket", socket.toString());
+        run("get", "netpol", "-A", "--socket", socket.toString());
     }
 
     private static void run(final String... arguments) {

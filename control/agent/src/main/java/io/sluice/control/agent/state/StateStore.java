@@ -10,9 +10,11 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
@@ -106,7 +108,9 @@ public final class StateStore implements AutoCloseable {
 
     // Guarded by itself.
     private final Slot nameSlot = new Slot();
-    private final Map<List<Object>, NameRow> namesUnwritten = new LinkedHashMap<>();
+    private final Map<NameChanges.Key, NameRow> namesUnwritten = new LinkedHashMap<>();
+    // Forgotten while there was no table to remove them from.
+    private final Set<NameChanges.Key> namesForgotten = new LinkedHashSet<>();
 
     private Optional<Future<?>> tending = Optional.empty();
     private volatile Optional<StateFolder> open = Optional.empty();
@@ -444,11 +448,10 @@ public final class StateStore implements AutoCloseable {
         @Override
         public List<NameRow> names() {
             synchronized (nameSlot) {
-                final Map<List<Object>, NameRow> rows = new HashMap<>();
+                final Map<NameChanges.Key, NameRow> rows = new HashMap<>();
                 try {
                     if (nameSlot.table.isPresent()) {
-                        readNames(nameSlot.table.get())
-                                .forEach(row -> rows.put(identityOf(row), row));
+                        readNames(nameSlot.table.get()).forEach(row -> rows.put(keyOf(row), row));
                     }
                 } catch (final IOException e) {
                     LOG.error("names of the state folder cannot be read", e);
@@ -462,8 +465,9 @@ public final class StateStore implements AutoCloseable {
         @Override
         public void learn(final NameRow row) {
             synchronized (nameSlot) {
+                namesForgotten.remove(keyOf(row));
                 if (!write(row) && namesUnwritten.size() < TableKind.FQDN.rowsMax()) {
-                    namesUnwritten.put(identityOf(row), row);
+                    namesUnwritten.put(keyOf(row), row);
                 }
                 nameSlot.refused();
             }
@@ -472,15 +476,27 @@ public final class StateStore implements AutoCloseable {
         @Override
         public void forget(final String name, final IpAddress address, final String endpoint) {
             synchronized (nameSlot) {
-                namesUnwritten.remove(List.of(name, address, endpoint));
-                nameSlot.table.ifPresent(
-                        table -> table.remove(RowFormat.nameKey(name, address, endpoint)));
+                final NameChanges.Key key = new NameChanges.Key(name, address, endpoint);
+                namesUnwritten.remove(key);
+                if (nameSlot.table.isPresent()) {
+                    nameSlot.table.get().remove(RowFormat.nameKey(name, address, endpoint));
+                } else if (namesForgotten.size() < TableKind.FQDN.rowsMax()) {
+                    namesForgotten.add(key);
+                }
             }
         }
     }
 
-    private static List<Object> identityOf(final NameRow row) {
-        return List.of(row.name(), row.address(), row.endpoint());
+    /** What the folder's next owner does not find there; any thread. */
+    public NameChanges nameChanges() {
+        synchronized (nameSlot) {
+            return new NameChanges(
+                    List.copyOf(namesUnwritten.values()), List.copyOf(namesForgotten));
+        }
+    }
+
+    private static NameChanges.Key keyOf(final NameRow row) {
+        return new NameChanges.Key(row.name(), row.address(), row.endpoint());
     }
 
     private static List<NameRow> readNames(final TableFile table) throws IOException {
@@ -496,11 +512,18 @@ public final class StateStore implements AutoCloseable {
     }
 
     private void writeNames() {
+        nameSlot.table.ifPresent(
+                table -> {
+                    for (final NameChanges.Key key : namesForgotten) {
+                        table.remove(RowFormat.nameKey(key.name(), key.address(), key.endpoint()));
+                    }
+                    namesForgotten.clear();
+                });
         for (final NameRow row : List.copyOf(namesUnwritten.values())) {
             if (!write(row)) {
                 break;
             }
-            namesUnwritten.remove(identityOf(row));
+            namesUnwritten.remove(keyOf(row));
         }
         nameSlot.refused();
     }

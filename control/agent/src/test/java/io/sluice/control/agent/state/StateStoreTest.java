@@ -225,6 +225,33 @@ final class StateStoreTest {
     }
 
     @Test
+    void whatHappensToNamesWhileSuspendedIsToldAndDoneOnceResumed() throws Exception {
+        try (StateStore store = open()) {
+            store.names().learn(name("kept.", 1));
+            store.names().learn(name("forgotten.", 2));
+            assertThat(store.nameChanges()).isEqualTo(NameChanges.none());
+            store.suspend();
+            store.names().learn(name("meanwhile.", 3));
+            store.names().learn(name("came and went.", 4));
+            store.names().forget("came and went.", IpAddress.ofIpv4(4), "shop/web");
+            store.names().forget("forgotten.", IpAddress.ofIpv4(2), "shop/web");
+
+            final NameChanges changes = store.nameChanges();
+            assertThat(changes.learned()).containsExactly(name("meanwhile.", 3));
+            assertThat(changes.forgotten())
+                    .extracting(NameChanges.Key::name)
+                    .contains("forgotten.")
+                    .doesNotContain("kept.");
+            store.resume();
+            assertThat(store.nameChanges()).isEqualTo(NameChanges.none());
+        }
+        try (StateStore store = open()) {
+            assertThat(store.names().names())
+                    .containsExactly(name("kept.", 1), name("meanwhile.", 3));
+        }
+    }
+
+    @Test
     void aForgottenNameIsGoneAndAnAnswerThatComesAgainReplacesTheFirst() throws Exception {
         final NameRow again =
                 new NameRow(

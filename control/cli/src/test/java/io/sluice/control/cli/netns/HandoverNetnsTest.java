@@ -61,6 +61,9 @@ class HandoverNetnsTest {
 
         final Running third = node.replaceDaemon(second);
         node.awaitState("READY", "a", "b", "c");
+        assertThat(second.output() + third.output())
+                .as("the table of flows is passed on as often as one likes")
+                .doesNotContain("begins empty");
         // A policy that the third reads cuts what the first let in.
         node.save("policy.yaml", POLICY.replace("app: a", "app: c"));
         TestNode.await(
