@@ -139,10 +139,10 @@ final class L7Proxy {
                 .ifPresent(
                         context ->
                                 link.secureServer(
-                                        buffers ->
+                                        (buffers, name, protocols) ->
                                                 secrets.originating(context)
                                                         .orElseThrow(L7Proxy::noKeys)
-                                                        .layer(buffers, link.serverName())));
+                                                        .layer(buffers, name, protocols)));
         return contexts.terminating()
                 .map(context -> terminated(parser, context, kafka))
                 .orElseGet(() -> reader(parser, kafka))
