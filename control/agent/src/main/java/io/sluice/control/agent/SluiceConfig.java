@@ -38,6 +38,7 @@ import java.util.function.Supplier;
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
+ * @param redaction what flows do not tell of requests
  * @param l7 the L7 proxy
  * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
  * @param logLevel what the log tells
@@ -56,6 +57,7 @@ public record SluiceConfig(
         Idle idle,
         int laneNice,
         int flowRing,
+        FlowRedaction redaction,
         L7 l7,
         Optional<InetSocketAddress> metrics,
         LogLevel logLevel) {
@@ -274,6 +276,7 @@ public record SluiceConfig(
                 Idle.ADAPTIVE,
                 -10,
                 4095,
+                FlowRedaction.DEFAULTS,
                 L7.DEFAULTS,
                 Optional.of(
                         new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), METRICS_PORT)),
@@ -338,6 +341,11 @@ public record SluiceConfig(
                                                 "dns.ttlMinSeconds",
                                                 defaults.dns().ttlMinSeconds()),
                                         resolver(settings, defaults.dns().resolver())));
+        final FlowRedaction redaction =
+                build(
+                        settings,
+                        defaults.redaction(),
+                        () -> redaction(settings, defaults.redaction()));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -358,6 +366,7 @@ public record SluiceConfig(
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
+                                        redaction,
                                         l7,
                                         settings.value(
                                                 "metrics.address",
@@ -414,6 +423,37 @@ public record SluiceConfig(
                         () ->
                                 new IllegalArgumentException(
                                         "\"%s\": none, or a list of addresses".formatted(word)));
+    }
+
+    private static FlowRedaction redaction(final Settings settings, final FlowRedaction defaults) {
+        return new FlowRedaction(
+                settings.flag("flows.redact.enabled", defaults.enabled()),
+                settings.flag("flows.redact.http.urlQuery", defaults.urlQuery()),
+                settings.flag("flows.redact.http.userInfo", defaults.userInfo()),
+                settings.flag("flows.redact.kafka.apiKey", defaults.kafkaApiKey()),
+                settings.value(
+                        "flows.redact.http.headers.allow",
+                        defaults.headersAllowed(),
+                        SluiceConfig::headers),
+                settings.value(
+                        "flows.redact.http.headers.deny",
+                        defaults.headersDenied(),
+                        SluiceConfig::headers));
+    }
+
+    private static Set<String> headers(final String text) {
+        final Set<String> headers = new TreeSet<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            final String name = word.strip().toLowerCase(Locale.ROOT);
+            if (!name.matches("[a-z0-9!#$%&'*+.^_`|~-]*")) {
+                throw new IllegalArgumentException(
+                        "\"%s\": a list of names of headers".formatted(word));
+            }
+            if (!name.isEmpty()) {
+                headers.add(name);
+            }
+        }
+        return headers;
     }
 
     private static L7 l7(final Settings settings, final L7 defaults) {
@@ -533,6 +573,7 @@ public record SluiceConfig(
                 idle,
                 laneNice,
                 flowRing,
+                redaction,
                 l7,
                 metrics,
                 logLevel);

@@ -328,12 +328,15 @@ public final class SluiceMain implements AutoCloseable {
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
         final StateStore state = opened(openingState, "the state folder");
         final ProxyCounters proxyCounters = new ProxyCounters();
+        final RuleCounts ruleCounts = new RuleCounts();
         final AtomicReference<DnsAgent> dnsOfConnections = new AtomicReference<>();
         final RequestRecorder requests =
                 new RequestRecorder(
                         config.nodeName(),
                         flows,
                         () -> publisherOfEvents.get().newest(),
+                        config.redaction(),
+                        ruleCounts,
                         Clock.systemUTC());
         final L7Proxy l7Proxy =
                 new L7Proxy(
@@ -341,6 +344,7 @@ public final class SluiceMain implements AutoCloseable {
                         new RedirectedFlows(
                                 conntrack,
                                 () -> publisherOfEvents.get().newest(),
+                                ruleCounts,
                                 System::nanoTime),
                         proxyCounters,
                         new SecretKeys(() -> publisherOfEvents.get().newest().world()),
@@ -430,6 +434,7 @@ public final class SluiceMain implements AutoCloseable {
                                 proxyCounters,
                                 flowCounts,
                                 () -> lane.isAlive() && !laneFailed.get(),
+                                ruleCounts,
                                 System::nanoTime,
                                 stop::request));
         control.set(Optional.of(agent));

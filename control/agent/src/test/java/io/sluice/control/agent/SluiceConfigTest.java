@@ -82,6 +82,12 @@ class SluiceConfigTest {
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
+        values.put("flows.redact.enabled", "true");
+        values.put("flows.redact.http.urlQuery", "true");
+        values.put("flows.redact.http.userInfo", "false");
+        values.put("flows.redact.http.headers.allow", "[X-Team]");
+        values.put("flows.redact.http.headers.deny", "[Authorization, X-Token]");
+        values.put("flows.redact.kafka.apiKey", "true");
         values.put("l7.transport", "io_uring");
         values.put("l7.loops", "2");
         values.put("l7.connections", "1000");
@@ -157,6 +163,8 @@ class SluiceConfigTest {
                 "policy: {cidrMatch: all}  | f.yaml:1:21: policy.cidrMatch: \"all\": none, or a list of pods and nodes",
                 "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
                 "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
+                "flows: {redact: {http: {headers: {allow: [a b]}}}} | f.yaml:1:42: flows.redact.http.headers.allow: \"a b\": a list of names of headers",
+                "flows: {redact: {http: {headers: {allow: a, deny: b}}}} | f.yaml:1:51: flows.redact.http.headers.deny: allow is set as well: one of the two",
                 "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })
