@@ -29,11 +29,6 @@ import java.util.Optional;
 final class L7Rulings {
     private L7Rulings() {}
 
-    /** Whether the proxy reads what such an entry lets pass. */
-    static boolean isForProxy(final PolicyEntry entry) {
-        return parser(entry).isPresent();
-    }
-
     /** Who reads the flow; empty if nobody has to, or none of the proxy's parsers can. */
     static Optional<Parser> parser(final PolicyEntry entry) {
         return redirect(entry)

@@ -10,6 +10,7 @@ import io.sluice.dnsproxy.cache.FqdnLimits;
 import io.sluice.l7proxy.Transport;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import io.sluice.l7proxy.kafka.KafkaLimits;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -72,6 +73,9 @@ public record SluiceConfig(
 
     /** 16 M flows are several GiB of heap; more is a mistake in the file. */
     public static final int FLOW_RING_MAX = (1 << 24) - 1;
+
+    private static final int KIB = 1 << 10;
+    private static final int MIB = 1 << 20;
 
     /** What the lane does when there is nothing to do. */
     public enum Idle {
@@ -202,6 +206,7 @@ public record SluiceConfig(
      * @param connectTimeoutSeconds how long a server may take to accept
      * @param idleTimeoutSeconds after which a connection without traffic ends
      * @param headTimeoutSeconds how long the head of a request may take to arrive
+     * @param kafka limits of Kafka's messages
      */
     public record L7(
             Transport transport,
@@ -209,7 +214,8 @@ public record SluiceConfig(
             int connections,
             int connectTimeoutSeconds,
             int idleTimeoutSeconds,
-            int headTimeoutSeconds) {
+            int headTimeoutSeconds,
+            KafkaLimits kafka) {
         /** More threads than any machine has processors to spare. */
         public static final int LOOPS_MAX = 256;
 
@@ -218,7 +224,8 @@ public record SluiceConfig(
 
         private static final int WEEK_SECONDS = 604_800;
 
-        static final L7 DEFAULTS = new L7(Transport.EPOLL, 1, 16_384, 5, 3_600, 10);
+        static final L7 DEFAULTS =
+                new L7(Transport.EPOLL, 1, 16_384, 5, 3_600, 10, KafkaLimits.DEFAULTS);
 
         public L7 {
             inRange("l7.loops", loops, 1, LOOPS_MAX);
@@ -463,7 +470,35 @@ public record SluiceConfig(
                 settings.number("l7.connections", defaults.connections()),
                 settings.number("l7.timeoutSeconds.connect", defaults.connectTimeoutSeconds()),
                 settings.number("l7.timeoutSeconds.idle", defaults.idleTimeoutSeconds()),
-                settings.number("l7.timeoutSeconds.head", defaults.headTimeoutSeconds()));
+                settings.number("l7.timeoutSeconds.head", defaults.headTimeoutSeconds()),
+                kafka(settings, defaults.kafka()));
+    }
+
+    private static KafkaLimits kafka(final Settings settings, final KafkaLimits defaults) {
+        return new KafkaLimits(
+                limit(settings, "requestBytes", defaults.requestBytesMax(), KIB, Integer.MAX_VALUE),
+                limit(settings, "heldBytes", defaults.heldBytesMax(), KIB, 256 * MIB),
+                (long) MIB
+                        * limit(
+                                settings,
+                                "heldMebibytesTotal",
+                                (int) (defaults.heldBytesTotalMax() / MIB),
+                                1,
+                                MIB),
+                limit(settings, "answerHeldBytes", defaults.answerHeldBytesMax(), KIB, 256 * MIB),
+                limit(settings, "topics", defaults.topicsMax(), 1, 1_000_000),
+                limit(settings, "inFlight", defaults.inFlightMax(), 1, 10_000),
+                limit(settings, "topicIds", defaults.topicIdsMax(), 1, 10_000_000));
+    }
+
+    private static int limit(
+            final Settings settings,
+            final String name,
+            final int fallback,
+            final int min,
+            final int max) {
+        final String key = "l7.kafka." + name;
+        return inRange(key, settings.number(key, fallback), min, max);
     }
 
     private static long seconds(final Settings settings, final String name, final long defaultNs) {

@@ -356,7 +356,10 @@ public final class SluiceMain implements AutoCloseable {
                         mailbox,
                         predecessor.map(HandoverClient::revision).orElse(0),
                         new IdentityAllocator(state.identities()),
-                        proxy::require);
+                        parsers -> {
+                            l7Proxy.prepare(parsers);
+                            proxy.require();
+                        });
         publisherOfEvents.set(publisher);
         final Endpoints endpoints =
                 new Endpoints(
