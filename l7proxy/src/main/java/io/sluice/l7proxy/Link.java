@@ -482,8 +482,11 @@ public final class Link {
         releaseWaiting();
         if (server != null) {
             final Channel to = server;
+            // Its end is ours, and no broken stream: answers to the client may still be waiting.
+            server = null;
             resetOnClose(to);
             client.eventLoop().execute(() -> closeBelow(to));
+            resumeClient(PAUSED_BY_FULL_SERVER);
         }
     }
 
