@@ -1,7 +1,6 @@
 package io.sluice.l7proxy;
 
 import io.netty.buffer.ByteBuf;
-import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
@@ -16,6 +15,7 @@ import io.netty.handler.ssl.SslHandshakeCompletionEvent;
 import io.netty.util.concurrent.Future;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -35,7 +35,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  *   NONE --toServer--> CONNECTING --connected--> OPEN --gone--> GONE
- *                           +------failed---------------------^
+ *    ^ +---askServer-----^  | +------failed-------------------^
+ *    +--failed when asked---+
  * </pre>
  *
  * <p><i>Back-pressure.</i> A leg that is not drained (Netty's high water mark, {@link
@@ -61,7 +62,10 @@ import org.jspecify.annotations.Nullable;
  * #secureServer}); the conversation gets and gives what is inside. The end of a direction is then
  * close_notify (RFC 8446, 6.1): a FIN without it is a broken stream, like a reset. The server's leg
  * is open when its handshake is done, and has failed if it failed. A reset sends no close_notify.
- * What one handshake computes is computed on the event loop.
+ * What one handshake computes is computed on the event loop. What TLS carries is agreed on with
+ * both ends alike (ALPN, RFC 7301), since nothing here translates: {@link #askServer} learns what
+ * the server speaks before the client is told. A server that could not be asked is connected to
+ * again when there is something to send.
  *
  * <p><i>Places.</i> The proxy has room for so many links ({@link ProxyConfig#connectionsMax}), each
  * with two descriptors. A link gives its place back when both are closed: clients that come and go
@@ -107,6 +111,9 @@ public final class Link {
 
     private static final long NEVER = Long.MAX_VALUE;
 
+    /** Inside TLS it must be agreed on: RFC 9113, 3.3. */
+    private static final String HTTP2 = "h2";
+
     private final Channel client;
     private final Flow flow;
     private final Function<Link, ChannelFuture> dialer;
@@ -128,7 +135,15 @@ public final class Link {
     private int paused;
     private boolean isServerPaused;
     private @Nullable Consumer<Throwable> clientTlsFailed;
-    private @Nullable Function<ByteBufAllocator, SslHandler> serverTls;
+    private @Nullable ServerTls serverTls;
+
+    /** Waits for what the server selects. */
+    private @Nullable Consumer<String> asking;
+
+    /** What the server is offered. */
+    private List<String> offered = List.of();
+
+    private String applicationProtocol = "";
     private String serverName = "";
     private String connectFailure = "";
     private final Run passingToServer = new Run();
@@ -208,6 +223,16 @@ public final class Link {
         return clientTlsFailed != null;
     }
 
+    /** Whether the server is met with TLS. */
+    public boolean isServerSecure() {
+        return serverTls != null;
+    }
+
+    /** What was agreed on with the client to be in the TLS below; empty if nothing was. */
+    public String applicationProtocol() {
+        return applicationProtocol;
+    }
+
     /** Why {@link Conversation#onConnectFailed} was called. */
     public String connectFailure() {
         return connectFailure;
@@ -245,21 +270,45 @@ public final class Link {
      * Puts TLS below on the client's side. If its handshake fails, or takes longer than {@code
      * headTimeout}, the client gets the alert and both legs are closed.
      *
-     * @param name that the client asked for, or empty
+     * @param layer for this connection, which agrees on {@link #applicationProtocol}
      * @param received from the ClientHello on; released here
      * @param onFailure called once if the handshake fails
      */
     public void secureClient(
-            final Function<ByteBufAllocator, SslHandler> tls,
-            final String name,
-            final ByteBuf received,
-            final Consumer<Throwable> onFailure) {
-        serverName = name;
+            final SslHandler layer, final ByteBuf received, final Consumer<Throwable> onFailure) {
         clientTlsFailed = onFailure;
-        final SslHandler layer = tls.apply(client.alloc());
         layer.setHandshakeTimeoutMillis(config.headTimeout().toMillis());
         client.pipeline().addFirst(layer);
         client.pipeline().fireChannelRead(received);
+    }
+
+    /**
+     * Says what the client's TLS is for, before {@link #secureClient}.
+     *
+     * @param name that the client asked for, or empty
+     * @param protocol that is agreed on with the client, and offered to the server; empty is none
+     */
+    public void agree(final String name, final String protocol) {
+        serverName = name;
+        applicationProtocol = protocol;
+        offered = protocol.isEmpty() ? List.of() : List.of(protocol);
+    }
+
+    /**
+     * Connects to the server, which has TLS, to learn what it speaks. The client is not read until
+     * then.
+     *
+     * @param name that the client asked for, or empty
+     * @param protocols to offer
+     * @param answered called with what the server has selected, or with nothing if it selects
+     *     nothing or cannot be reached; not if the link ends before
+     */
+    public void askServer(
+            final String name, final List<String> protocols, final Consumer<String> answered) {
+        serverName = name;
+        offered = protocols;
+        asking = answered;
+        connect();
     }
 
     /**
@@ -269,7 +318,7 @@ public final class Link {
      * @param tls called when the TCP connection stands; what it throws as an IllegalStateException
      *     fails the connection, with its message as {@link #connectFailure}
      */
-    public void secureServer(final Function<ByteBufAllocator, SslHandler> tls) {
+    public void secureServer(final ServerTls tls) {
         serverTls = tls;
     }
 
@@ -519,8 +568,11 @@ public final class Link {
         giveUpDialing();
         if (server != null) {
             final Channel to = server;
+            // Its end is ours, and no broken stream: answers to the client may still be waiting.
+            server = null;
             resetOnClose(to);
             client.eventLoop().execute(() -> closeBelow(to));
+            resumeClient(PAUSED_BY_FULL_SERVER);
         }
     }
 
@@ -722,9 +774,9 @@ public final class Link {
     }
 
     /** Reads by itself until its handshake is done. */
-    private void secure(final Channel channel, final Function<ByteBufAllocator, SslHandler> tls) {
+    private void secure(final Channel channel, final ServerTls tls) {
         try {
-            final SslHandler layer = tls.apply(channel.alloc());
+            final SslHandler layer = tls.layer(channel.alloc(), serverName, offered);
             layer.setHandshakeTimeoutMillis(config.connectTimeout().toMillis());
             channel.pipeline().addLast(layer, new ServerLeg());
         } catch (final IllegalStateException impossible) {
@@ -750,6 +802,24 @@ public final class Link {
             endServerOutput(channel);
         }
         resumeClient(PAUSED_BY_CONNECTING);
+        answerAsking(selected(channel));
+    }
+
+    /** What TLS carries, as the server selected; empty without TLS or a selection. */
+    private static String selected(final Channel channel) {
+        final SslHandler tls = channel.pipeline().get(SslHandler.class);
+        final String selected = tls == null ? null : tls.engine().getApplicationProtocol();
+        return selected == null ? "" : selected;
+    }
+
+    private void answerAsking(final String selected) {
+        final Consumer<String> asked = asking;
+        if (asked != null) {
+            asking = null;
+            asked.accept(selected);
+            // TLS writes at the end of what was read, and this is not within a read.
+            client.pipeline().fireChannelReadComplete();
+        }
     }
 
     private void onConnectFailed(final String why) {
@@ -758,9 +828,14 @@ public final class Link {
         }
         counters.count(ProxyCounter.SERVER_UNREACHABLE);
         connectFailure = why;
-        serverState = ServerState.GONE;
-        releaseWaiting();
-        conversation.onConnectFailed();
+        if (asking == null) {
+            serverState = ServerState.GONE;
+            releaseWaiting();
+            conversation.onConnectFailed();
+        } else {
+            serverState = ServerState.NONE;
+            answerAsking("");
+        }
         flush();
         resumeClient(PAUSED_BY_CONNECTING);
     }
@@ -912,11 +987,15 @@ public final class Link {
         @Override
         public void userEventTriggered(final ChannelHandlerContext context, final Object event) {
             final boolean isFin = event == ChannelInputShutdownEvent.INSTANCE;
+            final boolean isEnd = isFin || event == SslCloseCompletionEvent.SUCCESS;
             if (event instanceof final SslHandshakeCompletionEvent handshake) {
                 onHandshake(context.channel(), handshake);
+            } else if (isEnd && !context.channel().equals(server)) {
+                // Before the end of the handshake, which fails by this.
+                context.close();
             } else if (isFin && serverTls != null && !serverEnded) {
                 onFinWithoutNotice(context);
-            } else if ((isFin || event == SslCloseCompletionEvent.SUCCESS) && !serverEnded) {
+            } else if (isEnd && !serverEnded) {
                 serverEnded = true;
                 if (state == State.TALKING) {
                     conversation.onServerEnd();
@@ -932,6 +1011,12 @@ public final class Link {
                 final Channel channel, final SslHandshakeCompletionEvent handshake) {
             if (!handshake.isSuccess()) {
                 Link.this.onTlsFailed("no TLS with the server: " + handshake.cause().getMessage());
+            } else if (asking == null
+                    && applicationProtocol.equals(HTTP2)
+                    && !selected(channel).equals(HTTP2)) {
+                Link.this.onTlsFailed("the server does not speak HTTP/2");
+                resetOnClose(channel);
+                closeBelow(channel);
             } else if (state != State.TALKING || serverState != ServerState.CONNECTING) {
                 resetOnClose(channel);
                 closeBelow(channel);
@@ -942,8 +1027,7 @@ public final class Link {
         }
 
         private void onFinWithoutNotice(final ChannelHandlerContext context) {
-            if (server == null || state != State.TALKING) {
-                // Before the end of the handshake, which fails by this.
+            if (state != State.TALKING) {
                 context.close();
             } else {
                 onBroken();
@@ -953,7 +1037,7 @@ public final class Link {
         @Override
         public void channelWritabilityChanged(final ChannelHandlerContext context) {
             moved();
-            if (server == null) {
+            if (!context.channel().equals(server)) {
                 return;
             }
             if (context.channel().isWritable()) {
@@ -965,7 +1049,7 @@ public final class Link {
 
         @Override
         public void channelInactive(final ChannelHandlerContext context) {
-            if (server == null) {
+            if (!context.channel().equals(server)) {
                 return;
             }
             serverState = ServerState.GONE;
@@ -982,7 +1066,7 @@ public final class Link {
 
         @Override
         public void exceptionCaught(final ChannelHandlerContext context, final Throwable cause) {
-            if (state == State.TALKING && server != null) {
+            if (state == State.TALKING && context.channel().equals(server)) {
                 onBroken();
             }
         }

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 
 /**
  * The transparent proxy: listeners, event loops, limits.
@@ -181,13 +182,30 @@ public final class ProxyServer implements AutoCloseable {
             return;
         }
         counters.count(ProxyCounter.CONNECTIONS_ACCEPTED);
-        new Link(
-                        channel,
-                        flow.get(),
-                        link -> dial(channel.eventLoop(), link.flow()),
-                        config,
-                        counters)
-                .open(protocol);
+        serve(
+                channel,
+                flow.get(),
+                protocol,
+                accepted -> dial(channel.eventLoop(), accepted),
+                config,
+                counters);
+    }
+
+    /**
+     * Serves one connection that is there, on its event loop; also one in memory.
+     *
+     * @param client is read from now on
+     * @param dialer connects to the flow's server: a channel on the client's event loop that is not
+     *     read yet
+     */
+    public static void serve(
+            final Channel client,
+            final Flow flow,
+            final Protocol protocol,
+            final Function<Flow, ChannelFuture> dialer,
+            final ProxyConfig config,
+            final ProxyCounters counters) {
+        new Link(client, flow, link -> dialer.apply(link.flow()), config, counters).open(protocol);
     }
 
     private static void refuse(final Channel channel) {

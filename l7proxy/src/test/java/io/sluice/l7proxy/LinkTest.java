@@ -92,6 +92,21 @@ final class LinkTest {
     }
 
     @Test
+    void aHeadOfHttp2ThatDoesNotArriveInTimeEndsTheConnection() {
+        open(HTTP, server.newSucceededFuture());
+        // Preface, SETTINGS, and the head of a HEADERS frame of five bytes.
+        send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\0\0\0\4\0\0\0\0\0" + "\0\0\5\1\4\0\0\0\1");
+        sent(client);
+        advance(CONFIG.headTimeout().dividedBy(2));
+        assertThat(client.isOpen()).isTrue();
+        advance(CONFIG.headTimeout().dividedBy(2));
+        final String goAway = sent(client);
+        assertThat(goAway.charAt(3)).isEqualTo((char) 7);
+        assertThat(client.isOpen()).isFalse();
+        assertThat(sent(server)).isEmpty();
+    }
+
+    @Test
     void aHeadInTimeLeavesNoDeadlineBehind() {
         open(HTTP, server.newSucceededFuture());
         send(REQUEST.substring(0, 9));

@@ -27,16 +27,17 @@ final class SeedsTest {
     private static final int CHANGES = 100;
 
     private static final Map<String, Consumer<byte[]>> TARGETS =
-            Map.of(
-                    "Address", AddressTarget::fuzzerTestOneInput,
-                    "DnsMessage", DnsMessageTarget::fuzzerTestOneInput,
-                    "ClientHello", ClientHelloTarget::fuzzerTestOneInput,
-                    "HttpMessage", HttpMessageTarget::fuzzerTestOneInput,
-                    "KafkaRequest", KafkaRequestTarget::fuzzerTestOneInput,
-                    "HttpRule", HttpRuleTarget::fuzzerTestOneInput,
-                    "Manifest", ManifestTarget::fuzzerTestOneInput,
-                    "NamePattern", NamePatternTarget::fuzzerTestOneInput,
-                    "Selector", SelectorTarget::fuzzerTestOneInput);
+            Map.ofEntries(
+                    Map.entry("Address", AddressTarget::fuzzerTestOneInput),
+                    Map.entry("ClientHello", ClientHelloTarget::fuzzerTestOneInput),
+                    Map.entry("DnsMessage", DnsMessageTarget::fuzzerTestOneInput),
+                    Map.entry("Http2Connection", Http2ConnectionTarget::fuzzerTestOneInput),
+                    Map.entry("HttpMessage", HttpMessageTarget::fuzzerTestOneInput),
+                    Map.entry("HttpRule", HttpRuleTarget::fuzzerTestOneInput),
+                    Map.entry("KafkaRequest", KafkaRequestTarget::fuzzerTestOneInput),
+                    Map.entry("Manifest", ManifestTarget::fuzzerTestOneInput),
+                    Map.entry("NamePattern", NamePatternTarget::fuzzerTestOneInput),
+                    Map.entry("Selector", SelectorTarget::fuzzerTestOneInput));
 
     private static List<Path> files(final Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {

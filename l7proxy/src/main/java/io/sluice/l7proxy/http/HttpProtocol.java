@@ -7,11 +7,13 @@ import io.sluice.l7proxy.Protocol;
 import io.sluice.l7proxy.http2.Http2Limits;
 import io.sluice.l7proxy.http2.Http2Protocol;
 import io.sluice.l7proxy.rule.SecretName;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * HTTP: 1.1, and 2 on connections that begin with its preface or are upgraded to it. Immutable.
+ * HTTP: 1.1, and 2 on connections that begin with its preface, are upgraded to it, or agree on it
+ * by ALPN. Immutable.
  *
  * @param limits of messages of HTTP/1.1
  * @param http2Limits of connections of HTTP/2
@@ -25,6 +27,8 @@ public record HttpProtocol(
         Function<SecretName, Optional<String>> secrets,
         L7Sink sink)
         implements Protocol {
+    private static final String HTTP2 = "h2";
+
     /** With the usual limits for HTTP/2. */
     public HttpProtocol(
             final HttpLimits limits,
@@ -39,7 +43,14 @@ public record HttpProtocol(
     }
 
     @Override
+    public List<String> applicationProtocols() {
+        return List.of(HTTP2, "http/1.1");
+    }
+
+    @Override
     public Conversation open(final Link link) {
-        return new HttpConversation(link, this);
+        return link.applicationProtocol().equals(HTTP2)
+                ? http2().open(link)
+                : new HttpConversation(link, this);
     }
 }

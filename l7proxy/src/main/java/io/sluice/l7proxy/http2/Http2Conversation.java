@@ -558,6 +558,9 @@ final class Http2Conversation implements Conversation {
             bytes.release();
             return;
         }
+        // A server that was asked by ALPN may speak before there is anything to ask of it.
+        begin();
+        beginServer();
         final ByteBuf rest = server.read(bytes, () -> !isServerGone && !link.isOver());
         if (rest != null) {
             rest.release();
@@ -836,7 +839,7 @@ final class Http2Conversation implements Conversation {
 
     @Override
     public void onConnectFailed() {
-        endServer(Http2Answer.UNREACHABLE, "the server cannot be reached");
+        endServer(Http2Answer.UNREACHABLE, link.connectFailure());
     }
 
     /** No more comes from the server: streams are ended, answers that are complete delivered. */

@@ -289,13 +289,12 @@ final class Http2Leg {
         } else if (Http2Exception.isStreamError(e)) {
             listener.onStreamFault(
                     Http2Exception.streamId(e), Http2Fault.BAD_FRAME, e.error(), detail);
-        } else {
+        } else if (e.error() == Http2Error.COMPRESSION_ERROR) {
+            // Its message is about the decoder's buffers, which are nobody's business.
             listener.onConnectionFault(
-                    e.error() == Http2Error.COMPRESSION_ERROR
-                            ? Http2Fault.BAD_COMPRESSION
-                            : Http2Fault.BAD_FRAME,
-                    e.error(),
-                    detail);
+                    Http2Fault.BAD_COMPRESSION, e.error(), Http2Fault.BAD_COMPRESSION.meaning());
+        } else {
+            listener.onConnectionFault(Http2Fault.BAD_FRAME, e.error(), detail);
         }
     }
 

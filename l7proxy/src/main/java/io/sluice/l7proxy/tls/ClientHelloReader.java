@@ -3,7 +3,9 @@ package io.sluice.l7proxy.tls;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import io.netty.buffer.ByteBuf;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Reads the ClientHello that opens a TLS connection: RFC 8446, 4.1.2 and 5.1; RFC 6066, 3.
@@ -38,6 +40,10 @@ public final class ClientHelloReader {
     private static final int RANDOM = 32;
     private static final int SESSION_ID_MAX = 32;
     private static final int SERVER_NAME = 0;
+
+    /** RFC 7301, 3.1. */
+    private static final int APPLICATION_PROTOCOLS = 16;
+
     private static final int ENCRYPTED_CLIENT_HELLO = 0xfe0d;
     private static final int HOST_NAME = 0;
 
@@ -66,6 +72,7 @@ public final class ClientHelloReader {
     private int at;
     private String serverName = "";
     private boolean isOuterName;
+    private final List<String> applicationProtocols = new ArrayList<>();
 
     /** Starts with the first byte of a connection. */
     public ClientHelloReader() {}
@@ -203,6 +210,9 @@ public final class ClientHelloReader {
             if (type == SERVER_NAME && !readServerName(end)) {
                 return TlsFault.BAD_SERVER_NAME;
             }
+            if (type == APPLICATION_PROTOCOLS && !readApplicationProtocols(end)) {
+                return TlsFault.BAD_HELLO;
+            }
             isOuterName |= type == ENCRYPTED_CLIENT_HELLO;
             at = end;
         }
@@ -224,6 +234,21 @@ public final class ClientHelloReader {
         return true;
     }
 
+    private boolean readApplicationProtocols(final int end) {
+        if (end - at < 2 || at + 2 + number(2) != end) {
+            return false;
+        }
+        while (at < end) {
+            final int size = number(1);
+            if (size <= 0 || end - at < size) {
+                return false;
+            }
+            applicationProtocols.add(new String(message, at, size, ISO_8859_1));
+            at += size;
+        }
+        return !applicationProtocols.isEmpty();
+    }
+
     /** After FAULT. */
     public TlsFault fault() {
         return fault;
@@ -232,6 +257,13 @@ public final class ClientHelloReader {
     /** After COMPLETE: as sent, a character per byte; empty if the client sent none. */
     public String serverName() {
         return serverName;
+    }
+
+    /**
+     * After COMPLETE: what the client offers to speak, its favourite first; a character per byte.
+     */
+    public List<String> applicationProtocols() {
+        return List.copyOf(applicationProtocols);
     }
 
     /** After COMPLETE: whether an encrypted ClientHello came with it. */

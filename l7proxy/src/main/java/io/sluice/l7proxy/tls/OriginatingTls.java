@@ -6,6 +6,7 @@ import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.ssl.SslProvider;
+import io.sluice.l7proxy.ServerTls;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
@@ -21,7 +22,7 @@ import javax.net.ssl.SSLParameters;
  *
  * <p>Immutable; any thread.
  */
-public final class OriginatingTls {
+public final class OriginatingTls implements ServerTls {
     /** It would only name a session to go on with. */
     private static final int NO_PORT = -1;
 
@@ -65,12 +66,11 @@ public final class OriginatingTls {
         }
     }
 
-    /**
-     * The layer for one connection.
-     *
-     * @param serverName asked for and checked; empty does neither
-     */
-    public SslHandler layer(final ByteBufAllocator buffers, final String serverName) {
+    @Override
+    public SslHandler layer(
+            final ByteBufAllocator buffers,
+            final String serverName,
+            final List<String> applicationProtocols) {
         final SSLEngine engine = context.newEngine(buffers, serverName, NO_PORT);
         final SSLParameters parameters = engine.getSSLParameters();
         if (serverName.isEmpty()) {
@@ -82,6 +82,7 @@ public final class OriginatingTls {
             parameters.setServerNames(List.of(new SNIHostName(name)));
             parameters.setEndpointIdentificationAlgorithm("HTTPS");
         }
+        parameters.setApplicationProtocols(applicationProtocols.toArray(new String[0]));
         engine.setSSLParameters(parameters);
         return new SslHandler(engine);
     }

@@ -2,9 +2,6 @@ package io.sluice.l7proxy.tls;
 
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.handler.ssl.ApplicationProtocolConfig;
-import io.netty.handler.ssl.ApplicationProtocolConfig.Protocol;
-import io.netty.handler.ssl.ApplicationProtocolConfig.SelectedListenerFailureBehavior;
-import io.netty.handler.ssl.ApplicationProtocolConfig.SelectorFailureBehavior;
 import io.netty.handler.ssl.ClientAuth;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
@@ -15,6 +12,7 @@ import java.security.cert.X509Certificate;
 import java.util.List;
 import java.util.Optional;
 import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLParameters;
 
 /**
  * The TLS that clients meet: the proxy shows a certificate in the server's place. TLS 1.2 and 1.3,
@@ -26,12 +24,10 @@ import javax.net.ssl.SSLException;
 public final class TerminatingTls {
     static final List<String> VERSIONS = List.of("TLSv1.3", "TLSv1.2");
 
-    private final SslContext plain;
-    private final SslContext http;
+    private final SslContext context;
 
-    private TerminatingTls(final SslContext plain, final SslContext http) {
-        this.plain = plain;
-        this.http = http;
+    private TerminatingTls(final SslContext context) {
+        this.context = context;
     }
 
     /**
@@ -51,47 +47,40 @@ public final class TerminatingTls {
         final List<X509Certificate> clientCas =
                 clientCaPem.isPresent() ? OwnKey.cas(clientCaPem.get()) : List.of();
         try {
-            return new TerminatingTls(
-                    context(own.key(), own.chain(), clientCas, ApplicationProtocolConfig.DISABLED),
-                    context(own.key(), own.chain(), clientCas, http1()));
+            return new TerminatingTls(context(own.key(), own.chain(), clientCas));
         } catch (final SSLException bad) {
             throw new TlsKeyException("cannot be used for TLS", bad);
         }
     }
 
-    /** A client that offers none of these goes on without, and speaks what it likes. */
-    static ApplicationProtocolConfig http1() {
-        return new ApplicationProtocolConfig(
-                Protocol.ALPN,
-                SelectorFailureBehavior.NO_ADVERTISE,
-                SelectedListenerFailureBehavior.ACCEPT,
-                "http/1.1");
-    }
-
     private static SslContext context(
             final PrivateKey key,
             final List<X509Certificate> chain,
-            final List<X509Certificate> clientCas,
-            final ApplicationProtocolConfig applications)
+            final List<X509Certificate> clientCas)
             throws SSLException {
         final SslContextBuilder builder =
                 SslContextBuilder.forServer(key, chain)
                         .sslProvider(SslProvider.JDK)
                         .protocols(VERSIONS)
-                        .applicationProtocolConfig(applications);
+                        .applicationProtocolConfig(ApplicationProtocolConfig.DISABLED);
         if (!clientCas.isEmpty()) {
             builder.trustManager(clientCas).clientAuth(ClientAuth.REQUIRE);
         }
         return builder.build();
     }
 
-    /** The layer for one connection with HTTP in it. */
-    SslHandler httpLayer(final ByteBufAllocator buffers) {
-        return http.newHandler(buffers);
-    }
-
-    /** The layer for one connection with anything in it: no application protocol is agreed on. */
-    SslHandler layer(final ByteBufAllocator buffers) {
-        return plain.newHandler(buffers);
+    /**
+     * The layer for one connection.
+     *
+     * @param applicationProtocol to agree on, one that the client offers; empty agrees on none
+     */
+    SslHandler layer(final ByteBufAllocator buffers, final String applicationProtocol) {
+        final SslHandler layer = context.newHandler(buffers);
+        if (!applicationProtocol.isEmpty()) {
+            final SSLParameters parameters = layer.engine().getSSLParameters();
+            parameters.setApplicationProtocols(new String[] {applicationProtocol});
+            layer.engine().setSSLParameters(parameters);
+        }
+        return layer;
     }
 }

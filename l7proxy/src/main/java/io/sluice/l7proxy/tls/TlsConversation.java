@@ -13,6 +13,8 @@ import io.sluice.l7proxy.Tunnel;
 import io.sluice.l7proxy.tls.ClientHelloReader.Progress;
 import io.sluice.l7proxy.tls.ServerNameJudge.Inside;
 import io.sluice.l7proxy.tls.TlsProtocol.Termination;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -25,6 +27,11 @@ import org.jspecify.annotations.Nullable;
  * unrecognized_name (RFC 6066, 3) for a name that is not allowed, access_denied if there is no
  * name, decode_error for what cannot be read; what is not TLS at all is reset. A handshake that
  * does not come in time ({@code headTimeout}) is reset, too.
+ *
+ * <p><i>What is inside</i> is agreed on with both ends alike (ALPN): something that the client
+ * offers and the one who reads it speaks. If that leaves a choice, a server with TLS is asked
+ * first, which makes this the one case where a server is connected to before a request is allowed;
+ * one without TLS cannot be asked, and gets what the protocol says servers speak that do not say.
  *
  * <p>Open connections are judged again when the rules have changed, see {@link Tunnel}.
  *
@@ -50,6 +57,9 @@ final class TlsConversation implements Conversation {
     /** Bytes of {@code held} that the reader has seen. */
     private int taken;
 
+    /** The server is being asked what it speaks. */
+    private boolean isAsking;
+
     private boolean isOver;
 
     TlsConversation(final Link link, final L7Sink sink, final Optional<Termination> termination) {
@@ -71,7 +81,9 @@ final class TlsConversation implements Conversation {
             held.writeBytes(bytes);
             bytes.release();
         }
-        read(held);
+        if (!isAsking) {
+            read(held);
+        }
     }
 
     private void read(final ByteBuf all) {
@@ -106,7 +118,7 @@ final class TlsConversation implements Conversation {
         if (isDenied) {
             end(name.isEmpty() ? ACCESS_DENIED : UNRECOGNIZED_NAME);
         } else if (termination.isPresent()) {
-            terminate(termination.get(), all, rules.revision());
+            terminate(termination.get(), rules.revision());
         } else {
             isOver = true;
             held = null;
@@ -134,7 +146,7 @@ final class TlsConversation implements Conversation {
                                 != Verdict.DENIED);
     }
 
-    private void terminate(final Termination asked, final ByteBuf all, final long revision) {
+    private void terminate(final Termination asked, final long revision) {
         final Optional<TerminatingTls> client = asked.client().get();
         if (client.isEmpty()) {
             report(Verdict.ERROR, revision, "there are no keys to terminate TLS with");
@@ -142,14 +154,47 @@ final class TlsConversation implements Conversation {
             end(INTERNAL_ERROR);
             return;
         }
+        final Optional<Protocol> inside = asked.inside();
+        final List<String> spoken = spoken(inside);
+        if (spoken.size() > 1 && link.isServerSecure()) {
+            isAsking = true;
+            link.askServer(
+                    hello.serverName(),
+                    spoken,
+                    selected ->
+                            secure(
+                                    client.get(),
+                                    inside,
+                                    revision,
+                                    selected.isEmpty() ? spoken.getLast() : selected));
+        } else {
+            secure(client.get(), inside, revision, spoken.isEmpty() ? "" : spoken.getLast());
+        }
+    }
+
+    /** What both the client and the one who reads it can speak, best first. */
+    private List<String> spoken(final Optional<Protocol> inside) {
+        final List<String> spoken =
+                new ArrayList<>(inside.map(Protocol::applicationProtocols).orElse(List.of()));
+        spoken.retainAll(hello.applicationProtocols());
+        return spoken;
+    }
+
+    private void secure(
+            final TerminatingTls tls,
+            final Optional<Protocol> inside,
+            final long revision,
+            final String applicationProtocol) {
+        final ByteBuf all = held;
+        if (all == null) {
+            return;
+        }
         isOver = true;
         held = null;
-        final TerminatingTls tls = client.get();
-        final Optional<Protocol> inside = asked.inside();
+        link.agree(hello.serverName(), applicationProtocol);
         link.switchTo(inside.isPresent() ? inside.get().open(link) : tunnel(revision));
         link.secureClient(
-                inside.isPresent() ? tls::httpLayer : tls::layer,
-                hello.serverName(),
+                tls.layer(all.alloc(), applicationProtocol),
                 all,
                 failure -> report(Verdict.ERROR, revision, "no TLS with the client: " + failure));
     }

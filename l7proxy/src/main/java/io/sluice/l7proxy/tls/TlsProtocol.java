@@ -19,7 +19,8 @@ public record TlsProtocol(L7Sink sink, Optional<Termination> termination) implem
      *
      * @param client asked when a ClientHello has been allowed, on the event loop; empty fails the
      *     handshake with internal_error
-     * @param inside what TLS carries, judged request by request; empty passes it on as it is
+     * @param inside what TLS carries, judged request by request, and agreed on with both ends
+     *     ({@link Protocol#applicationProtocols}); empty passes it on as it is
      */
     public record Termination(
             Supplier<Optional<TerminatingTls>> client, Optional<Protocol> inside) {}

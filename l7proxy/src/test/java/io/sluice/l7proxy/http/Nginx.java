@@ -53,13 +53,41 @@ public final class Nginx implements AutoCloseable {
         this.address = address;
     }
 
-    static Nginx start() throws IOException, InterruptedException {
+    /** One that speaks HTTP/1.1. */
+    public static Nginx start() throws IOException, InterruptedException {
         return start(InetAddress.getLoopbackAddress(), freePort(), List.of());
     }
 
     /** One that speaks HTTP/2 from the first byte. */
     public static Nginx startHttp2() throws IOException, InterruptedException {
         return start(InetAddress.getLoopbackAddress(), freePort(), List.of(), " http2");
+    }
+
+    /**
+     * One with TLS.
+     *
+     * @param protocol empty, or {@code http2} for one that speaks it too
+     */
+    public static Nginx startSecure(
+            final String protocol, final String certificate, final String key)
+            throws IOException, InterruptedException {
+        final Path keys = Files.createTempDirectory("sluice-nginx-keys");
+        try {
+            return start(
+                    InetAddress.getLoopbackAddress(),
+                    freePort(),
+                    List.of(),
+                    " ssl %s; ssl_certificate %s; ssl_certificate_key %s"
+                            .formatted(
+                                    protocol,
+                                    Files.writeString(keys.resolve("crt"), certificate),
+                                    Files.writeString(keys.resolve("key"), key)));
+        } finally {
+            // It has read them when it listens.
+            Files.deleteIfExists(keys.resolve("crt"));
+            Files.deleteIfExists(keys.resolve("key"));
+            Files.delete(keys);
+        }
     }
 
     /**

@@ -29,21 +29,31 @@ import io.netty.handler.codec.http2.Http2ResetFrame;
 import io.netty.handler.codec.http2.Http2ServerUpgradeCodec;
 import io.netty.handler.codec.http2.Http2Settings;
 import io.netty.handler.codec.http2.Http2StreamFrame;
+import io.netty.handler.ssl.ApplicationProtocolConfig;
+import io.netty.handler.ssl.ApplicationProtocolConfig.SelectedListenerFailureBehavior;
+import io.netty.handler.ssl.ApplicationProtocolConfig.SelectorFailureBehavior;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslProvider;
 import io.netty.util.AsciiString;
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Netty's own HTTP/2 server, with prior knowledge and by upgrade, that records requests and answers
  * 200 with what it saw: {@code METHOD path bodyLength}. It writes down the end of a request, too.
  */
-final class Http2Origin implements AutoCloseable {
+public final class Http2Origin implements AutoCloseable {
     private final EventLoopGroup loop =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
     private final Channel listener;
@@ -56,8 +66,38 @@ final class Http2Origin implements AutoCloseable {
         this(new Http2Settings());
     }
 
+    /**
+     * With TLS, where HTTP/2 has to be agreed on.
+     *
+     * @param certificate and those that lead to its CA, PEM
+     * @param key PKCS#8, PEM
+     */
+    public static Http2Origin secure(final String certificate, final String key)
+            throws SSLException {
+        return new Http2Origin(
+                new Http2Settings(),
+                Optional.of(
+                        SslContextBuilder.forServer(pem(certificate), pem(key))
+                                .sslProvider(SslProvider.JDK)
+                                .applicationProtocolConfig(
+                                        new ApplicationProtocolConfig(
+                                                ApplicationProtocolConfig.Protocol.ALPN,
+                                                SelectorFailureBehavior.NO_ADVERTISE,
+                                                SelectedListenerFailureBehavior.ACCEPT,
+                                                "h2"))
+                                .build()));
+    }
+
+    private static InputStream pem(final String text) {
+        return new ByteArrayInputStream(text.getBytes(UTF_8));
+    }
+
     /** With settings of its own. */
     Http2Origin(final Http2Settings settings) {
+        this(settings, Optional.empty());
+    }
+
+    private Http2Origin(final Http2Settings settings, final Optional<SslContext> tls) {
         this.settings = settings;
         listener =
                 new ServerBootstrap()
@@ -67,6 +107,12 @@ final class Http2Origin implements AutoCloseable {
                                 new ChannelInitializer<>() {
                                     @Override
                                     protected void initChannel(final Channel channel) {
+                                        tls.ifPresent(
+                                                context ->
+                                                        channel.pipeline()
+                                                                .addLast(
+                                                                        context.newHandler(
+                                                                                channel.alloc())));
                                         initialize(channel);
                                     }
                                 })
@@ -158,7 +204,7 @@ final class Http2Origin implements AutoCloseable {
         }
     }
 
-    InetSocketAddress address() {
+    public InetSocketAddress address() {
         return (InetSocketAddress) listener.localAddress();
     }
 
@@ -173,7 +219,7 @@ final class Http2Origin implements AutoCloseable {
     }
 
     /** Method and path of each request. */
-    List<String> asked() {
+    public List<String> asked() {
         return requests.stream().map(head -> head.method() + " " + head.path()).toList();
     }
 

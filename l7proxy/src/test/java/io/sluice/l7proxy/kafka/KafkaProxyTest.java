@@ -449,6 +449,29 @@ final class KafkaProxyTest {
     }
 
     @Test
+    void anAnswerTooLongToBeHeldPassesAndItsIdsAreNotLearned() throws Exception {
+        final KafkaLimits limits = new KafkaLimits(1 << 20, 1 << 20, 1 << 20, 1024, 100, 10, 100);
+        try (Origin origin = KafkaWire.server(request -> Optional.of(longMetadataAnswer(request)));
+                ProxyHarness proxy = proxy(origin, limits, ProxyHarness.CONFIG);
+                Wire client = proxy.connect()) {
+            proxy.ingress(side(role("", "a")));
+            final Frame asked = metadata(1, "a");
+            KafkaWire.send(client, asked);
+            assertThat(KafkaWire.read(client).bytes()).isEqualTo(longMetadataAnswer(asked).bytes());
+            KafkaWire.send(client, produce(2, ID_A));
+            assertThat(produceErrors(KafkaWire.read(client), 13))
+                    .containsExactly(Errors.UNKNOWN_TOPIC_ID.code());
+        }
+    }
+
+    private static Frame longMetadataAnswer(final Frame request) {
+        final MetadataResponseData data = new MetadataResponseData();
+        data.setClusterId("c".repeat(2_000));
+        data.topics().add(new MetadataResponseTopic().setName("a").setTopicId(ID_A));
+        return KafkaWire.answer(12, request.correlationId(), data);
+    }
+
+    @Test
     void aNameDoesNotHideTheIdBesideIt() throws Exception {
         try (Origin origin = KafkaWire.server(KafkaProxyTest::answered);
                 ProxyHarness proxy = proxy(origin);

@@ -11,14 +11,14 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
 /** A CA that openssl made, and certificates that it signed. */
-final class Authority {
+public final class Authority {
     /** A certificate and its key, PKCS#8. */
-    record Issued(String certificate, String key) {}
+    public record Issued(String certificate, String key) {}
 
     private final Path folder;
     private final String name;
 
-    Authority(final Path folder, final String name) throws Exception {
+    public Authority(final Path folder, final String name) throws Exception {
         this.folder = folder;
         this.name = name;
         openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30")
@@ -28,12 +28,12 @@ final class Authority {
     }
 
     /** The CA's own certificate. */
-    String certificate() throws IOException {
+    public String certificate() throws IOException {
         return read(name + ".crt");
     }
 
     /** A certificate for a server of this name. */
-    Issued issue(final String host) throws Exception {
+    public Issued issue(final String host) throws Exception {
         return issue(host, "rsa:2048");
     }
 
@@ -70,7 +70,7 @@ final class Authority {
     }
 
     /** For a client that trusts this CA, or a server; with a certificate, or without. */
-    SSLContext context(final Issued... own) throws Exception {
+    public SSLContext context(final Issued... own) throws Exception {
         final KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
         trusted.load(null);
         trusted.setCertificateEntry("ca", PemReader.certificates(certificate()).getFirst());

@@ -61,6 +61,19 @@ final class ClientHelloReaderTest {
     }
 
     @Test
+    void whatTheClientSpeaksIsReadInItsOrder() {
+        final ClientHelloReader reader = new ClientHelloReader();
+        reader.read(bytes(Hellos.with(extension(16, vector("\u0002h2\u0008http/1.1")))));
+        assertThat(reader.applicationProtocols()).containsExactly("h2", "http/1.1");
+        for (final String bad :
+                new String[] {
+                    "", vector(""), vector("\u0003h2"), vector("\0"), "\0\u0001\u0002h2"
+                }) {
+            assertThat(fault(Hellos.with(extension(16, bad)))).isEqualTo(TlsFault.BAD_HELLO);
+        }
+    }
+
+    @Test
     void aNameBesideAnEncryptedHelloIsAnOuterOne() {
         final ClientHelloReader reader = new ClientHelloReader();
         reader.read(

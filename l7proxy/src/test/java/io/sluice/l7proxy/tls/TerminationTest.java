@@ -75,8 +75,7 @@ final class TerminationTest {
             implements Protocol {
         @Override
         public Conversation open(final Link link) {
-            server.ifPresent(
-                    tls -> link.secureServer(buffers -> tls.layer(buffers, link.serverName())));
+            server.ifPresent(link::secureServer);
             final Protocol http = new HttpProtocol(HttpLimits.DEFAULTS, HttpRule.NO_SECRETS, sink);
             return new TlsProtocol(
                             sink,

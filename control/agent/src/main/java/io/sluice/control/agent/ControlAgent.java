@@ -60,6 +60,7 @@ final class ControlAgent implements ControlPlane {
             ProxyCounters proxyCounters,
             FlowCounts flowCounts,
             BooleanSupplier laneRuns,
+            RuleCounts ruleCounts,
             LongSupplier clockNs,
             Runnable stop) {}
 
@@ -532,6 +533,11 @@ final class ControlAgent implements ControlPlane {
     @Override
     public List<CounterReport> counters() {
         return new DaemonCounters(parts).reports(status(), drops());
+    }
+
+    @Override
+    public List<RuleReport> requests() {
+        return parts.ruleCounts().all();
     }
 
     @Override

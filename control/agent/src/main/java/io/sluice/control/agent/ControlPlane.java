@@ -119,6 +119,9 @@ public interface ControlPlane {
     /** Drops since start, by reason and direction; reasons never seen are left out. */
     List<DropReport> drops();
 
+    /** L7 rules that decided about requests, by policy and rule. */
+    List<RuleReport> requests();
+
     /** Every counter of the process, for {@code metrics}. */
     List<CounterReport> counters();
 

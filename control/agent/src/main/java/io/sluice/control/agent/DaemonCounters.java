@@ -104,6 +104,7 @@ final class DaemonCounters {
                         Map.of("source", "PERF_EVENT_RING_BUFFER"),
                         (double) parts.recorder().lost()));
         addL7(counters);
+        addL7Rules(counters);
         counters.addAll(parts.flowCounts().reports());
         parts.names()
                 .counts()
@@ -261,6 +262,29 @@ final class DaemonCounters {
                             "icmp_errors_sent", "ICMP errors sent on behalf of dropped packets.",
                             "fragments_sent", "Fragments made of packets too long for their port.",
                             "policy_verdicts", "Packets that a policy map was asked about."));
+
+    private void addL7Rules(final List<CounterReport> counters) {
+        for (final RuleReport rule : parts.ruleCounts().all()) {
+            Map.of(
+                            "allowed", rule.allowed(),
+                            "denied", rule.denied(),
+                            "audited", rule.audited())
+                    .forEach(
+                            (verdict, requests) ->
+                                    counters.add(
+                                            new CounterReport(
+                                                    "sluice_l7_rule_requests_total",
+                                                    "Requests by the L7 rule that decided.",
+                                                    CounterReport.Type.COUNTER,
+                                                    Map.of(
+                                                            "kind", rule.kind(),
+                                                            "namespace", rule.namespace(),
+                                                            "name", rule.name(),
+                                                            "rule", rule.rule(),
+                                                            "verdict", verdict),
+                                                    (double) requests)));
+        }
+    }
 
     private void addL7(final List<CounterReport> counters) {
         final ProxyCounters proxy = parts.proxyCounters();

@@ -27,6 +27,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -46,6 +48,8 @@ final class L7Proxy {
     private final RedirectedFlows flows;
     private final ProxyCounters counters;
     private final Protocol http;
+    private final KafkaLimits kafkaLimits;
+    private @Nullable Protocol kafka;
     private final Protocol tls;
     private final Protocol dns;
     private final SecretKeys secrets;
@@ -76,6 +80,7 @@ final class L7Proxy {
         this.flows = flows;
         this.counters = counters;
         this.http = new HttpProtocol(HttpLimits.DEFAULTS, secrets::headerValue, sink);
+        this.kafkaLimits = config.kafka();
         this.tls = new TlsProtocol(sink);
         this.secrets = secrets;
         this.sink = sink;
@@ -109,14 +114,32 @@ final class L7Proxy {
     }
 
     /**
+     * Makes ready for flows of these parsers, before policy redirects the first of them: Kafka's
+     * schemas take some tenths of a second to load, and some MB, which event loops and policies
+     * without Kafka do without.
+     */
+    void prepare(final Set<Parser> parsers) {
+        if (parsers.contains(Parser.KAFKA)) {
+            kafka();
+        }
+    }
+
+    private synchronized Protocol kafka() {
+        Protocol made = kafka;
+        if (made == null) {
+            made = new KafkaProtocol(kafkaLimits, sink);
+            kafka = made;
+        }
+        return made;
+    }
+
+    /**
      * Starts listening.
      *
      * @param enter moves the calling thread into the proxy's namespace
      * @throws IllegalStateException if it cannot listen
      */
     AutoCloseable start(final Runnable enter) {
-        // Made here and not before: it loads the schemas of all of Kafka's messages.
-        final Protocol kafka = new KafkaProtocol(KafkaLimits.DEFAULTS, sink);
         final List<Listener> listeners = new ArrayList<>();
         for (int i = 0; i < ProxyLegs.LISTENERS; i++) {
             listeners.add(
@@ -124,7 +147,7 @@ final class L7Proxy {
                             // Both families: an IPv4 client is accepted by its mapped address.
                             new InetSocketAddress(
                                     InetAddress.ofLiteral("::"), ProxyLegs.FIRST_LISTENER + i),
-                            link -> open(link, kafka)));
+                            this::open));
         }
         return ProxyServer.start(config, listeners, flows, counters, enter);
     }
@@ -132,34 +155,33 @@ final class L7Proxy {
     /**
      * A flow that policy has let go of in the meantime is read as before it was redirected: HTTP.
      */
-    private Conversation open(final Link link, final Protocol kafka) {
+    private Conversation open(final Link link) {
         final Parser parser = flows.parser(link.flow()).orElse(Parser.HTTP);
         final TlsContexts contexts = flows.tls(link.flow());
         contexts.originating()
                 .ifPresent(
                         context ->
                                 link.secureServer(
-                                        buffers ->
+                                        (buffers, name, protocols) ->
                                                 secrets.originating(context)
                                                         .orElseThrow(L7Proxy::noKeys)
-                                                        .layer(buffers, link.serverName())));
+                                                        .layer(buffers, name, protocols)));
         return contexts.terminating()
-                .map(context -> terminated(parser, context, kafka))
-                .orElseGet(() -> reader(parser, kafka))
+                .map(context -> terminated(parser, context))
+                .orElseGet(() -> reader(parser))
                 .open(link);
     }
 
-    private Protocol reader(final Parser parser, final Protocol kafka) {
+    private Protocol reader(final Parser parser) {
         return switch (parser) {
             case HTTP, CUSTOM -> http;
-            case KAFKA -> kafka;
+            case KAFKA -> kafka();
             case TLS -> tls;
             case DNS -> dns;
         };
     }
 
-    private Protocol terminated(
-            final Parser parser, final TlsContext context, final Protocol kafka) {
+    private Protocol terminated(final Parser parser, final TlsContext context) {
         return new TlsProtocol(
                 sink,
                 Optional.of(
@@ -167,7 +189,7 @@ final class L7Proxy {
                                 () -> secrets.terminating(context),
                                 parser == Parser.TLS
                                         ? Optional.empty()
-                                        : Optional.of(reader(parser, kafka)))));
+                                        : Optional.of(reader(parser)))));
     }
 
     private static IllegalStateException noKeys() {

@@ -1,9 +1,11 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.policy.Author;
 import io.sluice.control.policy.L7Rules;
 import io.sluice.control.policy.L7Rules.Parser;
 import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEntry.Redirect;
+import io.sluice.control.policy.PolicyEntry.Verdict;
 import io.sluice.control.policy.TlsContexts;
 import io.sluice.l7proxy.RuleStage;
 import io.sluice.l7proxy.SideRules;
@@ -26,11 +28,6 @@ import java.util.Optional;
  */
 final class L7Rulings {
     private L7Rulings() {}
-
-    /** Whether the proxy reads what such an entry lets pass. */
-    static boolean isForProxy(final PolicyEntry entry) {
-        return parser(entry).isPresent();
-    }
 
     /** Who reads the flow; empty if nobody has to, or none of the proxy's parsers can. */
     static Optional<Parser> parser(final PolicyEntry entry) {
@@ -69,15 +66,30 @@ final class L7Rulings {
                     ? SideRules.ALLOW_ALL
                     : new SideRules(false, List.of(), false, entry.by().toString());
         }
-        final boolean isAudited = entry.verdict() == PolicyEntry.Verdict.ALLOW;
+        final boolean isAudited = entry.verdict() == Verdict.ALLOW;
         final List<RuleStage> stages = new ArrayList<>();
         PolicyEntry asked = isAudited ? entry.audited().orElse(entry) : entry;
-        while (asked.verdict() == PolicyEntry.Verdict.REDIRECT) {
+        while (asked.verdict() == Verdict.REDIRECT) {
             final Redirect link = asked.redirect().orElseThrow();
             stages.add(stage(link.rules(), asked.by().toString()));
             asked = link.otherwise();
         }
         return new SideRules(isAudited, stages, asked.isAllowed(), asked.by().toString());
+    }
+
+    /** Who may decide about a request of such an entry; none without rules. */
+    static List<Author> authors(final PolicyEntry entry) {
+        final List<Author> authors = new ArrayList<>();
+        PolicyEntry asked =
+                entry.verdict() == Verdict.ALLOW ? entry.audited().orElse(entry) : entry;
+        while (asked.verdict() == Verdict.REDIRECT) {
+            authors.add(asked.by());
+            asked = asked.redirect().orElseThrow().otherwise();
+        }
+        if (!authors.isEmpty()) {
+            authors.add(asked.by());
+        }
+        return authors;
     }
 
     private static RuleStage stage(final L7Rules rules, final String by) {

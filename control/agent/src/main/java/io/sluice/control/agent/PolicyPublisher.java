@@ -9,6 +9,7 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.L7Rules.Parser;
 import io.sluice.control.policy.PersistentMap;
 import io.sluice.control.policy.PolicyCompiler;
 import io.sluice.control.policy.PolicyEvaluator;
@@ -29,6 +30,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -52,7 +54,7 @@ final class PolicyPublisher {
 
     private final IdentityAllocator identities;
     private final LaneControl lane;
-    private final Runnable proxyIsNeeded;
+    private final Consumer<Set<Parser>> proxyIsNeeded;
     // Revision to policy. Written by control before the lane can know the revision.
     private final ConcurrentSkipListMap<Integer, LivePolicy> revisions =
             new ConcurrentSkipListMap<>();
@@ -91,14 +93,14 @@ final class PolicyPublisher {
      * @param lastRevision revision after which to count on: a number means one policy for as long
      *     as anything may remember it
      * @param identities numbers of identities, for the life of the publisher
-     * @param proxyIsNeeded called before tables are published that redirect flows; what it throws
-     *     keeps them from being published
+     * @param proxyIsNeeded called before tables are published that redirect flows, with those who
+     *     have to read them; what it throws keeps the tables from being published
      */
     PolicyPublisher(
             final LaneControl lane,
             final int lastRevision,
             final IdentityAllocator identities,
-            final Runnable proxyIsNeeded) {
+            final Consumer<Set<Parser>> proxyIsNeeded) {
         this.lane = lane;
         this.proxyIsNeeded = proxyIsNeeded;
         this.identities = identities;
@@ -243,8 +245,8 @@ final class PolicyPublisher {
                                                 TreeMap::new)),
                         routesOf(built),
                         built.endpointIds());
-        if (built.maps().redirects()) {
-            proxyIsNeeded.run();
+        if (!built.maps().parsers().isEmpty()) {
+            proxyIsNeeded.accept(built.maps().parsers());
         }
         revisions.put(revision, next);
         putInForce(built, revision);

@@ -5,6 +5,7 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.IpcacheEntry;
+import io.sluice.control.policy.L7Rules.Parser;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.PolicyDirection;
 import io.sluice.control.policy.PolicyEntry.Reason;
@@ -23,6 +24,7 @@ import io.sluice.dataplane.table.PolicyMap.ProtocolPorts;
 import io.sluice.dataplane.wire.IpProtocol;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
@@ -71,7 +73,7 @@ final class PolicyTables {
      *
      * @param byPort endpoints by port index
      * @param authors by the rule numbers in the maps
-     * @param redirects whether some flow is to be read by the L7 proxy
+     * @param parsers who of the L7 proxy reads flows; empty if nothing is redirected
      * @param knownIdentities identities that the maps have a program for
      * @param policies what they were compiled to
      * @param endpoints the endpoints
@@ -80,7 +82,7 @@ final class PolicyTables {
     record Maps(
             List<Endpoint> byPort,
             List<Author> authors,
-            boolean redirects,
+            Set<Parser> parsers,
             Set<Integer> knownIdentities,
             PolicySet policies,
             List<PlannedEndpoint> endpoints,
@@ -90,7 +92,7 @@ final class PolicyTables {
             return new Maps(
                     List.of(),
                     List.of(),
-                    false,
+                    Set.of(),
                     Set.of(),
                     policies,
                     List.of(),
@@ -145,7 +147,7 @@ final class PolicyTables {
     private final Set<Integer> leaving = new HashSet<>();
     private final Map<MapKey, PolicyMap> maps = new HashMap<>();
     private final IdentityHashMap<VerdictProgram, Program> programs = new IdentityHashMap<>();
-    private boolean redirects;
+    private final EnumSet<Parser> parsers = EnumSet.noneOf(Parser.class);
 
     private PolicyTables(final PolicySet policies, final Maps before, final PolicySet current) {
         this.policies = policies;
@@ -231,7 +233,13 @@ final class PolicyTables {
             byPort = byPort(endpoints, node);
         }
         return new Maps(
-                byPort, List.copyOf(authors.keySet()), redirects, known, policies, endpoints, node);
+                byPort,
+                List.copyOf(authors.keySet()),
+                Set.copyOf(parsers),
+                known,
+                policies,
+                endpoints,
+                node);
     }
 
     private List<Endpoint> byPort(final List<PlannedEndpoint> endpoints, final NodeSide node) {
@@ -338,8 +346,10 @@ final class PolicyTables {
         final int known = authors.size();
         final int rule = authors.computeIfAbsent(entry.by(), author -> known);
         used.add(rule);
-        if (protocol == IpProtocol.TCP && L7Rulings.isForProxy(entry)) {
-            redirects = true;
+        final Optional<Parser> parser =
+                protocol == IpProtocol.TCP ? L7Rulings.parser(entry) : Optional.empty();
+        if (parser.isPresent()) {
+            parsers.add(parser.get());
             return PolicyEntry.redirect(rule);
         }
         if (protocol == IpProtocol.UDP && DnsPolicy.isForAgent(entry)) {

@@ -14,6 +14,7 @@ import io.sluice.l7proxy.Flow;
 import io.sluice.l7proxy.FlowPolicy;
 import io.sluice.l7proxy.FlowRules;
 import io.sluice.l7proxy.OriginalDestination;
+import io.sluice.l7proxy.SideRules;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.Optional;
@@ -41,17 +42,23 @@ final class RedirectedFlows implements OriginalDestination {
 
     private final ProxyLegs legs;
     private final Supplier<LivePolicy> policy;
+    private final RuleCounts counts;
     private final LongSupplier clockNs;
 
     /**
      * @param table of the lane
      * @param policy the newest
+     * @param counts told which rules decide about flows
      * @param clockNs the lane's
      */
     RedirectedFlows(
-            final Conntrack table, final Supplier<LivePolicy> policy, final LongSupplier clockNs) {
+            final Conntrack table,
+            final Supplier<LivePolicy> policy,
+            final RuleCounts counts,
+            final LongSupplier clockNs) {
         this.legs = new ProxyLegs(table);
         this.policy = policy;
+        this.counts = counts;
         this.clockNs = clockNs;
     }
 
@@ -143,11 +150,18 @@ final class RedirectedFlows implements OriginalDestination {
                     .orElse(PolicyEntry.allow(Author.DEFAULT));
         }
 
-        FlowRules rules(final LivePolicy policy) {
+        FlowRules rules(final LivePolicy policy, final RuleCounts counts) {
             return new FlowRules(
                     policy.revision(),
-                    L7Rulings.side(verdict(policy, PolicyDirection.EGRESS)),
-                    L7Rulings.side(verdict(policy, PolicyDirection.INGRESS)));
+                    side(policy, PolicyDirection.EGRESS, counts),
+                    side(policy, PolicyDirection.INGRESS, counts));
+        }
+
+        private SideRules side(
+                final LivePolicy policy, final PolicyDirection direction, final RuleCounts counts) {
+            final PolicyEntry entry = verdict(policy, direction);
+            L7Rulings.authors(entry).forEach(author -> counts.name(author, policy.revision()));
+            return L7Rulings.side(entry);
         }
     }
 
@@ -167,7 +181,7 @@ final class RedirectedFlows implements OriginalDestination {
             final LivePolicy newest = policy.get();
             FlowRules known = rules;
             if (known.revision() != newest.revision()) {
-                known = ends.rules(newest);
+                known = ends.rules(newest, counts);
                 rules = known;
             }
             return known;

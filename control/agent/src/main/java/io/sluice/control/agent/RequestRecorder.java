@@ -51,26 +51,37 @@ final class RequestRecorder implements L7Sink, DnsEvents {
     private final String nodeName;
     private final FlowStore store;
     private final Supplier<LivePolicy> policy;
+    private final FlowRedaction redaction;
+    private final RuleCounts counts;
     private final Clock clock;
     private final long uuidHigh = UUID.randomUUID().getMostSignificantBits();
 
     /**
      * @param policy the newest
+     * @param redaction of what is told
+     * @param counts requests by rule
      */
     RequestRecorder(
             final String nodeName,
             final FlowStore store,
             final Supplier<LivePolicy> policy,
+            final FlowRedaction redaction,
+            final RuleCounts counts,
             final Clock clock) {
         this.nodeName = nodeName;
         this.store = store;
         this.policy = policy;
+        this.redaction = redaction;
+        this.counts = counts;
         this.clock = clock;
     }
 
     @Override
     public void report(final L7Event event) {
         final boolean isRequest = event.type() == L7Event.Type.REQUEST;
+        if (isRequest) {
+            counts.count(event);
+        }
         append(
                 new Exchange(
                         RedirectedFlows.address(event.flow().client().getAddress()),
@@ -82,7 +93,7 @@ final class RequestRecorder implements L7Sink, DnsEvents {
                 verdict(event),
                 event.revision(),
                 by(event.by()),
-                message(event, isRequest));
+                redaction.redact(message(event, isRequest)));
     }
 
     @Override

@@ -8,6 +8,7 @@ import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
 import io.sluice.l7proxy.Transport;
+import io.sluice.l7proxy.kafka.KafkaLimits;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -38,6 +39,7 @@ import java.util.function.Supplier;
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
+ * @param redaction what flows do not tell of requests
  * @param l7 the L7 proxy
  * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
  * @param logLevel what the log tells
@@ -56,6 +58,7 @@ public record SluiceConfig(
         Idle idle,
         int laneNice,
         int flowRing,
+        FlowRedaction redaction,
         L7 l7,
         Optional<InetSocketAddress> metrics,
         LogLevel logLevel) {
@@ -70,6 +73,9 @@ public record SluiceConfig(
 
     /** 16 M flows are several GiB of heap; more is a mistake in the file. */
     public static final int FLOW_RING_MAX = (1 << 24) - 1;
+
+    private static final int KIB = 1 << 10;
+    private static final int MIB = 1 << 20;
 
     /** What the lane does when there is nothing to do. */
     public enum Idle {
@@ -203,6 +209,7 @@ public record SluiceConfig(
      * @param connectTimeoutSeconds how long a server may take to accept
      * @param idleTimeoutSeconds after which a connection without traffic ends
      * @param headTimeoutSeconds how long the head of a request may take to arrive
+     * @param kafka limits of Kafka's messages
      */
     public record L7(
             Transport transport,
@@ -210,7 +217,8 @@ public record SluiceConfig(
             int connections,
             int connectTimeoutSeconds,
             int idleTimeoutSeconds,
-            int headTimeoutSeconds) {
+            int headTimeoutSeconds,
+            KafkaLimits kafka) {
         /** More threads than any machine has processors to spare. */
         public static final int LOOPS_MAX = 256;
 
@@ -219,7 +227,8 @@ public record SluiceConfig(
 
         private static final int WEEK_SECONDS = 604_800;
 
-        static final L7 DEFAULTS = new L7(Transport.EPOLL, 1, 16_384, 5, 3_600, 10);
+        static final L7 DEFAULTS =
+                new L7(Transport.EPOLL, 1, 16_384, 5, 3_600, 10, KafkaLimits.DEFAULTS);
 
         public L7 {
             inRange("l7.loops", loops, 1, LOOPS_MAX);
@@ -280,6 +289,7 @@ public record SluiceConfig(
                 Idle.ADAPTIVE,
                 -10,
                 4095,
+                FlowRedaction.DEFAULTS,
                 L7.DEFAULTS,
                 Optional.of(
                         new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), METRICS_PORT)),
@@ -344,6 +354,11 @@ public record SluiceConfig(
                                                 "dns.ttlMinSeconds",
                                                 defaults.dns().ttlMinSeconds()),
                                         resolver(settings, defaults.dns().resolver())));
+        final FlowRedaction redaction =
+                build(
+                        settings,
+                        defaults.redaction(),
+                        () -> redaction(settings, defaults.redaction()));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -364,6 +379,7 @@ public record SluiceConfig(
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
+                                        redaction,
                                         l7,
                                         settings.value(
                                                 "metrics.address",
@@ -423,6 +439,37 @@ public record SluiceConfig(
                                         "\"%s\": none, or a list of addresses".formatted(word)));
     }
 
+    private static FlowRedaction redaction(final Settings settings, final FlowRedaction defaults) {
+        return new FlowRedaction(
+                settings.flag("flows.redact.enabled", defaults.enabled()),
+                settings.flag("flows.redact.http.urlQuery", defaults.urlQuery()),
+                settings.flag("flows.redact.http.userInfo", defaults.userInfo()),
+                settings.flag("flows.redact.kafka.apiKey", defaults.kafkaApiKey()),
+                settings.value(
+                        "flows.redact.http.headers.allow",
+                        defaults.headersAllowed(),
+                        SluiceConfig::headers),
+                settings.value(
+                        "flows.redact.http.headers.deny",
+                        defaults.headersDenied(),
+                        SluiceConfig::headers));
+    }
+
+    private static Set<String> headers(final String text) {
+        final Set<String> headers = new TreeSet<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            final String name = word.strip().toLowerCase(Locale.ROOT);
+            if (!name.matches("[a-z0-9!#$%&'*+.^_`|~-]*")) {
+                throw new IllegalArgumentException(
+                        "\"%s\": a list of names of headers".formatted(word));
+            }
+            if (!name.isEmpty()) {
+                headers.add(name);
+            }
+        }
+        return headers;
+    }
+
     private static L7 l7(final Settings settings, final L7 defaults) {
         return new L7(
                 settings.choice("l7.transport", defaults.transport()),
@@ -430,7 +477,35 @@ public record SluiceConfig(
                 settings.number("l7.connections", defaults.connections()),
                 settings.number("l7.timeoutSeconds.connect", defaults.connectTimeoutSeconds()),
                 settings.number("l7.timeoutSeconds.idle", defaults.idleTimeoutSeconds()),
-                settings.number("l7.timeoutSeconds.head", defaults.headTimeoutSeconds()));
+                settings.number("l7.timeoutSeconds.head", defaults.headTimeoutSeconds()),
+                kafka(settings, defaults.kafka()));
+    }
+
+    private static KafkaLimits kafka(final Settings settings, final KafkaLimits defaults) {
+        return new KafkaLimits(
+                limit(settings, "requestBytes", defaults.requestBytesMax(), KIB, Integer.MAX_VALUE),
+                limit(settings, "heldBytes", defaults.heldBytesMax(), KIB, 256 * MIB),
+                (long) MIB
+                        * limit(
+                                settings,
+                                "heldMebibytesTotal",
+                                (int) (defaults.heldBytesTotalMax() / MIB),
+                                1,
+                                MIB),
+                limit(settings, "answerHeldBytes", defaults.answerHeldBytesMax(), KIB, 256 * MIB),
+                limit(settings, "topics", defaults.topicsMax(), 1, 1_000_000),
+                limit(settings, "inFlight", defaults.inFlightMax(), 1, 10_000),
+                limit(settings, "topicIds", defaults.topicIdsMax(), 1, 10_000_000));
+    }
+
+    private static int limit(
+            final Settings settings,
+            final String name,
+            final int fallback,
+            final int min,
+            final int max) {
+        final String key = "l7.kafka." + name;
+        return inRange(key, settings.number(key, fallback), min, max);
     }
 
     private static long seconds(final Settings settings, final String name, final long defaultNs) {
@@ -540,6 +615,7 @@ public record SluiceConfig(
                 idle,
                 laneNice,
                 flowRing,
+                redaction,
                 l7,
                 metrics,
                 logLevel);

@@ -345,12 +345,15 @@ public final class SluiceMain implements AutoCloseable {
                 new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
         final StateStore state = opened(openingState, "the state folder");
         final ProxyCounters proxyCounters = new ProxyCounters();
+        final RuleCounts ruleCounts = new RuleCounts();
         final AtomicReference<DnsAgent> dnsOfConnections = new AtomicReference<>();
         final RequestRecorder requests =
                 new RequestRecorder(
                         config.nodeName(),
                         flows,
                         () -> publisherOfEvents.get().newest(),
+                        config.redaction(),
+                        ruleCounts,
                         Clock.systemUTC());
         final L7Proxy l7Proxy =
                 new L7Proxy(
@@ -358,6 +361,7 @@ public final class SluiceMain implements AutoCloseable {
                         new RedirectedFlows(
                                 conntrack,
                                 () -> publisherOfEvents.get().newest(),
+                                ruleCounts,
                                 System::nanoTime),
                         proxyCounters,
                         new SecretKeys(() -> publisherOfEvents.get().newest().world()),
@@ -369,7 +373,10 @@ public final class SluiceMain implements AutoCloseable {
                         mailbox,
                         predecessor.map(HandoverClient::revision).orElse(0),
                         new IdentityAllocator(state.identities()),
-                        proxy::require);
+                        parsers -> {
+                            l7Proxy.prepare(parsers);
+                            proxy.require();
+                        });
         publisherOfEvents.set(publisher);
         final Endpoints endpoints =
                 new Endpoints(
@@ -459,6 +466,7 @@ public final class SluiceMain implements AutoCloseable {
                                 proxyCounters,
                                 flowCounts,
                                 () -> lane.isAlive() && !laneFailed.get(),
+                                ruleCounts,
                                 System::nanoTime,
                                 stop::request));
         control.set(Optional.of(agent));

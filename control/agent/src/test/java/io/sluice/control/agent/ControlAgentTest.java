@@ -55,6 +55,7 @@ class ControlAgentTest {
                                 new ProxyCounters(),
                                 sluice.flowCounts,
                                 () -> laneRuns,
+                                new RuleCounts(),
                                 () -> sluice.nowNs,
                                 stops::incrementAndGet));
     }

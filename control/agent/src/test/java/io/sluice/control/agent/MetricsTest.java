@@ -3,7 +3,11 @@ package io.sluice.control.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.sluice.control.agent.api.PrometheusText;
+import io.sluice.l7proxy.FlowRules;
+import io.sluice.l7proxy.L7Event;
 import io.sluice.l7proxy.ProxyCounters;
+import io.sluice.l7proxy.SideRules;
+import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -40,6 +44,7 @@ class MetricsTest {
                             + " ([0-9.E+-]+|NaN|[+-]Inf)");
 
     private final FlowCounts counts = new FlowCounts();
+    private final RuleCounts rules = new RuleCounts();
     private final ControlThread thread =
             new ControlThread(
                     error -> {
@@ -72,6 +77,7 @@ class MetricsTest {
                                 new ProxyCounters(),
                                 counts,
                                 () -> true,
+                                rules,
                                 () -> sluice.nowNs,
                                 () -> {}));
     }
@@ -276,6 +282,20 @@ class MetricsTest {
         counts.count(dns(true, Flow.Verdict.FORWARDED, "A", List.of()));
         counts.count(dns(false, Flow.Verdict.FORWARDED, "A", List.of("192.0.2.1")));
         counts.count(dns(true, Flow.Verdict.DROPPED, "TYPE31337", List.of()));
+        final InetSocketAddress any = new InetSocketAddress(80);
+        rules.count(
+                new L7Event(
+                        new io.sluice.l7proxy.Flow(
+                                any,
+                                any,
+                                1,
+                                2,
+                                () -> new FlowRules(1, SideRules.ALLOW_ALL, SideRules.ALLOW_ALL)),
+                        L7Event.Type.REQUEST,
+                        L7Event.Verdict.DENIED,
+                        1,
+                        "a rule",
+                        new L7Event.Tls("", false)));
     }
 
     private static Flow packet(

@@ -83,6 +83,12 @@ class SluiceConfigTest {
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
+        values.put("flows.redact.enabled", "true");
+        values.put("flows.redact.http.urlQuery", "true");
+        values.put("flows.redact.http.userInfo", "false");
+        values.put("flows.redact.http.headers.allow", "[X-Team]");
+        values.put("flows.redact.http.headers.deny", "[Authorization, X-Token]");
+        values.put("flows.redact.kafka.apiKey", "true");
         values.put("l7.transport", "io_uring");
         values.put("l7.loops", "2");
         values.put("l7.connections", "1000");
@@ -90,6 +96,13 @@ class SluiceConfigTest {
         values.put("l7.timeoutSeconds.idle", "60");
         values.put("l7.timeoutSeconds.head", "11");
         values.put("metrics.address", "none");
+        values.put("l7.kafka.requestBytes", "1048576");
+        values.put("l7.kafka.heldBytes", "65536");
+        values.put("l7.kafka.heldMebibytesTotal", "64");
+        values.put("l7.kafka.answerHeldBytes", "65537");
+        values.put("l7.kafka.topics", "100");
+        values.put("l7.kafka.inFlight", "16");
+        values.put("l7.kafka.topicIds", "1000");
         values.put("log.level", "debug");
         return values;
     }
@@ -158,6 +171,9 @@ class SluiceConfigTest {
                 "policy: {cidrMatch: all}  | f.yaml:1:21: policy.cidrMatch: \"all\": none, or a list of pods and nodes",
                 "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
                 "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
+                "flows: {redact: {http: {headers: {allow: [a b]}}}} | f.yaml:1:42: flows.redact.http.headers.allow: \"a b\": a list of names of headers",
+                "flows: {redact: {http: {headers: {allow: a, deny: b}}}} | f.yaml:1:51: flows.redact.http.headers.deny: allow is set as well: one of the two",
+                "l7: {kafka: {topics: 0}} | f.yaml:1:22: l7.kafka.topics: 0: 1 to 1000000",
                 "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })

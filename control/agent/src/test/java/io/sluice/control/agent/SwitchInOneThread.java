@@ -97,7 +97,10 @@ final class SwitchInOneThread implements AutoCloseable {
                         });
         publisher =
                 new PolicyPublisher(
-                        lane, 0, new IdentityAllocator(state.identities()), proxy::require);
+                        lane,
+                        0,
+                        new IdentityAllocator(state.identities()),
+                        parsers -> proxy.require());
         publisherOfEvents.set(publisher);
         final Uplink uplink = new Uplink(config, ports, lane);
         uplink.create();

@@ -95,6 +95,8 @@ final class DaemonCommandsTest {
         "observe.json, observe -o json",
         "observe.dict, observe -o dict --verdict DROPPED --protocol icmpv6 --verdict FORWARDED",
         "observe.table, observe -o table",
+        "requests.txt, policy requests",
+        "requests.json, policy requests -o json",
         "matrix.txt, policy matrix --live --port 8080/TCP",
     })
     void printsItsGoldenForm(final String golden, final String command) {

@@ -20,6 +20,7 @@ import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
+import io.sluice.control.agent.RuleReport;
 import io.sluice.control.agent.StatusReport;
 import io.sluice.control.agent.TableReport;
 import java.time.Duration;
@@ -311,6 +312,32 @@ final class MemoryControlPlane implements ControlPlane {
             throw new RequestException(RequestException.Reason.INVALID, "pattern: " + pattern);
         }
         return endpoint.isEmpty() ? 1 : 0;
+    }
+
+    @Override
+    public List<RuleReport> requests() {
+        return List.of(
+                new RuleReport(
+                        "CiliumNetworkPolicy",
+                        "shop",
+                        "backend",
+                        "end of tier default",
+                        "shop.yaml",
+                        3,
+                        0,
+                        2,
+                        0),
+                new RuleReport(
+                        "CiliumNetworkPolicy",
+                        "shop",
+                        "backend",
+                        "ingress[0]",
+                        "shop.yaml",
+                        12,
+                        40,
+                        0,
+                        0),
+                new RuleReport("", "", "", "other", "", 0, 0, 1, 0));
     }
 
     @Override

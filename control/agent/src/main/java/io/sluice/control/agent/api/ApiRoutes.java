@@ -278,6 +278,9 @@ final class ApiRoutes implements Routes {
     // Policy: POST /v1/policy/eval with probe lines, GET /v1/policy/matrix
 
     private ApiReply policy(final ApiRequest request, final List<String> rest) {
+        if (rest.equals(List.of("requests"))) {
+            return get(request, JSON, () -> ApiJson.write(control.requests()));
+        }
         final PolicySnapshot policy = control.policy();
         if (rest.equals(List.of("eval"))) {
             if (!request.method().equals("POST")) {

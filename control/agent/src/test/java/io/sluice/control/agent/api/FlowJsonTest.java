@@ -5,10 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowRedaction;
+import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** Field names and values of Hubble's flow.proto in its JSON form. */
@@ -83,6 +87,58 @@ final class FlowJsonTest {
                         "ingress_denied_by":[{"name":"end of tier default","revision":"7",\
                         "kind":"","tier":"default"}]},\
                         "node_name":"node1","time":"2026-03-01T11:58:20.123456789Z"}""");
+    }
+
+    @Test
+    void aRequestHasHubblesFieldsWithWhatIsRedacted() {
+        final L7Message message =
+                new FlowRedaction(true, true, true, false, Set.of("x-team"), Set.of())
+                        .redact(
+                                new L7Message(
+                                        true,
+                                        0,
+                                        new L7Message.Http(
+                                                "HTTP/1.1",
+                                                "GET",
+                                                "http://web/a?token=1",
+                                                0,
+                                                List.of(
+                                                        new L7Message.Header("X-Team", "a"),
+                                                        new L7Message.Header("X-Token", "b")))));
+        final Flow flow = denied();
+        final Flow request =
+                new Flow(
+                        flow.sequence(),
+                        flow.time(),
+                        flow.uuid(),
+                        flow.nodeName(),
+                        Flow.Kind.L7,
+                        Flow.Verdict.FORWARDED,
+                        0,
+                        "",
+                        4,
+                        6,
+                        0,
+                        -1,
+                        -1,
+                        flow.source(),
+                        flow.destination(),
+                        Flow.Direction.INGRESS,
+                        false,
+                        7,
+                        List.of(),
+                        List.of(EGRESS_RULE),
+                        0,
+                        Optional.of(message));
+        final JsonNode json = FlowJson.response(request).path("flow");
+        assertThat(json.path("l7").toString())
+                .isEqualTo(
+                        """
+                        {"type":"REQUEST","http":{"method":"GET","url":"http://web/a",\
+                        "protocol":"HTTP/1.1","headers":[{"key":"X-Team","value":"a"},\
+                        {"key":"X-Token","value":"HUBBLE_REDACTED"}]}}""");
+        assertThat(json.path("Summary").textValue()).isEqualTo("HTTP/1.1 GET http://web/a");
+        assertThat(json.toString()).doesNotContain("token");
     }
 
     @Test

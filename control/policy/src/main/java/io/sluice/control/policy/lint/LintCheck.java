@@ -98,6 +98,12 @@ public enum LintCheck {
             Severity.WARNING,
             "A rule without L7 allows the same peers the same ports, so the L7 rule denies no"
                     + " request."),
+    KAFKA_ROLE_NARROW(
+            "kafka-role-narrow",
+            Severity.WARNING,
+            "A Kafka role leaves out an API that clients of today ask for: produce InitProducerId, which"
+                    + " idempotent producers need (the default since Kafka 3.0); consume"
+                    + " OffsetForLeaderEpoch, only info."),
     NODE_LOCKED_OUT(
             "node-locked-out",
             Severity.WARNING,
