@@ -18,6 +18,7 @@ import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.dnsproxy.rule.NamePattern;
 import io.sluice.dnsproxy.rule.NamePatternIndex;
 import io.sluice.l7proxy.ProxyCounters;
+
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -31,7 +32,6 @@ import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
@@ -54,6 +54,7 @@ final class ControlAgent implements ControlPlane {
             LaneCounters laneCounters,
             LaneCounterFile counterFile,
             FlowStore flows,
+            FlowHistory history,
             FlowRecorder recorder,
             KnownNames names,
             ProxyPort proxy,
@@ -535,13 +536,13 @@ final class ControlAgent implements ControlPlane {
     }
 
     @Override
-    public List<Flow> flows(final Predicate<Flow> filter, final int last) {
-        return parts.flows().last(filter, last);
+    public FlowReader flows(final FlowQuery query) {
+        return parts.flows().read(query);
     }
 
     @Override
-    public FlowCursor follow(final Predicate<Flow> filter, final int last) {
-        return parts.flows().follow(filter, last);
+    public FlowCursor follow(final FlowQuery query) {
+        return parts.flows().follow(query);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.control.agent.flowlog.LogLimits;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
@@ -11,6 +12,7 @@ import io.sluice.l7proxy.Transport;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -38,6 +40,7 @@ import java.util.function.Supplier;
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
+ * @param flowStore flows kept on disk
  * @param l7 the L7 proxy
  * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
  * @param logLevel what the log tells
@@ -56,6 +59,7 @@ public record SluiceConfig(
         Idle idle,
         int laneNice,
         int flowRing,
+        FlowStorage flowStore,
         L7 l7,
         Optional<InetSocketAddress> metrics,
         LogLevel logLevel) {
@@ -192,6 +196,36 @@ public record SluiceConfig(
     }
 
     /**
+     * Flows kept on disk, in the state folder.
+     *
+     * @param mebibytes size of all files together, in MiB, 4 to {@link #MEBIBYTES_MAX}; 0 for none
+     * @param hours how long a flow is kept, 1 to {@link #HOURS_MAX}
+     */
+    public record FlowStorage(int mebibytes, int hours) {
+        /** A tebibyte. */
+        public static final int MEBIBYTES_MAX = 1 << 20;
+
+        /** Ten years. */
+        public static final int HOURS_MAX = 87_600;
+
+        /** A week, or 1 GiB. */
+        static final FlowStorage DEFAULTS = new FlowStorage(1024, 168);
+
+        public FlowStorage {
+            if (mebibytes != 0) {
+                inRange("flows.store.mebibytes", mebibytes, 4, MEBIBYTES_MAX);
+            }
+            inRange("flows.store.hours", hours, 1, HOURS_MAX);
+        }
+
+        Optional<LogLimits> limits() {
+            return mebibytes == 0
+                    ? Optional.empty()
+                    : Optional.of(new LogLimits((long) mebibytes << 20, Duration.ofHours(hours)));
+        }
+    }
+
+    /**
      * The L7 proxy.
      *
      * @param transport how its event loops talk to the kernel
@@ -274,6 +308,7 @@ public record SluiceConfig(
                 Idle.ADAPTIVE,
                 -10,
                 4095,
+                FlowStorage.DEFAULTS,
                 L7.DEFAULTS,
                 Optional.of(
                         new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), METRICS_PORT)),
@@ -338,6 +373,18 @@ public record SluiceConfig(
                                                 "dns.ttlMinSeconds",
                                                 defaults.dns().ttlMinSeconds()),
                                         resolver(settings, defaults.dns().resolver())));
+        final FlowStorage flowStore =
+                build(
+                        settings,
+                        defaults.flowStore(),
+                        () ->
+                                new FlowStorage(
+                                        settings.number(
+                                                "flows.store.mebibytes",
+                                                defaults.flowStore().mebibytes()),
+                                        settings.number(
+                                                "flows.store.hours",
+                                                defaults.flowStore().hours())));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -358,6 +405,7 @@ public record SluiceConfig(
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
+                                        flowStore,
                                         l7,
                                         settings.value(
                                                 "metrics.address",
@@ -533,6 +581,7 @@ public record SluiceConfig(
                 idle,
                 laneNice,
                 flowRing,
+                flowStore,
                 l7,
                 metrics,
                 logLevel);

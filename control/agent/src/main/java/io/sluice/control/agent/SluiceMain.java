@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.LoggerContext;
+
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.control.agent.HandoverSocket.HandoverException;
@@ -9,6 +10,7 @@ import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.dns.DnsConversation;
 import io.sluice.control.agent.dns.Resolver;
+import io.sluice.control.agent.flowlog.FlowLog;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
@@ -22,6 +24,10 @@ import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
 import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.l7proxy.ProxyCounters;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -39,8 +45,6 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The daemon: everything is made here, in the order of its dependencies, and closed in reverse.
@@ -204,8 +208,8 @@ public final class SluiceMain implements AutoCloseable {
                             .orElse(0);
             if ((effective & CAP_NET_ADMIN) == 0 || (effective & CAP_SYS_ADMIN) == 0) {
                 throw new StartupException(
-                        "the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to make devices"
-                                + " in namespaces: run as root");
+                        "the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to make"
+                            + " devices in namespaces: run as root");
             }
         } catch (final IOException e) {
             throw new StartupException("/proc/self/status: %s".formatted(e), e);
@@ -273,6 +277,16 @@ public final class SluiceMain implements AutoCloseable {
                 openBeside(
                         "sluice-state",
                         () -> StateStore.open(config.stateFolder(), Clock.systemUTC()));
+        final FutureTask<FlowHistory> openingHistory =
+                openBeside(
+                        "sluice-flow-log",
+                        () ->
+                                FlowHistory.open(
+                                        config.stateFolder().resolve("flows"),
+                                        config.flowStore().limits(),
+                                        predecessor.isPresent()
+                                                ? FlowLog.Start.BESIDE
+                                                : FlowLog.Start.ALONE));
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
@@ -282,8 +296,10 @@ public final class SluiceMain implements AutoCloseable {
                 keep(LaneCounterFile.create(runFolder.folder().resolve("counters")));
         final LaneCounters laneCounters = new LaneCounters(counterFile.manager());
         final FragmentTable fragments = keep(FragmentTable.open(dice.nextLong()));
+        final FlowHistory history = opened(openingHistory, "the flow store");
+        history.start();
         final FlowCounts flowCounts = new FlowCounts();
-        final FlowStore flows = new FlowStore(config.flowRing(), flowCounts::count);
+        final FlowStore flows = new FlowStore(config.flowRing(), flowCounts::count, history);
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
         final FlowRecorder recorder =
                 keep(
@@ -398,6 +414,7 @@ public final class SluiceMain implements AutoCloseable {
                 });
         if (inherited.isPresent()) {
             completeHandover(inherited.get());
+            history.adopt();
         }
         controlThread.everySecond(
                 () -> {
@@ -424,6 +441,7 @@ public final class SluiceMain implements AutoCloseable {
                                 laneCounters,
                                 counterFile,
                                 flows,
+                                history,
                                 recorder,
                                 dns.agent,
                                 proxy,

@@ -8,19 +8,22 @@ import static io.sluice.control.agent.Manifests.denyAll;
 import static io.sluice.control.agent.Manifests.pod;
 import static io.sluice.control.agent.Manifests.podAt;
 import static io.sluice.control.agent.MemoryPorts.UPLINK;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.TrafficDirection;
 import io.sluice.dataplane.port.Port;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.List;
+
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
 
 class ReconcilerTest {
     private static final String A = "10.244.0.2";
@@ -199,7 +202,7 @@ class ReconcilerTest {
         sluice.folder(pod("a"), pod("b"), denyAll("closed"));
         sluice.send("a", A, B, 8080);
 
-        try (FlowCursor cursor = sluice.flows.follow(flow -> true, 10)) {
+        try (FlowCursor cursor = sluice.flows.follow(Flows.latest(flow -> true, 10))) {
             final Flow flow = cursor.next(Duration.ofSeconds(30)).getFirst();
 
             assertThat(flow.kind()).isEqualTo(Flow.Kind.DROP);
@@ -236,7 +239,7 @@ class ReconcilerTest {
         sluice.send("a", A, B, 80);
         sluice.recorder.close();
 
-        assertThat(sluice.flows.last(flow -> true, 10))
+        assertThat(Flows.last(sluice.flows, flow -> true, 10))
                 .singleElement()
                 .satisfies(
                         flow -> {

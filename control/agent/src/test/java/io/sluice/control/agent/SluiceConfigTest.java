@@ -82,6 +82,8 @@ class SluiceConfigTest {
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
+        values.put("flows.store.mebibytes", "0");
+        values.put("flows.store.hours", "24");
         values.put("l7.transport", "io_uring");
         values.put("l7.loops", "2");
         values.put("l7.connections", "1000");
@@ -157,6 +159,8 @@ class SluiceConfigTest {
                 "policy: {cidrMatch: all}  | f.yaml:1:21: policy.cidrMatch: \"all\": none, or a list of pods and nodes",
                 "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
                 "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
+                "flows: {store: {mebibytes: 3}} | f.yaml:1:28: flows.store.mebibytes: 3: 4 to 1048576",
+                "flows: {store: {hours: 0}} | f.yaml:1:24: flows.store.hours: 0: 1 to 87600",
                 "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })

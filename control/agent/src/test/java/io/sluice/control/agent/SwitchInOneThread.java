@@ -13,6 +13,9 @@ import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -26,7 +29,6 @@ import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The whole switch without devices and without a lane's thread: objects in, frames in, frames out.
@@ -42,8 +44,9 @@ final class SwitchInOneThread implements AutoCloseable {
     final ObjectStore store;
     final PolicyPublisher publisher;
     final Reconciler reconciler;
+    final FlowHistory history = new FlowHistory(Optional.empty());
     final FlowCounts flowCounts = new FlowCounts();
-    final FlowStore flows = new FlowStore(100, flowCounts::count);
+    final FlowStore flows = new FlowStore(100, flowCounts::count, history);
     final FlowRecorder recorder;
     final ProxyPort proxy;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);

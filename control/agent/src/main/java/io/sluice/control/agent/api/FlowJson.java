@@ -3,10 +3,12 @@ package io.sluice.control.agent.api;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
+
 import java.time.Instant;
 import java.util.List;
 
@@ -81,6 +83,8 @@ public final class FlowJson {
         json.set("destination", peer(flow.destination()));
         json.put("Type", flow.l7().isPresent() ? "L7" : "L3_L4");
         json.put("node_name", flow.nodeName());
+        names(json, "source_names", flow.source());
+        names(json, "destination_names", flow.destination());
         flow.l7().ifPresent(message -> json.set("l7", l7(message)));
         json.set("event_type", eventType(flow));
         json.put(
@@ -96,6 +100,12 @@ public final class FlowJson {
         policies(json, "egress" + outcome(flow, Flow.Direction.EGRESS), flow.egressBy(), flow);
         policies(json, "ingress" + outcome(flow, Flow.Direction.INGRESS), flow.ingressBy(), flow);
         return json;
+    }
+
+    private static void names(final ObjectNode json, final String field, final FlowPeer peer) {
+        if (!peer.names().isEmpty()) {
+            peer.names().forEach(json.putArray(field)::add);
+        }
     }
 
     private static ObjectNode l4(final Flow flow) {
