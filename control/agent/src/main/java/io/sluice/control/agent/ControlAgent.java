@@ -18,7 +18,6 @@ import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.dnsproxy.rule.NamePattern;
 import io.sluice.dnsproxy.rule.NamePatternIndex;
 import io.sluice.l7proxy.ProxyCounters;
-
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;

@@ -7,12 +7,6 @@ import io.sluice.control.agent.flowlog.FlowLog.Direction;
 import io.sluice.control.agent.flowlog.KeyFilter;
 import io.sluice.control.agent.flowlog.LogBlock;
 import io.sluice.control.agent.flowlog.LogLimits;
-
-import org.agrona.collections.LongHashSet;
-import org.agrona.concurrent.ManyToOneConcurrentArrayQueue;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -25,6 +19,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import org.agrona.collections.LongHashSet;
+import org.agrona.concurrent.ManyToOneConcurrentArrayQueue;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The flows of the past, on disk: what {@code observe --since} answers from when the ring in memory

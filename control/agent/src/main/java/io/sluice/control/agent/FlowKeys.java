@@ -1,10 +1,8 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.flowlog.KeyFilter;
-
-import org.agrona.collections.LongHashSet;
-
 import java.util.Locale;
+import org.agrona.collections.LongHashSet;
 
 /**
  * What stored flows can be asked for without reading them all: keys of a flow, and of the values of

@@ -3,7 +3,6 @@ package io.sluice.control.agent;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.Pod;
-
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;

@@ -2,7 +2,6 @@ package io.sluice.control.agent;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.LoggerContext;
-
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.control.agent.HandoverSocket.HandoverException;
@@ -24,10 +23,6 @@ import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
 import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.l7proxy.ProxyCounters;
-
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -45,6 +40,8 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The daemon: everything is made here, in the order of its dependencies, and closed in reverse.
@@ -209,7 +206,7 @@ public final class SluiceMain implements AutoCloseable {
             if ((effective & CAP_NET_ADMIN) == 0 || (effective & CAP_SYS_ADMIN) == 0) {
                 throw new StartupException(
                         "the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to make"
-                            + " devices in namespaces: run as root");
+                                + " devices in namespaces: run as root");
             }
         } catch (final IOException e) {
             throw new StartupException("/proc/self/status: %s".formatted(e), e);

@@ -3,23 +3,20 @@ package io.sluice.control.agent;
 import static io.sluice.control.agent.Manifests.denyAll;
 import static io.sluice.control.agent.Manifests.pod;
 import static io.sluice.control.agent.Manifests.podAt;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.Probe;
 import io.sluice.l7proxy.ProxyCounters;
-
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ControlAgentTest {
     private static final String A = "10.244.0.2";

@@ -11,15 +11,13 @@ import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.World;
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.Packet;
-
-import org.junit.jupiter.api.Test;
-
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.Test;
 
 class FlowRecorderTest {
     private final Packet packet = new Packet();

@@ -2,17 +2,15 @@ package io.sluice.control.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import org.junit.jupiter.api.Test;
-
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import org.junit.jupiter.api.Test;
 
 class FlowStoreTest {
     private static final Duration NO_WAIT = Duration.ZERO;
 
-    private final FlowStore store =
-            new FlowStore(4, flow -> {}, new FlowHistory(Optional.empty()));
+    private final FlowStore store = new FlowStore(4, flow -> {}, new FlowHistory(Optional.empty()));
 
     @Test
     void theLastFlowsComeOldestFirst() {

@@ -8,22 +8,19 @@ import static io.sluice.control.agent.Manifests.denyAll;
 import static io.sluice.control.agent.Manifests.pod;
 import static io.sluice.control.agent.Manifests.podAt;
 import static io.sluice.control.agent.MemoryPorts.UPLINK;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.TrafficDirection;
 import io.sluice.dataplane.port.Port;
-
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.List;
 
 class ReconcilerTest {
     private static final String A = "10.244.0.2";

@@ -13,9 +13,6 @@ import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -29,6 +26,7 @@ import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The whole switch without devices and without a lane's thread: objects in, frames in, frames out.

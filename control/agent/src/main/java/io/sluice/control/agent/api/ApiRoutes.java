@@ -1,7 +1,6 @@
 package io.sluice.control.agent.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
-
 import io.sluice.control.agent.ChangeMode;
 import io.sluice.control.agent.ControlPlane;
 import io.sluice.control.agent.EndpointRequest;
@@ -11,10 +10,6 @@ import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
 import io.sluice.control.policy.ProbeException;
 import io.sluice.control.policy.ReachabilityMatrix;
-
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -22,6 +17,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Which request gets which answer. The reference is docs/api.md; read {@link #route} beside it.

@@ -2,7 +2,6 @@ package io.sluice.control.agent.api;
 
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
-
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowKeys;
 import io.sluice.control.agent.FlowPeer;
@@ -11,7 +10,6 @@ import io.sluice.control.agent.L7Message;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.DropReason;
-
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;

@@ -3,12 +3,10 @@ package io.sluice.control.agent.api;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
-
 import java.time.Instant;
 import java.util.List;
 

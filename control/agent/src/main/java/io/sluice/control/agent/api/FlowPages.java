@@ -2,10 +2,8 @@ package io.sluice.control.agent.api;
 
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowReader;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lines of a question about the past, piece by piece.

@@ -1,9 +1,8 @@
 package io.sluice.control.agent.api;
 
-import org.jspecify.annotations.Nullable;
-
 import java.util.Iterator;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A long listing, written piece by piece: the text of a full conntrack table would be many times

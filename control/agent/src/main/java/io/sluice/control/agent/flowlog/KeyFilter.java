@@ -1,9 +1,8 @@
 package io.sluice.control.agent.flowlog;
 
-import org.agrona.collections.LongHashSet;
-
 import java.nio.ByteBuffer;
 import java.util.List;
+import org.agrona.collections.LongHashSet;
 
 /**
  * Which keys a block may have: a Bloom filter, so that a question for something rare does not read

@@ -3,16 +3,13 @@ package io.sluice.control.agent.api;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.PolicyAuthor;
-
-import org.junit.jupiter.api.Test;
-
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 
 /** Field names and values of Hubble's flow.proto in its JSON form. */
 final class FlowJsonTest {
