@@ -50,9 +50,15 @@ final class MemoryControlPlane implements ControlPlane {
     final CountDownLatch followerGone = new CountDownLatch(1);
 
     private final PolicySnapshot policy;
+    private final List<Flow> flows;
 
     MemoryControlPlane(final PolicySnapshot policy) {
+        this(policy, recorded());
+    }
+
+    MemoryControlPlane(final PolicySnapshot policy, final List<Flow> flows) {
         this.policy = policy;
+        this.flows = flows;
     }
 
     @Override
@@ -550,8 +556,8 @@ final class MemoryControlPlane implements ControlPlane {
         };
     }
 
-    private static List<Flow> matching(final FlowQuery query) {
-        final List<Flow> matching = recorded().stream().filter(query::matches).toList();
+    private List<Flow> matching(final FlowQuery query) {
+        final List<Flow> matching = flows.stream().filter(query::matches).toList();
         final int count = Math.min(query.count(), matching.size());
         return query.end() == FlowQuery.End.FIRST
                 ? matching.subList(0, count)
