@@ -165,8 +165,8 @@ public final class FlowFilter {
                 filter = filter.and(one(name, value).matches().negate());
             }
         }
-        final List<String> first = values.getOrDefault("first", List.of());
-        final List<String> last = values.getOrDefault("last", List.of());
+        final List<String> first = once("first", values);
+        final List<String> last = once("last", values);
         if (!first.isEmpty() && !last.isEmpty()) {
             throw ApiRequest.invalid("first and last: one of them at most");
         }
@@ -181,6 +181,15 @@ public final class FlowFilter {
                         : last.isEmpty()
                                 ? lastDefault
                                 : number("last", last.getLast(), Integer.MAX_VALUE));
+    }
+
+    private static List<String> once(
+            final String name, final Map<String, List<String>> values) {
+        final List<String> given = values.getOrDefault(name, List.of());
+        if (given.size() > 1) {
+            throw ApiRequest.invalid("parameter " + name + ": given " + given.size() + " times");
+        }
+        return given;
     }
 
     private static Predicate<Flow> any(final List<Test> alternatives) {
@@ -533,7 +542,7 @@ public final class FlowFilter {
 
     private static Instant instant(
             final String name, final Map<String, List<String>> values, final Instant fallback) {
-        final List<String> given = values.getOrDefault(name, List.of());
+        final List<String> given = once(name, values);
         if (given.isEmpty()) {
             return fallback;
         }

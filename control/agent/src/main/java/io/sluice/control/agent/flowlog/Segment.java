@@ -141,7 +141,7 @@ final class Segment {
     }
 
     /**
-     * The bytes of the block that {@link #append} would write next.
+     * The bytes of the block that {@link #write} takes, for the place that is next.
      *
      * @param deflater reset and ready
      */
