@@ -187,7 +187,7 @@ public final class FlowFilter {
             final String name, final Map<String, List<String>> values) {
         final List<String> given = values.getOrDefault(name, List.of());
         if (given.size() > 1) {
-            throw ApiRequest.invalid("parameter " + name + ": given " + given.size() + " times");
+            throw ApiRequest.invalid("parameter " + name + ": given " + given.size() + " times: once at most");
         }
         return given;
     }
