@@ -31,7 +31,6 @@ import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
@@ -54,6 +53,7 @@ final class ControlAgent implements ControlPlane {
             LaneCounters laneCounters,
             LaneCounterFile counterFile,
             FlowStore flows,
+            FlowHistory history,
             FlowRecorder recorder,
             KnownNames names,
             ProxyPort proxy,
@@ -541,13 +541,13 @@ final class ControlAgent implements ControlPlane {
     }
 
     @Override
-    public List<Flow> flows(final Predicate<Flow> filter, final int last) {
-        return parts.flows().last(filter, last);
+    public FlowReader flows(final FlowQuery query) {
+        return parts.flows().read(query);
     }
 
     @Override
-    public FlowCursor follow(final Predicate<Flow> filter, final int last) {
-        return parts.flows().follow(filter, last);
+    public FlowCursor follow(final FlowQuery query) {
+        return parts.flows().follow(query);
     }
 
     @Override

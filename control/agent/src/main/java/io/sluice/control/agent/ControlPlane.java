@@ -2,7 +2,6 @@ package io.sluice.control.agent;
 
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Predicate;
 
 /**
  * What the running daemon can be asked and told. The API serves exactly this over its socket; tests
@@ -125,19 +124,11 @@ public interface ControlPlane {
     /** Every counter of the process, for {@code metrics}. */
     List<CounterReport> counters();
 
-    /**
-     * The latest flows that match, oldest first.
-     *
-     * @param last flows at most, 0 to the size of the flow ring
-     */
-    List<Flow> flows(Predicate<Flow> filter, int last);
+    /** What is kept of flows that match, oldest first: in memory, and in the flow store. */
+    FlowReader flows(FlowQuery query);
 
-    /**
-     * Follows the flows from here on.
-     *
-     * @param last recent matching flows to begin with
-     */
-    FlowCursor follow(Predicate<Flow> filter, int last);
+    /** The same, and then every flow that the filter takes, as it comes. */
+    FlowCursor follow(FlowQuery query);
 
     /** Begins an orderly stop; returns at once. */
     void shutdown();

@@ -96,6 +96,7 @@ final class DaemonCounters {
                         "sluice_flow_events_lost_total",
                         "Flow events lost because the ring was full.",
                         (double) parts.recorder().lost()));
+        addHistory(counters);
         counters.add(
                 new CounterReport(
                         "hubble_lost_events_total",
@@ -327,6 +328,35 @@ final class DaemonCounters {
 
     private static CounterReport counter(final String name, final String help, final double value) {
         return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);
+    }
+
+    private void addHistory(final List<CounterReport> counters) {
+        final FlowHistory history = parts.history();
+        counters.add(
+                counter(
+                        "sluice_flow_store_offered_total",
+                        "Flows for the flow store: stored, lost or on their way.",
+                        (double) history.offered()));
+        counters.add(
+                counter(
+                        "sluice_flow_store_stored_total",
+                        "Flows that are in the files of the flow store.",
+                        (double) history.stored()));
+        counters.add(
+                counter(
+                        "sluice_flow_store_lost_total",
+                        "Flows that the flow store has not: off, queue full, or files not writable.",
+                        (double) history.lost()));
+        counters.add(
+                gauge(
+                        "sluice_flow_store_flows",
+                        "Flows in the flow store.",
+                        (double) history.flows()));
+        counters.add(
+                gauge(
+                        "sluice_flow_store_bytes",
+                        "Size of the files of the flow store.",
+                        (double) history.bytes()));
     }
 
     private static CounterReport gauge(final String name, final String help, final double value) {

@@ -5,6 +5,7 @@ import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.Pod;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * One side of a flow event.
@@ -17,6 +18,7 @@ import java.util.Optional;
  * @param address IP address as text, empty for a frame without one
  * @param port transport port, 0 where the protocol has none
  * @param mac Ethernet address as text
+ * @param names that endpoints of this node learned its address from, without the final dot
  */
 public record FlowPeer(
         int endpointId,
@@ -26,7 +28,21 @@ public record FlowPeer(
         List<String> labels,
         String address,
         int port,
-        String mac) {
+        String mac,
+        List<String> names) {
+    /** A side whose address nobody learned from a name. */
+    public FlowPeer(
+            final int endpointId,
+            final int identity,
+            final String namespace,
+            final String podName,
+            final List<String> labels,
+            final String address,
+            final int port,
+            final String mac) {
+        this(endpointId, identity, namespace, podName, labels, address, port, mac, List.of());
+    }
+
     /** Whoever has an address in a revision of the policy. */
     static FlowPeer of(
             final LivePolicy policy,
@@ -43,6 +59,15 @@ public record FlowPeer(
                 policy.labels(identity),
                 address.toString(),
                 port,
-                mac);
+                mac,
+                names(policy, address));
+    }
+
+    private static List<String> names(final LivePolicy policy, final IpAddress address) {
+        final Set<String> learned = policy.world().names().getOrDefault(address, Set.of());
+        return learned.stream()
+                .map(name -> name.endsWith(".") ? name.substring(0, name.length() - 1) : name)
+                .sorted()
+                .toList();
     }
 }

@@ -11,7 +11,8 @@ import java.util.function.LongFunction;
 import java.util.function.Predicate;
 
 /**
- * The latest flows, in a ring in memory.
+ * The latest flows, in a ring in memory, and behind it those that {@link FlowHistory} keeps on
+ * disk.
  *
  * <p>The event handler and the proxies append; any thread reads. The lock is held for an append, or
  * for copying references to at most {@link #COPY_MAX} flows; filters of readers run outside it, so
@@ -26,17 +27,23 @@ final class FlowStore {
     private final Condition changed = lock.newCondition();
     private final Flow[] ring;
     private final Consumer<Flow> counter;
+    private final FlowHistory history;
+    private final long firstSequence;
     // Guarded by lock. Sequence of the next flow; the flow with sequence s is at s % ring.length.
     private long nextSequence;
     private boolean closed;
 
     /**
-     * @param capacity flows kept, at least 1
+     * @param capacity flows kept in memory, at least 1
      * @param counter told of every flow, on the thread that appends it, outside the lock
+     * @param history gets every flow, and says where sequences go on
      */
-    FlowStore(final int capacity, final Consumer<Flow> counter) {
+    FlowStore(final int capacity, final Consumer<Flow> counter, final FlowHistory history) {
         ring = new Flow[capacity];
         this.counter = counter;
+        this.history = history;
+        this.firstSequence = history.nextSequence();
+        this.nextSequence = firstSequence;
     }
 
     int capacity() {
@@ -46,7 +53,7 @@ final class FlowStore {
     int size() {
         lock.lock();
         try {
-            return (int) Math.min(nextSequence, ring.length);
+            return (int) (nextSequence - oldest());
         } finally {
             lock.unlock();
         }
@@ -68,6 +75,7 @@ final class FlowStore {
             }
             ring[(int) (nextSequence % ring.length)] = flow;
             nextSequence++;
+            history.offer(flow);
             changed.signalAll();
         } finally {
             lock.unlock();
@@ -96,46 +104,76 @@ final class FlowStore {
         }
     }
 
-    /** The latest matching flows, oldest first. */
-    List<Flow> last(final Predicate<Flow> filter, final int count) {
-        return List.copyOf(latest(filter, count, end()));
+    /** Sequence of the oldest flow in the ring. Under the lock. */
+    private long oldest() {
+        return Math.max(firstSequence, nextSequence - ring.length);
     }
 
-    /** Follows the ring from its end on, after at most {@code last} recent matching flows. */
-    FlowCursor follow(final Predicate<Flow> filter, final int last) {
-        final long end = end();
-        return new Cursor(filter, latest(filter, last, end), end);
+    /** What is kept of a question, in memory and on disk. */
+    FlowReader read(final FlowQuery query) {
+        return read(query, nextSequence());
     }
 
-    private long end() {
-        return nextSequence();
+    /**
+     * Goes through what is kept of a question, and then on with every flow that its filter takes.
+     */
+    FlowCursor follow(final FlowQuery query) {
+        final long end = nextSequence();
+        return new Cursor(query.filter(), read(query, end), end);
     }
 
-    /** Walks back from {@code end} until enough flows match or the ring's oldest is reached. */
-    private ArrayDeque<Flow> latest(final Predicate<Flow> filter, final int count, final long end) {
-        final ArrayDeque<Flow> found = new ArrayDeque<>();
+    private FlowReader read(final FlowQuery query, final long end) {
+        final boolean fromLatest =
+                query.end() == FlowQuery.End.LAST && query.count() < Integer.MAX_VALUE;
+        final ArrayDeque<Flow> inMemory = new ArrayDeque<>();
+        final long oldest =
+                latest(query, fromLatest ? query.count() : Integer.MAX_VALUE, end, inMemory);
+        if (fromLatest && inMemory.size() == query.count()) {
+            return new Pieces(FlowHistory.nothing(), List.copyOf(inMemory), query.count());
+        }
+        final FlowQuery before =
+                fromLatest
+                        ? new FlowQuery(
+                                query.filter(),
+                                query.clauses(),
+                                query.since(),
+                                query.until(),
+                                FlowQuery.End.LAST,
+                                query.count() - inMemory.size())
+                        : query;
+        history.flush();
+        return new Pieces(history.read(before, oldest), List.copyOf(inMemory), query.count());
+    }
+
+    /**
+     * Walks back from {@code end} until enough flows match or the ring's oldest is reached.
+     *
+     * @return sequence of the last flow looked at
+     */
+    private long latest(
+            final FlowQuery query, final int count, final long end, final ArrayDeque<Flow> found) {
         long upTo = end;
-        while (found.size() < count && upTo > 0) {
-            final long from = Math.max(0, upTo - COPY_MAX);
+        while (found.size() < count && upTo > firstSequence) {
+            final long from = Math.max(firstSequence, upTo - COPY_MAX);
             final List<Flow> copied = copy(from, upTo);
             for (int i = copied.size() - 1; i >= 0 && found.size() < count; i--) {
-                if (filter.test(copied.get(i))) {
+                if (query.matches(copied.get(i))) {
                     found.addFirst(copied.get(i));
                 }
             }
             if (copied.size() < upTo - from) {
-                break;
+                return upTo - copied.size();
             }
             upTo = from;
         }
-        return found;
+        return upTo;
     }
 
     /** Flows with sequences in [from, to) that are still in the ring. */
     private List<Flow> copy(final long from, final long to) {
         lock.lock();
         try {
-            final long first = Math.max(from, nextSequence - ring.length);
+            final long first = Math.max(from, oldest());
             final List<Flow> copied = new ArrayList<>((int) Math.max(0, to - first));
             for (long sequence = first; sequence < to; sequence++) {
                 copied.add(ring[(int) (sequence % ring.length)]);
@@ -146,25 +184,58 @@ final class FlowStore {
         }
     }
 
+    /** Flows of the disk, then those of the memory, as many as are wanted. */
+    private static final class Pieces implements FlowReader {
+        private final FlowReader onDisk;
+        private List<Flow> inMemory;
+        private int left;
+
+        Pieces(final FlowReader onDisk, final List<Flow> inMemory, final int count) {
+            this.onDisk = onDisk;
+            this.inMemory = inMemory;
+            this.left = count;
+        }
+
+        @Override
+        public List<Flow> next() {
+            List<Flow> flows = left > 0 ? onDisk.next() : List.of();
+            if (flows.isEmpty()) {
+                flows = inMemory;
+                inMemory = List.of();
+            }
+            final List<Flow> wanted = flows.subList(0, Math.min(flows.size(), left));
+            left -= wanted.size();
+            return wanted;
+        }
+
+        @Override
+        public void close() {
+            onDisk.close();
+        }
+    }
+
     private final class Cursor implements FlowCursor {
         private final Predicate<Flow> filter;
-        private final ArrayDeque<Flow> recent;
+        private final FlowReader past;
+        private boolean pastEnded;
         private long position;
         private long lost;
         private volatile boolean cursorClosed;
 
-        Cursor(final Predicate<Flow> filter, final ArrayDeque<Flow> recent, final long position) {
+        Cursor(final Predicate<Flow> filter, final FlowReader past, final long position) {
             this.filter = filter;
-            this.recent = recent;
+            this.past = past;
             this.position = position;
         }
 
         @Override
         public List<Flow> next(final Duration wait) throws InterruptedException {
-            if (!recent.isEmpty()) {
-                final List<Flow> first = List.copyOf(recent);
-                recent.clear();
-                return first;
+            if (!pastEnded) {
+                final List<Flow> flows = past.next();
+                pastEnded = flows.isEmpty();
+                if (!pastEnded) {
+                    return flows;
+                }
             }
             long remainingNs = wait.toNanos();
             while (true) {
@@ -185,10 +256,9 @@ final class FlowStore {
                 while (position == nextSequence && !closed && !cursorClosed && remainingNs > 0) {
                     remainingNs = changed.awaitNanos(remainingNs);
                 }
-                final long oldest = Math.max(0, nextSequence - ring.length);
-                if (position < oldest) {
-                    lost += oldest - position;
-                    position = oldest;
+                if (position < oldest()) {
+                    lost += oldest() - position;
+                    position = oldest();
                 }
                 final long to = Math.min(nextSequence, position + COPY_MAX);
                 for (; position < to; position++) {
@@ -209,7 +279,7 @@ final class FlowStore {
         public boolean ended() {
             lock.lock();
             try {
-                return cursorClosed || (closed && position == nextSequence && recent.isEmpty());
+                return cursorClosed || (closed && pastEnded && position == nextSequence);
             } finally {
                 lock.unlock();
             }
@@ -217,6 +287,7 @@ final class FlowStore {
 
         @Override
         public void close() {
+            past.close();
             lock.lock();
             try {
                 cursorClosed = true;

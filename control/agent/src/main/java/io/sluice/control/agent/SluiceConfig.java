@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.control.agent.flowlog.LogLimits;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
@@ -12,6 +13,7 @@ import io.sluice.l7proxy.kafka.KafkaLimits;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -40,6 +42,7 @@ import java.util.function.Supplier;
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param redaction what flows do not tell of requests
+ * @param flowStore flows kept on disk
  * @param l7 the L7 proxy
  * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
  * @param logLevel what the log tells
@@ -59,6 +62,7 @@ public record SluiceConfig(
         int laneNice,
         int flowRing,
         FlowRedaction redaction,
+        FlowStorage flowStore,
         L7 l7,
         Optional<InetSocketAddress> metrics,
         LogLevel logLevel) {
@@ -201,6 +205,36 @@ public record SluiceConfig(
     }
 
     /**
+     * Flows kept on disk, in the state folder.
+     *
+     * @param mebibytes size of all files together, in MiB, 4 to {@link #MEBIBYTES_MAX}; 0 for none
+     * @param hours how long a flow is kept, 1 to {@link #HOURS_MAX}
+     */
+    public record FlowStorage(int mebibytes, int hours) {
+        /** A tebibyte. */
+        public static final int MEBIBYTES_MAX = 1 << 20;
+
+        /** Ten years. */
+        public static final int HOURS_MAX = 87_600;
+
+        /** A week, or 1 GiB. */
+        static final FlowStorage DEFAULTS = new FlowStorage(1024, 168);
+
+        public FlowStorage {
+            if (mebibytes != 0) {
+                inRange("flows.store.mebibytes", mebibytes, 4, MEBIBYTES_MAX);
+            }
+            inRange("flows.store.hours", hours, 1, HOURS_MAX);
+        }
+
+        Optional<LogLimits> limits() {
+            return mebibytes == 0
+                    ? Optional.empty()
+                    : Optional.of(new LogLimits((long) mebibytes << 20, Duration.ofHours(hours)));
+        }
+    }
+
+    /**
      * The L7 proxy.
      *
      * @param transport how its event loops talk to the kernel
@@ -290,6 +324,7 @@ public record SluiceConfig(
                 -10,
                 4095,
                 FlowRedaction.DEFAULTS,
+                FlowStorage.DEFAULTS,
                 L7.DEFAULTS,
                 Optional.of(
                         new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), METRICS_PORT)),
@@ -359,6 +394,18 @@ public record SluiceConfig(
                         settings,
                         defaults.redaction(),
                         () -> redaction(settings, defaults.redaction()));
+        final FlowStorage flowStore =
+                build(
+                        settings,
+                        defaults.flowStore(),
+                        () ->
+                                new FlowStorage(
+                                        settings.number(
+                                                "flows.store.mebibytes",
+                                                defaults.flowStore().mebibytes()),
+                                        settings.number(
+                                                "flows.store.hours",
+                                                defaults.flowStore().hours())));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -380,6 +427,7 @@ public record SluiceConfig(
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
                                         redaction,
+                                        flowStore,
                                         l7,
                                         settings.value(
                                                 "metrics.address",
@@ -616,6 +664,7 @@ public record SluiceConfig(
                 laneNice,
                 flowRing,
                 redaction,
+                flowStore,
                 l7,
                 metrics,
                 logLevel);

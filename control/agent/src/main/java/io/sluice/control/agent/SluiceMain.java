@@ -9,6 +9,7 @@ import io.sluice.control.agent.PortFactory.AttachException;
 import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.dns.DnsConversation;
 import io.sluice.control.agent.dns.Resolver;
+import io.sluice.control.agent.flowlog.FlowLog;
 import io.sluice.control.agent.state.NameChanges;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateStore;
@@ -211,8 +212,8 @@ public final class SluiceMain implements AutoCloseable {
                             .orElse(0);
             if ((effective & CAP_NET_ADMIN) == 0 || (effective & CAP_SYS_ADMIN) == 0) {
                 throw new StartupException(
-                        "the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to make devices"
-                                + " in namespaces: run as root");
+                        "the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to make"
+                                + " devices in namespaces: run as root");
             }
         } catch (final IOException e) {
             throw new StartupException("/proc/self/status: %s".formatted(e), e);
@@ -288,6 +289,16 @@ public final class SluiceMain implements AutoCloseable {
                 openBeside(
                         "sluice-state",
                         () -> StateStore.open(config.stateFolder(), Clock.systemUTC()));
+        final FutureTask<FlowHistory> openingHistory =
+                openBeside(
+                        "sluice-flow-log",
+                        () ->
+                                FlowHistory.open(
+                                        config.stateFolder().resolve("flows"),
+                                        config.flowStore().limits(),
+                                        predecessor.isPresent()
+                                                ? FlowLog.Start.BESIDE
+                                                : FlowLog.Start.ALONE));
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
@@ -299,8 +310,10 @@ public final class SluiceMain implements AutoCloseable {
                 keep(LaneCounterFile.create(runFolder.folder().resolve("counters")));
         final LaneCounters laneCounters = new LaneCounters(counterFile.manager());
         final FragmentTable fragments = keep(FragmentTable.open(dice.nextLong()));
+        final FlowHistory history = opened(openingHistory, "the flow store");
+        history.start();
         final FlowCounts flowCounts = new FlowCounts();
-        final FlowStore flows = new FlowStore(config.flowRing(), flowCounts::count);
+        final FlowStore flows = new FlowStore(config.flowRing(), flowCounts::count, history);
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
         final FlowRecorder recorder =
                 keep(
@@ -427,6 +440,7 @@ public final class SluiceMain implements AutoCloseable {
                 });
         if (inherited.isPresent()) {
             completeHandover(inherited.get(), dns.agent);
+            history.adopt();
             ProcessorShare.comeForward();
             controlThread.callUnlimited(
                     () -> {
@@ -460,6 +474,7 @@ public final class SluiceMain implements AutoCloseable {
                                 laneCounters,
                                 counterFile,
                                 flows,
+                                history,
                                 recorder,
                                 dns.agent,
                                 proxy,

@@ -15,14 +15,6 @@ import java.util.function.Consumer;
  * is started in earnest. After kill -9 that is time in which nothing is forwarded.
  */
 public final class StartTraining {
-    private static final String CONFIG =
-            """
-            nodeName: training
-            runFolder: %1$s/run
-            stateFolder: %1$s/state
-            metrics.address: none
-            """;
-
     private StartTraining() {}
 
     /**
@@ -61,7 +53,15 @@ public final class StartTraining {
 
     private static SluiceConfig config(final Path folder) throws StartupException, IOException {
         final Path file =
-                Files.writeString(folder.resolve("sluice.yaml"), CONFIG.formatted(folder));
+                Files.writeString(
+                        folder.resolve("sluice.yaml"),
+                        """
+                        nodeName: training
+                        runFolder: %1$s/run
+                        stateFolder: %1$s/state
+                        metrics.address: none
+                        """
+                                .formatted(folder));
         return SluiceConfig.from(
                 Settings.parse(file.toString(), Files.readString(file)),
                 SluiceConfig.defaults("training"));

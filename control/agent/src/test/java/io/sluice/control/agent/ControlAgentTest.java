@@ -49,6 +49,7 @@ class ControlAgentTest {
                                 sluice.counters,
                                 sluice.counterFile,
                                 sluice.flows,
+                                sluice.history,
                                 sluice.recorder,
                                 sluice.dns,
                                 sluice.proxy,

@@ -15,12 +15,14 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 
 class FlowRecorderTest {
     private final Packet packet = new Packet();
-    private final FlowStore store = new FlowStore(10, flow -> {});
+    private final FlowStore store =
+            new FlowStore(10, flow -> {}, new FlowHistory(Optional.empty()));
 
     @Test
     void aFullRingLosesEventsWithoutWaitingAndCountsEachOfThem() {
@@ -63,7 +65,7 @@ class FlowRecorderTest {
         recorder.dropped(packet, DropReason.UNSUPPORTED_L3_PROTOCOL, 2_000_000_000L);
         recorder.close();
 
-        final Flow flow = store.last(any -> true, 1).getFirst();
+        final Flow flow = Flows.last(store, any -> true, 1).getFirst();
         assertThat(flow.source().address()).isEmpty();
         assertThat(flow.source().mac()).isEqualTo("02:00:00:00:00:01");
         assertThat(flow.ipVersion()).isZero();

@@ -4,18 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class FlowStoreTest {
     private static final Duration NO_WAIT = Duration.ZERO;
 
-    private final FlowStore store = new FlowStore(4, flow -> {});
+    private final FlowStore store = new FlowStore(4, flow -> {}, new FlowHistory(Optional.empty()));
 
     @Test
     void theLastFlowsComeOldestFirst() {
         append(3);
 
-        assertThat(store.last(flow -> true, 2)).extracting(Flow::sequence).containsExactly(1L, 2L);
+        assertThat(Flows.last(store, flow -> true, 2))
+                .extracting(Flow::sequence)
+                .containsExactly(1L, 2L);
         assertThat(store.size()).isEqualTo(3);
     }
 
@@ -23,7 +26,7 @@ class FlowStoreTest {
     void onlyMatchingFlowsCountTowardsTheLast() {
         append(4);
 
-        assertThat(store.last(flow -> flow.sequence() % 2 == 0, 2))
+        assertThat(Flows.last(store, flow -> flow.sequence() % 2 == 0, 2))
                 .extracting(Flow::sequence)
                 .containsExactly(0L, 2L);
     }
@@ -32,7 +35,7 @@ class FlowStoreTest {
     void aFullRingForgetsItsOldestFlow() {
         append(6);
 
-        assertThat(store.last(flow -> true, 10))
+        assertThat(Flows.last(store, flow -> true, 10))
                 .extracting(Flow::sequence)
                 .containsExactly(2L, 3L, 4L, 5L);
         assertThat(store.size()).isEqualTo(4);
@@ -41,7 +44,7 @@ class FlowStoreTest {
     @Test
     void aCursorBeginsWithRecentFlowsAndGoesOnWithoutGap() throws InterruptedException {
         append(2);
-        try (FlowCursor cursor = store.follow(flow -> true, 1)) {
+        try (FlowCursor cursor = follow(1)) {
             append(1);
 
             assertThat(sequences(cursor)).containsExactly(1L);
@@ -53,7 +56,7 @@ class FlowStoreTest {
 
     @Test
     void aCursorThatIsOvertakenKnowsExactlyHowManyItMissed() throws InterruptedException {
-        try (FlowCursor cursor = store.follow(flow -> true, 0)) {
+        try (FlowCursor cursor = follow(0)) {
             append(7);
 
             assertThat(sequences(cursor)).containsExactly(3L, 4L, 5L, 6L);
@@ -63,7 +66,7 @@ class FlowStoreTest {
 
     @Test
     void aCursorReadsWhatIsThereBeforeItEndsWithTheStore() throws InterruptedException {
-        final FlowCursor cursor = store.follow(flow -> true, 0);
+        final FlowCursor cursor = follow(0);
         append(1);
         store.close();
 
@@ -75,11 +78,15 @@ class FlowStoreTest {
 
     @Test
     void aWaitingCursorIsWokenByAFlow() throws Exception {
-        final FlowCursor cursor = store.follow(flow -> true, 0);
+        final FlowCursor cursor = follow(0);
         final Thread writer = Thread.ofVirtual().start(() -> append(1));
 
         assertThat(cursor.next(Duration.ofDays(1))).hasSize(1);
         writer.join();
+    }
+
+    private FlowCursor follow(final int last) {
+        return store.follow(Flows.latest(flow -> true, last));
     }
 
     private static List<Long> sequences(final FlowCursor cursor) throws InterruptedException {

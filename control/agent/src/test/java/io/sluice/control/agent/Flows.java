@@ -1,11 +1,37 @@
 package io.sluice.control.agent;
 
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /** Flows for tests. */
 final class Flows {
     private Flows() {}
+
+    /** A question for the latest. */
+    static FlowQuery latest(final Predicate<Flow> filter, final int count) {
+        return new FlowQuery(
+                filter, List.of(), Instant.MIN, Instant.MAX, FlowQuery.End.LAST, count);
+    }
+
+    /** The latest flows, oldest first. */
+    static List<Flow> last(final FlowStore store, final Predicate<Flow> filter, final int count) {
+        return all(store.read(latest(filter, count)));
+    }
+
+    /** A whole answer. */
+    static List<Flow> all(final FlowReader answer) {
+        final List<Flow> flows = new ArrayList<>();
+        try (answer) {
+            List<Flow> piece = answer.next();
+            while (!piece.isEmpty()) {
+                flows.addAll(piece);
+                piece = answer.next();
+            }
+        }
+        return flows;
+    }
 
     static Flow withSequence(final long sequence) {
         final FlowPeer source =

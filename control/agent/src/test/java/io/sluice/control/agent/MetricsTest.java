@@ -71,6 +71,7 @@ class MetricsTest {
                                 sluice.counters,
                                 sluice.counterFile,
                                 sluice.flows,
+                                sluice.history,
                                 sluice.recorder,
                                 sluice.dns,
                                 sluice.proxy,

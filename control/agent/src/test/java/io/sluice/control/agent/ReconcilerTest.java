@@ -199,7 +199,7 @@ class ReconcilerTest {
         sluice.folder(pod("a"), pod("b"), denyAll("closed"));
         sluice.send("a", A, B, 8080);
 
-        try (FlowCursor cursor = sluice.flows.follow(flow -> true, 10)) {
+        try (FlowCursor cursor = sluice.flows.follow(Flows.latest(flow -> true, 10))) {
             final Flow flow = cursor.next(Duration.ofSeconds(30)).getFirst();
 
             assertThat(flow.kind()).isEqualTo(Flow.Kind.DROP);
@@ -236,7 +236,7 @@ class ReconcilerTest {
         sluice.send("a", A, B, 80);
         sluice.recorder.close();
 
-        assertThat(sluice.flows.last(flow -> true, 10))
+        assertThat(Flows.last(sluice.flows, flow -> true, 10))
                 .singleElement()
                 .satisfies(
                         flow -> {

@@ -89,6 +89,8 @@ class SluiceConfigTest {
         values.put("flows.redact.http.headers.allow", "[X-Team]");
         values.put("flows.redact.http.headers.deny", "[Authorization, X-Token]");
         values.put("flows.redact.kafka.apiKey", "true");
+        values.put("flows.store.mebibytes", "0");
+        values.put("flows.store.hours", "24");
         values.put("l7.transport", "io_uring");
         values.put("l7.loops", "2");
         values.put("l7.connections", "1000");
@@ -174,6 +176,8 @@ class SluiceConfigTest {
                 "flows: {redact: {http: {headers: {allow: [a b]}}}} | f.yaml:1:42: flows.redact.http.headers.allow: \"a b\": a list of names of headers",
                 "flows: {redact: {http: {headers: {allow: a, deny: b}}}} | f.yaml:1:51: flows.redact.http.headers.deny: allow is set as well: one of the two",
                 "l7: {kafka: {topics: 0}} | f.yaml:1:22: l7.kafka.topics: 0: 1 to 1000000",
+                "flows: {store: {mebibytes: 3}} | f.yaml:1:28: flows.store.mebibytes: 3: 4 to 1048576",
+                "flows: {store: {hours: 0}} | f.yaml:1:24: flows.store.hours: 0: 1 to 87600",
                 "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })

@@ -42,8 +42,9 @@ final class SwitchInOneThread implements AutoCloseable {
     final ObjectStore store;
     final PolicyPublisher publisher;
     final Reconciler reconciler;
+    final FlowHistory history = new FlowHistory(Optional.empty());
     final FlowCounts flowCounts = new FlowCounts();
-    final FlowStore flows = new FlowStore(100, flowCounts::count);
+    final FlowStore flows = new FlowStore(100, flowCounts::count, history);
     final FlowRecorder recorder;
     final ProxyPort proxy;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);

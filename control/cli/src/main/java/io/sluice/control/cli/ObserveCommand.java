@@ -3,20 +3,27 @@ package io.sluice.control.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sluice.control.agent.api.FlowFilter;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Stack;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.IParameterConsumer;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 
 @Command(
         name = "observe",
@@ -44,7 +51,13 @@ final class ObserveCommand implements Callable<Integer> {
             description = "This many of the latest; default 20.")
     private @Nullable Integer last;
 
-    @Option(names = "--all", description = "All that the daemon still has.")
+    @Option(
+            names = "--first",
+            paramLabel = "N",
+            description = "This many of the oldest, in place of --last.")
+    private @Nullable Integer first;
+
+    @Option(names = "--all", description = "All that the daemon still has, on disk as well.")
     private boolean all;
 
     @Option(
@@ -66,10 +79,15 @@ final class ObserveCommand implements Callable<Integer> {
 
     @Option(
             names = {"-t", "--type"},
-            description = "drop, policy-verdict or l7.")
+            description = {
+                "drop, l7, policy-verdict, or trace: new flows that were let pass, with :to-endpoint,",
+                ":to-network, :to-stack or :to-proxy by where they went."
+            })
     private List<String> type = List.of();
 
-    @Option(names = "--protocol", description = "tcp, udp, sctp, icmp, icmpv4 or icmpv6.")
+    @Option(
+            names = "--protocol",
+            description = "tcp, udp, sctp, icmp, icmpv4, icmpv6; http, dns, kafka or tls.")
     private List<String> protocol = List.of();
 
     @Option(names = "--drop-reason-desc", description = "Name of a drop reason: POLICY_DENIED.")
@@ -108,7 +126,7 @@ final class ObserveCommand implements Callable<Integer> {
     @Option(names = "--to-namespace", description = "Namespace of the destination.")
     private List<String> toNamespace = List.of();
 
-    @Option(names = "--ip", description = "Address of either side.")
+    @Option(names = "--ip", description = "Address of either side, or a prefix it is in.")
     private List<String> ip = List.of();
 
     @Option(names = "--from-ip", description = "Address of the source.")
@@ -128,7 +146,10 @@ final class ObserveCommand implements Callable<Integer> {
 
     @Option(
             names = {"-l", "--label"},
-            description = "Label of either side: app=web, k8s:app=web, or a key alone.")
+            description = {
+                "Label of either side: app=web, k8s:app=web, or a key alone; with commas between,",
+                "all of them."
+            })
     private List<String> label = List.of();
 
     @Option(names = "--from-label", description = "Label of the source.")
@@ -137,7 +158,9 @@ final class ObserveCommand implements Callable<Integer> {
     @Option(names = "--to-label", description = "Label of the destination.")
     private List<String> toLabel = List.of();
 
-    @Option(names = "--identity", description = "Identity number of either side.")
+    @Option(
+            names = "--identity",
+            description = "Identity of either side: a number, or world, host and so on.")
     private List<String> identity = List.of();
 
     @Option(names = "--from-identity", description = "Identity number of the source.")
@@ -147,9 +170,76 @@ final class ObserveCommand implements Callable<Integer> {
     private List<String> toIdentity = List.of();
 
     @Option(
+            names = "--fqdn",
+            description = {
+                "Name that the address of either side was learned from; * stands for any part."
+            })
+    private List<String> fqdn = List.of();
+
+    @Option(names = "--from-fqdn", description = "Of the source.")
+    private List<String> fromFqdn = List.of();
+
+    @Option(names = "--to-fqdn", description = "Of the destination.")
+    private List<String> toFqdn = List.of();
+
+    @Option(names = "--http-status", description = "404, or how it begins: 4+, 40+.")
+    private List<String> httpStatus = List.of();
+
+    @Option(names = "--http-method", description = "GET and so on.")
+    private List<String> httpMethod = List.of();
+
+    @Option(
+            names = "--http-path",
+            paramLabel = "REGEX",
+            description = "Regular expression for a part of the path, without the query.")
+    private List<String> httpPath = List.of();
+
+    @Option(
+            names = "--http-url",
+            paramLabel = "REGEX",
+            description = "Regular expression for a part of the URL.")
+    private List<String> httpUrl = List.of();
+
+    @Option(
+            names = "--http-header",
+            paramLabel = "NAME:VALUE",
+            description = "Header of the flow's log.")
+    private List<String> httpHeader = List.of();
+
+    @Option(
+            names = "--tcp-flags",
+            paramLabel = "FLAGS",
+            description = "SYN,ACK: flags that must be set.")
+    private List<String> tcpFlags = List.of();
+
+    @Option(
+            names = {"-4", "--ipv4"},
+            description = "IPv4 only.")
+    private boolean ipv4;
+
+    @Option(
+            names = {"-6", "--ipv6"},
+            description = "IPv6 only.")
+    private boolean ipv6;
+
+    @Option(names = "--node-name", description = "Node that saw it; * stands for any part.")
+    private List<String> onNode = List.of();
+
+    @Option(names = "--uuid", description = "Of one flow.")
+    private List<String> uuid = List.of();
+
+    @Option(
+            names = "--not",
+            paramLabel = "FILTER VALUE",
+            arity = "1",
+            parameterConsumer = Negated.class,
+            description = "Hides what the filter that follows matches: --not --from-ip 192.0.2.1.")
+    private List<String> negated = new ArrayList<>();
+
+    @Option(
             names = {"-o", "--output"},
             paramLabel = "FORMAT",
-            description = "compact (default), json, jsonpb, dict or table.")
+            description = "compact (default), json, jsonpb, dict, table or tab.")
     private String format = "compact";
 
     @Option(
@@ -178,13 +268,13 @@ final class ObserveCommand implements Callable<Integer> {
                     case "json", "jsonpb" -> out::println;
                     case "compact" -> line -> out.println(text.compact(parse(line)));
                     case "dict" -> new Dict(text)::print;
-                    case "table" -> table::add;
+                    case "table", "tab" -> table::add;
                     default ->
                             throw CommandError.usage(
                                     "-o "
                                             + format
                                             + ": unknown format: accepted are compact, json,"
-                                            + " jsonpb, dict, table");
+                                            + " jsonpb, dict, table, tab");
                 };
         final ApiClient client = daemon.client(console);
         if (follow) {
@@ -213,7 +303,13 @@ final class ObserveCommand implements Callable<Integer> {
         final boolean wide = all || since != null || until != null;
         final int count =
                 last != null ? last : wide ? Integer.MAX_VALUE : follow ? 0 : LAST_DEFAULT;
-        add(parameters, "last", List.of(Integer.toString(count)));
+        if (first != null && last != null) {
+            throw CommandError.usage("--first and --last: one of them at most");
+        }
+        add(
+                parameters,
+                first != null ? "first" : "last",
+                List.of(Integer.toString(first != null ? first : count)));
         if (follow) {
             add(parameters, "follow", List.of("true"));
         }
@@ -247,7 +343,55 @@ final class ObserveCommand implements Callable<Integer> {
         add(parameters, "identity", identity);
         add(parameters, "from-identity", fromIdentity);
         add(parameters, "to-identity", toIdentity);
+        add(parameters, "fqdn", fqdn);
+        add(parameters, "from-fqdn", fromFqdn);
+        add(parameters, "to-fqdn", toFqdn);
+        add(parameters, "http-status", httpStatus);
+        add(parameters, "http-method", httpMethod);
+        add(parameters, "http-path", httpPath);
+        add(parameters, "http-url", httpUrl);
+        add(parameters, "http-header", httpHeader);
+        add(parameters, "tcp-flags", tcpFlags);
+        add(parameters, "ip-version", ipVersions());
+        add(parameters, "node-name", onNode);
+        add(parameters, "uuid", uuid);
+        parameters.addAll(negated);
         return "?" + String.join("&", parameters);
+    }
+
+    private List<String> ipVersions() {
+        final List<String> versions = new ArrayList<>();
+        if (ipv4) {
+            versions.add("4");
+        }
+        if (ipv6) {
+            versions.add("6");
+        }
+        return versions;
+    }
+
+    /** Takes the filter after {@code --not} together with its value, as one parameter. */
+    static final class Negated implements IParameterConsumer {
+        @Override
+        public void consumeParameters(
+                final Stack<String> arguments, final ArgSpec not, final CommandSpec command) {
+            final String word = arguments.pop();
+            final int equals = word.indexOf('=');
+            final String flag = equals < 0 ? word : word.substring(0, equals);
+            final OptionSpec option = command.findOption(flag);
+            final String name = option == null ? "" : option.longestName().replaceFirst("^-+", "");
+            if (!FlowFilter.names().contains(name)) {
+                throw new ParameterException(
+                        command.commandLine(), "--not " + word + ": a filter is expected");
+            }
+            if (equals < 0 && arguments.isEmpty()) {
+                throw new ParameterException(
+                        command.commandLine(), "--not " + word + ": its value is missing");
+            }
+            final String value = equals < 0 ? arguments.pop() : word.substring(equals + 1);
+            final List<String> negated = not.getValue();
+            negated.add(FlowFilter.NOT + name + "=" + ApiClient.encode(value));
+        }
     }
 
     private static void add(

@@ -11,6 +11,8 @@ import io.sluice.control.agent.EndpointState;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowCursor;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowQuery;
+import io.sluice.control.agent.FlowReader;
 import io.sluice.control.agent.IdentityReport;
 import io.sluice.control.agent.IpcacheReport;
 import io.sluice.control.agent.NameReport;
@@ -25,14 +27,14 @@ import io.sluice.control.agent.StatusReport;
 import io.sluice.control.agent.TableReport;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
-import java.util.function.Predicate;
 
 /**
  * A daemon without a data plane: fixed answers, and a memory of what it was told. The whole API and
@@ -48,9 +50,15 @@ final class MemoryControlPlane implements ControlPlane {
     final CountDownLatch followerGone = new CountDownLatch(1);
 
     private final PolicySnapshot policy;
+    private final List<Flow> flows;
 
     MemoryControlPlane(final PolicySnapshot policy) {
+        this(policy, recorded());
+    }
+
+    MemoryControlPlane(final PolicySnapshot policy, final List<Flow> flows) {
         this.policy = policy;
+        this.flows = flows;
     }
 
     @Override
@@ -559,14 +567,32 @@ final class MemoryControlPlane implements ControlPlane {
     }
 
     @Override
-    public List<Flow> flows(final Predicate<Flow> filter, final int last) {
-        final List<Flow> matching = recorded().stream().filter(filter).toList();
-        return matching.subList(Math.max(0, matching.size() - last), matching.size());
+    public FlowReader flows(final FlowQuery query) {
+        final Deque<List<Flow>> pieces = new ArrayDeque<>(List.of(matching(query)));
+        return new FlowReader() {
+            @Override
+            public List<Flow> next() {
+                return pieces.isEmpty() ? List.of() : pieces.pop();
+            }
+
+            @Override
+            public void close() {
+                pieces.clear();
+            }
+        };
+    }
+
+    private List<Flow> matching(final FlowQuery query) {
+        final List<Flow> matching = flows.stream().filter(query::matches).toList();
+        final int count = Math.min(query.count(), matching.size());
+        return query.end() == FlowQuery.End.FIRST
+                ? matching.subList(0, count)
+                : matching.subList(matching.size() - count, matching.size());
     }
 
     @Override
-    public FlowCursor follow(final Predicate<Flow> filter, final int last) {
-        final List<Flow> first = new ArrayList<>(flows(filter, last));
+    public FlowCursor follow(final FlowQuery query) {
+        final List<Flow> first = matching(query);
         return new FlowCursor() {
             private int calls;
 

@@ -4,8 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.sluice.control.agent.ChangeMode;
 import io.sluice.control.agent.ControlPlane;
 import io.sluice.control.agent.EndpointRequest;
-import io.sluice.control.agent.Flow;
-import io.sluice.control.agent.FlowCursor;
+import io.sluice.control.agent.FlowQuery;
 import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
@@ -18,7 +17,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Predicate;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -323,18 +321,19 @@ final class ApiRoutes implements Routes {
         if (!request.method().equals("GET")) {
             return wrongMethod(request, "GET");
         }
-        final Set<String> accepted = new HashSet<>(FlowFilter.names());
-        accepted.addAll(Set.of("last", "follow"));
+        final Set<String> accepted = new HashSet<>(FlowFilter.parameters());
+        accepted.add("follow");
         request.accept(accepted);
-        final Predicate<Flow> filter = FlowFilter.of(request.parameters());
-        if (request.flag("follow")) {
-            final FlowCursor cursor = control.follow(filter, request.number("last", 0));
-            return new ApiReply.Lines(
-                    new FlowLines(cursor, control.status().nodeName(), Clock.systemUTC()));
-        }
+        final boolean follow = request.flag("follow");
+        final FlowQuery query =
+                FlowFilter.query(request.parameters(), follow ? 0 : FLOWS_LAST_DEFAULT);
         return new ApiReply.Lines(
-                ListStream.flows(
-                        control.flows(filter, request.number("last", FLOWS_LAST_DEFAULT))));
+                follow
+                        ? new FlowLines(
+                                control.follow(query),
+                                control.status().nodeName(),
+                                Clock.systemUTC())
+                        : new FlowPages(control.flows(query)));
     }
 
     // Answers

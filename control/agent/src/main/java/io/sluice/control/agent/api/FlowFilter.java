@@ -1,16 +1,24 @@
 package io.sluice.control.agent.api;
 
+import com.google.re2j.Pattern;
+import com.google.re2j.PatternSyntaxException;
 import io.sluice.control.agent.Flow;
+import io.sluice.control.agent.FlowKeys;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowQuery;
+import io.sluice.control.agent.L7Message;
+import io.sluice.control.policy.Cidr;
+import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.DropReason;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -19,23 +27,69 @@ import java.util.stream.Collectors;
  * Filters of {@code /v1/flows}, with the meaning of hubble observe's flags of the same names.
  *
  * <p>Values of one filter are alternatives; different filters must all match. A filter without a
- * side ({@code pod}, {@code namespace}, {@code ip}, {@code port}, {@code label}, {@code identity})
- * matches when either side does. A pod is {@code namespace/prefix} or, in namespace {@code
+ * side ({@code pod}, {@code namespace}, {@code ip}, {@code port}, {@code label}, {@code identity},
+ * {@code fqdn}) matches when either side does. {@code not-} before a name hides the flows that the
+ * filter matches, each value by itself. A pod is {@code namespace/prefix} or, in namespace {@code
  * default}, {@code prefix}: the name begins with it.
  *
  * <p>{@code all-drops=false} leaves out the drops that every Linux host causes by being there
  * (severity QUIET: multicast, and what it tries at the gateway's address). They are in the answer
  * unless it is given.
  *
+ * <p>Regular expressions are RE2's, of at most {@link #PATTERN_CHARS_MAX} characters: a question
+ * takes time in proportion to the text that it reads.
+ *
  * <p>Immutable.
  */
 public final class FlowFilter {
+    /** What hides flows in front of a filter's name. */
+    public static final String NOT = "not-";
+
+    private static final int PATTERN_CHARS_MAX = 1024;
+
     private static final Set<String> SIDES = Set.of("", "from-", "to-");
     private static final List<String> PEER_FILTERS =
-            List.of("pod", "namespace", "ip", "port", "label", "identity");
+            List.of("pod", "namespace", "ip", "port", "label", "identity", "fqdn");
+
+    private static final List<String> OTHER_FILTERS =
+            List.of(
+                    "verdict",
+                    "type",
+                    "protocol",
+                    "drop-reason-desc",
+                    "all-drops",
+                    "traffic-direction",
+                    "ip-version",
+                    "tcp-flags",
+                    "http-status",
+                    "http-method",
+                    "http-path",
+                    "http-url",
+                    "http-header",
+                    "node-name",
+                    "uuid");
+
+    private static final int ICMPV6 = 58;
 
     private static final Map<String, Integer> PROTOCOLS =
-            Map.of("icmp", 1, "icmpv4", 1, "tcp", 6, "udp", 17, "icmpv6", 58, "sctp", 132);
+            Map.of("icmp", 1, "icmpv4", 1, "tcp", 6, "udp", 17, "icmpv6", ICMPV6, "sctp", 132);
+
+    /** Cilium's (pkg/identity/numericidentity.go). */
+    private static final Map<String, Integer> RESERVED_IDENTITIES =
+            Map.of(
+                    "unknown", 0,
+                    "host", 1,
+                    "world", 2,
+                    "unmanaged", 3,
+                    "health", 4,
+                    "init", 5,
+                    "remote-node", 6,
+                    "kube-apiserver", 7,
+                    "ingress", 8);
+
+    /** From the lowest bit of the flags (RFC 9293 section 3.1, RFC 3168). */
+    private static final List<String> TCP_FLAGS =
+            List.of("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR");
 
     /** Codes of the drop reasons that are ordinary chatter. */
     private static final Set<Integer> QUIET =
@@ -43,6 +97,21 @@ public final class FlowFilter {
                     .filter(reason -> reason.severity() == DropReason.Severity.QUIET)
                     .map(DropReason::code)
                     .collect(Collectors.toUnmodifiableSet());
+
+    /**
+     * What one value asks for.
+     *
+     * @param keys one of which a flow that matches has; none where flows have no such key
+     */
+    private record Test(Predicate<Flow> matches, Optional<Long> keys) {
+        static Test of(final Predicate<Flow> matches) {
+            return new Test(matches, Optional.empty());
+        }
+
+        static Test of(final long key, final Predicate<Flow> matches) {
+            return new Test(matches, Optional.of(key));
+        }
+    }
 
     private FlowFilter() {}
 
@@ -54,115 +123,332 @@ public final class FlowFilter {
             names.add("from-" + filter);
             names.add("to-" + filter);
         }
-        names.addAll(
-                List.of(
-                        "verdict",
-                        "type",
-                        "protocol",
-                        "drop-reason-desc",
-                        "all-drops",
-                        "traffic-direction",
-                        "since",
-                        "until"));
+        names.addAll(OTHER_FILTERS);
         return List.copyOf(names);
     }
 
-    /**
-     * The filter that all given values make together.
-     *
-     * @param values values by filter name; a filter that is missing or empty matches every flow
-     * @throws io.sluice.control.agent.RequestException INVALID for a value that means nothing
-     */
-    public static Predicate<Flow> of(final Map<String, List<String>> values) {
-        final Map<String, Predicate<Flow>> filters = new LinkedHashMap<>();
+    /** All parameters of a question: filters, filters that hide, and what bounds the answer. */
+    static Set<String> parameters() {
+        final Set<String> parameters = new HashSet<>(Set.of("since", "until", "first", "last"));
         for (final String name : names()) {
-            final List<String> alternatives = values.getOrDefault(name, List.of());
-            Predicate<Flow> any = null;
-            for (final String value : alternatives) {
-                final Predicate<Flow> one = one(name, value);
-                any = any == null ? one : any.or(one);
-            }
-            if (any != null) {
-                filters.put(name, any);
-            }
+            parameters.add(name);
+            parameters.add(NOT + name);
         }
-        return filters.values().stream().reduce(flow -> true, Predicate::and);
+        return parameters;
     }
 
-    private static Predicate<Flow> one(final String name, final String value) {
+    /**
+     * The question that all given values make together.
+     *
+     * @param values values by parameter; one that is missing or empty leaves out nothing
+     * @param lastDefault flows at most where neither {@code first} nor {@code last} is given
+     * @throws io.sluice.control.agent.RequestException INVALID for a value that means nothing
+     */
+    public static FlowQuery query(final Map<String, List<String>> values, final int lastDefault) {
+        Predicate<Flow> filter = flow -> true;
+        final List<long[]> clauses = new ArrayList<>();
+        for (final String name : names()) {
+            final List<Test> alternatives =
+                    values.getOrDefault(name, List.of()).stream()
+                            .map(value -> one(name, value))
+                            .toList();
+            if (!alternatives.isEmpty()) {
+                filter = filter.and(any(alternatives));
+                if (alternatives.stream().allMatch(test -> test.keys().isPresent())) {
+                    clauses.add(
+                            alternatives.stream()
+                                    .mapToLong(test -> test.keys().orElseThrow())
+                                    .toArray());
+                }
+            }
+            for (final String value : values.getOrDefault(NOT + name, List.of())) {
+                filter = filter.and(one(name, value).matches().negate());
+            }
+        }
+        final List<String> first = once("first", values);
+        final List<String> last = once("last", values);
+        if (!first.isEmpty() && !last.isEmpty()) {
+            throw ApiRequest.invalid("first and last: one of them at most");
+        }
+        return new FlowQuery(
+                filter,
+                List.copyOf(clauses),
+                instant("since", values, Instant.MIN),
+                instant("until", values, Instant.MAX),
+                first.isEmpty() ? FlowQuery.End.LAST : FlowQuery.End.FIRST,
+                !first.isEmpty()
+                        ? number("first", first.getLast(), Integer.MAX_VALUE)
+                        : last.isEmpty()
+                                ? lastDefault
+                                : number("last", last.getLast(), Integer.MAX_VALUE));
+    }
+
+    private static List<String> once(final String name, final Map<String, List<String>> values) {
+        final List<String> given = values.getOrDefault(name, List.of());
+        if (given.size() > 1) {
+            throw ApiRequest.invalid(
+                    "parameter " + name + ": given " + given.size() + " times: once at most");
+        }
+        return given;
+    }
+
+    private static Predicate<Flow> any(final List<Test> alternatives) {
+        return alternatives.stream().map(Test::matches).reduce(flow -> false, Predicate::or);
+    }
+
+    private static Test one(final String name, final String value) {
         return switch (name) {
             case "verdict" -> {
                 final Flow.Verdict verdict = constant(Flow.Verdict.class, name, value);
-                yield flow -> flow.verdict() == verdict;
+                yield Test.of(FlowKeys.verdict(verdict), flow -> flow.verdict() == verdict);
             }
             case "type" -> type(value);
-            case "protocol" -> {
-                final Integer protocol = PROTOCOLS.get(value.toLowerCase(Locale.ROOT));
-                if (protocol == null) {
-                    throw wrong(name, value, "icmp, icmpv4, icmpv6, sctp, tcp or udp");
-                }
-                // As in hubble, plain icmp means both versions.
-                final boolean both = value.equalsIgnoreCase("icmp");
-                yield flow -> flow.protocol() == protocol || (both && flow.protocol() == 58);
-            }
-            case "drop-reason-desc" -> flow -> flow.dropReasonName().equalsIgnoreCase(value);
+            case "protocol" -> protocol(value);
+            case "drop-reason-desc" ->
+                    Test.of(
+                            FlowKeys.reason(value),
+                            flow -> flow.dropReasonName().equalsIgnoreCase(value));
             case "all-drops" ->
                     switch (value) {
-                        case "true" -> flow -> true;
-                        case "false" -> flow -> !QUIET.contains(flow.dropReason());
+                        case "true" -> Test.of(flow -> true);
+                        case "false" -> Test.of(flow -> !QUIET.contains(flow.dropReason()));
                         default -> throw wrong(name, value, "true or false");
                     };
             case "traffic-direction" -> {
                 final Flow.Direction direction = constant(Flow.Direction.class, name, value);
-                yield flow -> flow.direction() == direction;
+                yield Test.of(flow -> flow.direction() == direction);
             }
-            case "since" -> {
-                final Instant since = instant(name, value);
-                yield flow -> !flow.time().isBefore(since);
+            case "ip-version" -> {
+                final int version =
+                        switch (value.toLowerCase(Locale.ROOT)) {
+                            case "4", "v4", "ipv4" -> 4;
+                            case "6", "v6", "ipv6" -> 6;
+                            default -> throw wrong(name, value, "4 or 6");
+                        };
+                yield Test.of(flow -> flow.ipVersion() == version);
             }
-            case "until" -> {
-                final Instant until = instant(name, value);
-                yield flow -> !flow.time().isAfter(until);
+            case "tcp-flags" -> {
+                final int flags = tcpFlags(value);
+                yield Test.of(flow -> (flow.tcpFlags() & flags) == flags);
             }
+            case "http-status" -> status(value);
+            case "http-method" -> http(message -> message.method().equalsIgnoreCase(value));
+            case "http-path" -> {
+                final Pattern pattern = pattern(name, value);
+                yield http(message -> pattern.matcher(path(message.url())).find());
+            }
+            case "http-url" -> {
+                final Pattern pattern = pattern(name, value);
+                yield http(message -> pattern.matcher(message.url()).find());
+            }
+            case "http-header" -> header(value);
+            case "node-name" -> {
+                final Pattern pattern = names(value);
+                yield Test.of(flow -> pattern.matches(flow.nodeName()));
+            }
+            case "uuid" -> Test.of(flow -> flow.uuid().equals(value));
             default -> peer(name, value);
         };
     }
 
-    private static Predicate<Flow> peer(final String name, final String value) {
-        for (final String side : SIDES) {
-            if (!side.isEmpty() && name.startsWith(side)) {
-                final Predicate<FlowPeer> matches =
-                        peerFilter(name.substring(side.length()), value);
-                return side.equals("from-")
-                        ? flow -> matches.test(flow.source())
-                        : flow -> matches.test(flow.destination());
+    private static Test protocol(final String value) {
+        final String name = value.toLowerCase(Locale.ROOT);
+        return switch (name) {
+            case "http", "dns", "kafka", "tls" ->
+                    Test.of(
+                            FlowKeys.kind(Flow.Kind.L7),
+                            flow -> flow.l7().filter(message -> isOf(message, name)).isPresent());
+            // As in hubble, plain icmp means both versions.
+            case "icmp" -> Test.of(flow -> flow.protocol() == 1 || flow.protocol() == ICMPV6);
+            default -> {
+                final Integer protocol = PROTOCOLS.get(name);
+                if (protocol == null) {
+                    throw wrong(
+                            "protocol",
+                            value,
+                            "dns, http, icmp, icmpv4, icmpv6, kafka, sctp, tcp, tls or udp");
+                }
+                yield Test.of(FlowKeys.protocol(protocol), flow -> flow.protocol() == protocol);
             }
-        }
-        final Predicate<FlowPeer> matches = peerFilter(name, value);
-        return flow -> matches.test(flow.source()) || matches.test(flow.destination());
+        };
     }
 
-    private static Predicate<FlowPeer> peerFilter(final String filter, final String value) {
+    private static boolean isOf(final L7Message message, final String protocol) {
+        return protocol.equals(
+                switch (message.content()) {
+                    case L7Message.Http _ -> "http";
+                    case L7Message.Kafka _ -> "kafka";
+                    case L7Message.Dns _ -> "dns";
+                    case L7Message.Tls _ -> "tls";
+                });
+    }
+
+    private static int tcpFlags(final String value) {
+        int flags = 0;
+        for (final String word : value.split(",", -1)) {
+            final int bit = TCP_FLAGS.indexOf(word.strip().toUpperCase(Locale.ROOT));
+            if (bit < 0) {
+                throw wrong("tcp-flags", value, "a list of " + String.join(", ", TCP_FLAGS));
+            }
+            flags |= 1 << bit;
+        }
+        return flags;
+    }
+
+    private static Test http(final Predicate<L7Message.Http> matches) {
+        return Test.of(
+                FlowKeys.kind(Flow.Kind.L7),
+                flow ->
+                        flow.l7().isPresent()
+                                && flow.l7().get().content() instanceof final L7Message.Http http
+                                && matches.test(http));
+    }
+
+    /** A status, or the beginning of one: {@code 404}, {@code 4+}, {@code 40+}. */
+    private static Test status(final String value) {
+        if (!value.matches("[1-5]([0-9]{2}|[0-9]?\\+)")) {
+            throw wrong("http-status", value, "a status as 404, or its beginning as 4+ or 40+");
+        }
+        final String beginning = value.replace("+", "");
+        return http(message -> Integer.toString(message.code()).startsWith(beginning));
+    }
+
+    /** {@code name:value}. */
+    private static Test header(final String value) {
+        final int colon = value.indexOf(':');
+        if (colon <= 0) {
+            throw wrong("http-header", value, "name:value");
+        }
+        final String key = value.substring(0, colon).strip();
+        final String wanted = value.substring(colon + 1).strip();
+        return http(
+                message ->
+                        message.headers().stream()
+                                .anyMatch(
+                                        header ->
+                                                header.key().equalsIgnoreCase(key)
+                                                        && header.value().equals(wanted)));
+    }
+
+    /** Of a URL, without its query. */
+    private static String path(final String url) {
+        final int scheme = url.indexOf("://");
+        final int slash = url.indexOf('/', scheme < 0 ? 0 : scheme + 3);
+        final String rest = slash < 0 ? "/" : url.substring(slash);
+        final int end = rest.indexOf('?');
+        return end < 0 ? rest : rest.substring(0, end);
+    }
+
+    private static Pattern pattern(final String name, final String value) {
+        if (value.length() > PATTERN_CHARS_MAX) {
+            throw wrong(name, "...", "a pattern of at most " + PATTERN_CHARS_MAX + " characters");
+        }
+        try {
+            return Pattern.compile(value);
+        } catch (final PatternSyntaxException e) {
+            throw wrong(name, value, "a regular expression: " + e.getDescription());
+        }
+    }
+
+    /** Names with {@code *} for any part of a name. */
+    private static Pattern names(final String value) {
+        return Pattern.compile(
+                Pattern.quote(value.toLowerCase(Locale.ROOT)).replace("\\*", "[-a-z0-9_.]*"));
+    }
+
+    private static Test peer(final String name, final String value) {
+        for (final String side : SIDES) {
+            if (!side.isEmpty() && name.startsWith(side)) {
+                final PeerTest test = peerTest(name.substring(side.length()), value);
+                return new Test(
+                        side.equals("from-")
+                                ? flow -> test.matches().test(flow.source())
+                                : flow -> test.matches().test(flow.destination()),
+                        test.key());
+            }
+        }
+        final PeerTest test = peerTest(name, value);
+        return new Test(
+                flow ->
+                        test.matches().test(flow.source())
+                                || test.matches().test(flow.destination()),
+                test.key());
+    }
+
+    /** What a value asks of a side. */
+    private record PeerTest(Predicate<FlowPeer> matches, Optional<Long> key) {
+        static PeerTest of(final long key, final Predicate<FlowPeer> matches) {
+            return new PeerTest(matches, Optional.of(key));
+        }
+    }
+
+    private static PeerTest peerTest(final String filter, final String value) {
         return switch (filter) {
-            case "namespace" -> peer -> peer.namespace().equals(value);
+            case "namespace" ->
+                    PeerTest.of(FlowKeys.namespace(value), peer -> peer.namespace().equals(value));
             case "pod" -> {
                 final int slash = value.indexOf('/');
                 final String namespace = slash < 0 ? "default" : value.substring(0, slash);
                 final String prefix = value.substring(slash + 1);
-                yield peer ->
-                        peer.namespace().equals(namespace) && peer.podName().startsWith(prefix);
+                yield PeerTest.of(
+                        FlowKeys.namespace(namespace),
+                        peer ->
+                                peer.namespace().equals(namespace)
+                                        && peer.podName().startsWith(prefix));
             }
-            case "ip" -> peer -> peer.address().equals(value);
+            case "ip" -> address(value);
             case "port" -> {
                 final int port = number(filter, value, 65535);
-                yield peer -> peer.port() == port;
+                yield new PeerTest(
+                        peer -> peer.port() == port,
+                        FlowKeys.hasPortKey(port)
+                                ? Optional.of(FlowKeys.port(port))
+                                : Optional.empty());
             }
-            case "label" -> peer -> hasLabel(peer.labels(), value);
+            case "label" -> label(value);
+            case "fqdn" -> {
+                final Pattern pattern = names(value);
+                yield new PeerTest(
+                        peer -> peer.names().stream().anyMatch(pattern::matches), Optional.empty());
+            }
             default -> {
-                final int identity = number(filter, value, Integer.MAX_VALUE);
-                yield peer -> peer.identity() == identity;
+                final int identity = identity(filter, value);
+                yield PeerTest.of(FlowKeys.identity(identity), peer -> peer.identity() == identity);
             }
         };
+    }
+
+    /** A number, or a reserved identity by its name. */
+    private static int identity(final String filter, final String value) {
+        final Integer reserved = RESERVED_IDENTITIES.get(value);
+        return reserved != null ? reserved : number(filter, value, Integer.MAX_VALUE);
+    }
+
+    /** An address, or a prefix. */
+    private static PeerTest address(final String value) {
+        final Optional<IpAddress> address = IpAddress.parse(value);
+        if (address.isPresent()) {
+            final String text = address.get().toString();
+            return PeerTest.of(FlowKeys.address(text), peer -> peer.address().equals(text));
+        }
+        final Cidr prefix =
+                Cidr.parse(value)
+                        .orElseThrow(
+                                () -> wrong("ip", value, "an address, or a prefix as 10.0.0.0/8"));
+        return new PeerTest(
+                peer -> IpAddress.parse(peer.address()).filter(prefix::contains).isPresent(),
+                Optional.empty());
+    }
+
+    /** Labels with commas between must all be there. */
+    private static PeerTest label(final String value) {
+        final List<String> wanted = Arrays.stream(value.split(",", -1)).map(String::strip).toList();
+        if (wanted.contains("")) {
+            throw wrong("label", value, "app=web, k8s:app=web or app, several with commas between");
+        }
+        return PeerTest.of(
+                FlowKeys.label(wanted.getFirst()),
+                peer -> wanted.stream().allMatch(label -> hasLabel(peer.labels(), label)));
     }
 
     /** Labels carry their source ({@code k8s:app=web}); a filter may leave it out. */
@@ -179,13 +465,50 @@ public final class FlowFilter {
         return false;
     }
 
-    private static Predicate<Flow> type(final String value) {
+    /**
+     * Hubble's types. It traces packets at several points; Sluice tells of a flow once, when it
+     * opens, so its traces are the new flows that were let pass, by where they went.
+     */
+    private static Test type(final String value) {
+        final long verdicts = FlowKeys.kind(Flow.Kind.POLICY_VERDICT);
         return switch (value) {
-            case "drop" -> flow -> flow.kind() == Flow.Kind.DROP;
-            case "policy-verdict" -> flow -> flow.kind() == Flow.Kind.POLICY_VERDICT;
-            case "l7" -> flow -> flow.kind() == Flow.Kind.L7;
-            default -> throw wrong("type", value, "drop, l7 or policy-verdict");
+            case "drop" -> kind(Flow.Kind.DROP);
+            case "policy-verdict" -> kind(Flow.Kind.POLICY_VERDICT);
+            case "l7" -> kind(Flow.Kind.L7);
+            case "trace" -> Test.of(verdicts, FlowFilter::isTrace);
+            case "trace:to-endpoint" ->
+                    Test.of(
+                            verdicts,
+                            flow ->
+                                    isTrace(flow)
+                                            && flow.verdict() != Flow.Verdict.REDIRECTED
+                                            && flow.destination().endpointId() != 0);
+            case "trace:to-network", "trace:to-stack" ->
+                    Test.of(
+                            verdicts,
+                            flow ->
+                                    isTrace(flow)
+                                            && flow.verdict() != Flow.Verdict.REDIRECTED
+                                            && flow.destination().endpointId() == 0);
+            case "trace:to-proxy" ->
+                    Test.of(
+                            verdicts,
+                            flow -> isTrace(flow) && flow.verdict() == Flow.Verdict.REDIRECTED);
+            default ->
+                    throw wrong(
+                            "type",
+                            value,
+                            "drop, l7, policy-verdict, trace, trace:to-endpoint,"
+                                    + " trace:to-network, trace:to-proxy or trace:to-stack");
         };
+    }
+
+    private static boolean isTrace(final Flow flow) {
+        return flow.kind() == Flow.Kind.POLICY_VERDICT && flow.verdict() != Flow.Verdict.DROPPED;
+    }
+
+    private static Test kind(final Flow.Kind kind) {
+        return Test.of(FlowKeys.kind(kind), flow -> flow.kind() == kind);
     }
 
     private static <E extends Enum<E>> E constant(
@@ -214,11 +537,16 @@ public final class FlowFilter {
         throw wrong(name, value, "a number from 0 to " + max);
     }
 
-    private static Instant instant(final String name, final String value) {
+    private static Instant instant(
+            final String name, final Map<String, List<String>> values, final Instant fallback) {
+        final List<String> given = once(name, values);
+        if (given.isEmpty()) {
+            return fallback;
+        }
         try {
-            return Instant.parse(value);
+            return Instant.parse(given.getLast());
         } catch (final DateTimeParseException e) {
-            throw wrong(name, value, "a time as 2026-01-31T10:00:00Z");
+            throw wrong(name, given.getLast(), "a time as 2026-01-31T10:00:00Z");
         }
     }
 

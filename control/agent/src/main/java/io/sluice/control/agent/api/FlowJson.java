@@ -81,6 +81,8 @@ public final class FlowJson {
         json.set("destination", peer(flow.destination()));
         json.put("Type", flow.l7().isPresent() ? "L7" : "L3_L4");
         json.put("node_name", flow.nodeName());
+        names(json, "source_names", flow.source());
+        names(json, "destination_names", flow.destination());
         flow.l7().ifPresent(message -> json.set("l7", l7(message)));
         json.set("event_type", eventType(flow));
         json.put(
@@ -96,6 +98,12 @@ public final class FlowJson {
         policies(json, "egress" + outcome(flow, Flow.Direction.EGRESS), flow.egressBy(), flow);
         policies(json, "ingress" + outcome(flow, Flow.Direction.INGRESS), flow.ingressBy(), flow);
         return json;
+    }
+
+    private static void names(final ObjectNode json, final String field, final FlowPeer peer) {
+        if (!peer.names().isEmpty()) {
+            peer.names().forEach(json.putArray(field)::add);
+        }
     }
 
     private static ObjectNode l4(final Flow flow) {

@@ -1,14 +1,12 @@
 package io.sluice.control.agent.api;
 
-import io.sluice.control.agent.Flow;
 import java.util.Iterator;
-import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A long listing, written piece by piece: the text of a full conntrack table or flow ring would be
- * many times larger than the table itself, and is never in memory as a whole.
+ * A long listing, written piece by piece: the text of a full conntrack table would be many times
+ * larger than the table itself, and is never in memory as a whole.
  *
  * <p>Thread: the request's.
  */
@@ -42,17 +40,6 @@ final class ListStream<T> implements ApiReply.LineSource {
     /** One JSON list. */
     static <T> ListStream<T> array(final Iterator<T> items) {
         return new ListStream<>(ApiRoutes.JSON, items, ApiJson::write, "[", ",", "]");
-    }
-
-    /** A line for each flow. */
-    static ListStream<Flow> flows(final List<Flow> flows) {
-        return new ListStream<>(
-                ApiRoutes.JSON_LINES,
-                flows.iterator(),
-                flow -> FlowJson.response(flow) + "\n",
-                "",
-                "",
-                "");
     }
 
     @Override

@@ -86,7 +86,8 @@ final class FlowJsonTest {
                         "kind":"NetworkPolicy","tier":"default","rule":1,"file":"a.yaml","line":12}],\
                         "ingress_denied_by":[{"name":"end of tier default","revision":"7",\
                         "kind":"","tier":"default"}]},\
-                        "node_name":"node1","time":"2026-03-01T11:58:20.123456789Z"}""");
+                        "node_name":"node1","time":"2026-03-01T11:58:20.123456789Z"}\
+                        """);
     }
 
     @Test
@@ -164,15 +165,19 @@ final class FlowJsonTest {
                         case "protocol" -> "tcp";
                         case "traffic-direction" -> "ingress";
                         case "all-drops" -> "false";
-                        case "since", "until" -> "2026-03-01T11:58:20Z";
+                        case "ip", "from-ip", "to-ip" -> "10.0.0.1";
+                        case "ip-version" -> "4";
+                        case "tcp-flags" -> "SYN";
+                        case "http-status" -> "200";
+                        case "http-header" -> "a:b";
                         default -> "1";
                     };
-            assertThat(FlowFilter.of(Map.of(name, List.of(value)))).isNotNull();
+            assertThat(FlowFilter.query(Map.of(name, List.of(value)), 1)).isNotNull();
         }
     }
 
     private static boolean matches(final String filter, final String value) {
-        return FlowFilter.of(Map.of(filter, List.of(value))).test(denied());
+        return FlowFilter.query(Map.of(filter, List.of(value)), 1).matches(denied());
     }
 
     @Test

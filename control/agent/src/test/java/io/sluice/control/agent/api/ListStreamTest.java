@@ -25,7 +25,6 @@ final class ListStreamTest {
         assertThat(whole(ListStream.array(many.iterator()))).isEqualTo(ApiJson.write(many));
         assertThat(whole(ListStream.array(List.of(1).iterator()))).isEqualTo("[1]");
         assertThat(whole(ListStream.array(List.of().iterator()))).isEqualTo("[]");
-        assertThat(whole(ListStream.flows(List.of()))).isEmpty();
     }
 
     @Test

@@ -138,7 +138,9 @@ class RealClientsNetnsTest {
     private static String muslProgram() {
         assumeTrue(
                 Command.run("sh", "-c", "command -v gcc && command -v " + MUSL).exit() == 0,
-                "musl's resolver is not tried: no gcc or no " + MUSL + " (scripts/bootstrap installs it)");
+                "musl's resolver is not tried: no gcc or no "
+                        + MUSL
+                        + " (scripts/bootstrap installs it)");
         final Path program = folder.resolve("resolve-musl");
         if (!Files.exists(program)) {
             Command.need(

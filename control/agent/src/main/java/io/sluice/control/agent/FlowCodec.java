@@ -1,0 +1,575 @@
+package io.sluice.control.agent;
+
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.stream.Collectors;
+
+/**
+ * Flows as bytes of the flow log.
+ *
+ * <p><b>Theory of operation.</b> Flows of a minute have little that is new: the same pods, labels,
+ * policies. A block begins with three tables, of texts, sides (without their ports) and lists of
+ * policies, each in the order of first use and speaking of the tables before; a flow is some 20
+ * numbers, most of them one byte (LEB128, signed ones zigzag), times and sequences as differences
+ * to the flow before. A new flow takes some 30 bytes of a block instead of the 1,000 of its JSON,
+ * and half of that deflated; of tables decoding makes each text and side once.
+ *
+ * <pre>
+ *   FORMAT
+ *   texts     count, then length and UTF-8 of each; 0 is the empty text
+ *   sides     count, then endpoint, identity, namespace, pod, labels, address, mac, names
+ *   authors   count, then lists of tier, kind, namespace, name, rule, file, line, sentence
+ *   flows     count, then the numbers of each
+ * </pre>
+ *
+ * <p>A byte string that is not of this form is refused as a whole; a checksum stands before it, so
+ * that means a newer format or a fault of ours.
+ *
+ * <p>Thread: one; an encoder is used for one block.
+ */
+final class FlowCodec {
+    /** Changes when blocks do; blocks of another format are refused. */
+    private static final int FORMAT = 1;
+
+    // By Hubble's numbers, which do not change.
+    private static final Map<Integer, Flow.Kind> KINDS =
+            Arrays.stream(Flow.Kind.values())
+                    .collect(Collectors.toUnmodifiableMap(Flow.Kind::number, kind -> kind));
+    private static final Map<Integer, Flow.Verdict> VERDICTS =
+            Arrays.stream(Flow.Verdict.values())
+                    .collect(
+                            Collectors.toUnmodifiableMap(Flow.Verdict::number, verdict -> verdict));
+    private static final Map<Integer, Flow.Direction> DIRECTIONS =
+            Arrays.stream(Flow.Direction.values())
+                    .collect(
+                            Collectors.toUnmodifiableMap(
+                                    Flow.Direction::number, direction -> direction));
+
+    private static final int NO_L7 = 0;
+    private static final int HTTP = 1;
+    private static final int KAFKA = 2;
+    private static final int DNS = 3;
+    private static final int TLS = 4;
+
+    private FlowCodec() {}
+
+    /** A block cannot be read. */
+    static final class FormatException extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        FormatException(final String message) {
+            super(message);
+        }
+    }
+
+    static byte[] encode(final List<Flow> flows) {
+        return new Encoder().encode(flows);
+    }
+
+    /** Bytes that grow. */
+    private static final class Bytes {
+        private byte[] bytes = new byte[1024];
+        private int length;
+
+        void put(final int value) {
+            if (length == bytes.length) {
+                bytes = Arrays.copyOf(bytes, length * 2);
+            }
+            bytes[length++] = (byte) value;
+        }
+
+        void unsigned(final long value) {
+            long rest = value;
+            while ((rest & ~0x7fL) != 0) {
+                put(((int) rest & 0x7f) | 0x80);
+                rest >>>= 7;
+            }
+            put((int) rest);
+        }
+
+        void signed(final long value) {
+            unsigned((value << 1) ^ (value >> 63));
+        }
+
+        void raw(final byte[] more, final int count) {
+            while (length + count > bytes.length) {
+                bytes = Arrays.copyOf(bytes, bytes.length * 2);
+            }
+            System.arraycopy(more, 0, bytes, length, count);
+            length += count;
+        }
+
+        void long64(final long value) {
+            for (int shift = 56; shift >= 0; shift -= 8) {
+                put((int) (value >>> shift));
+            }
+        }
+    }
+
+    /** A side without its port. */
+    private record Side(FlowPeer peer) {
+        static Side of(final FlowPeer peer) {
+            return new Side(
+                    peer.port() == 0
+                            ? peer
+                            : new FlowPeer(
+                                    peer.endpointId(),
+                                    peer.identity(),
+                                    peer.namespace(),
+                                    peer.podName(),
+                                    peer.labels(),
+                                    peer.address(),
+                                    0,
+                                    peer.mac(),
+                                    peer.names()));
+        }
+    }
+
+    private static final class Encoder {
+        private final Map<String, Integer> texts = new HashMap<>();
+        private final Map<Side, Integer> sides = new HashMap<>();
+        private final Map<List<PolicyAuthor>, Integer> authors = new HashMap<>();
+        private final Bytes textBytes = new Bytes();
+        private final Bytes sideBytes = new Bytes();
+        private final Bytes authorBytes = new Bytes();
+        private final Bytes flowBytes = new Bytes();
+        private long sequenceBefore;
+        private long secondBefore;
+        private long revisionBefore;
+        private UUID uuidBefore = new UUID(0, 0);
+
+        Encoder() {
+            text("");
+            authors(List.of());
+        }
+
+        byte[] encode(final List<Flow> flows) {
+            flows.forEach(this::flow);
+            final Bytes block = new Bytes();
+            block.put(FORMAT);
+            table(block, texts.size(), textBytes);
+            table(block, sides.size(), sideBytes);
+            table(block, authors.size(), authorBytes);
+            table(block, flows.size(), flowBytes);
+            return Arrays.copyOf(block.bytes, block.length);
+        }
+
+        private static void table(final Bytes block, final int count, final Bytes content) {
+            block.unsigned(count);
+            block.raw(content.bytes, content.length);
+        }
+
+        private int text(final String text) {
+            final Integer known = texts.get(text);
+            if (known != null) {
+                return known;
+            }
+            final byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
+            textBytes.unsigned(utf8.length);
+            textBytes.raw(utf8, utf8.length);
+            texts.put(text, texts.size());
+            return texts.size() - 1;
+        }
+
+        private void texts(final Bytes into, final List<String> list) {
+            into.unsigned(list.size());
+            for (final String text : list) {
+                into.unsigned(text(text));
+            }
+        }
+
+        private int side(final FlowPeer peer) {
+            final Side side = Side.of(peer);
+            final Integer known = sides.get(side);
+            if (known != null) {
+                return known;
+            }
+            sideBytes.unsigned(peer.endpointId());
+            sideBytes.signed(peer.identity());
+            sideBytes.unsigned(text(peer.namespace()));
+            sideBytes.unsigned(text(peer.podName()));
+            texts(sideBytes, peer.labels());
+            sideBytes.unsigned(text(peer.address()));
+            sideBytes.unsigned(text(peer.mac()));
+            texts(sideBytes, peer.names());
+            sides.put(side, sides.size());
+            return sides.size() - 1;
+        }
+
+        private int authors(final List<PolicyAuthor> list) {
+            final Integer known = authors.get(list);
+            if (known != null) {
+                return known;
+            }
+            authorBytes.unsigned(list.size());
+            for (final PolicyAuthor author : list) {
+                authorBytes.unsigned(text(author.tier()));
+                authorBytes.unsigned(text(author.kind()));
+                authorBytes.unsigned(text(author.namespace()));
+                authorBytes.unsigned(text(author.name()));
+                authorBytes.signed(author.rule());
+                authorBytes.unsigned(text(author.file()));
+                authorBytes.unsigned(author.line());
+                authorBytes.unsigned(text(author.sentence()));
+            }
+            authors.put(list, authors.size());
+            return authors.size() - 1;
+        }
+
+        private void flow(final Flow flow) {
+            flowBytes.signed(flow.sequence() - sequenceBefore);
+            sequenceBefore = flow.sequence();
+            final Instant time = flow.time();
+            flowBytes.signed(time.getEpochSecond() - secondBefore);
+            flowBytes.unsigned(time.getNano());
+            secondBefore = time.getEpochSecond();
+            uuid(flow.uuid());
+            flowBytes.unsigned(text(flow.nodeName()));
+            flowBytes.put(flow.kind().number());
+            flowBytes.put(
+                    flow.verdict().number()
+                            | (flow.direction().number() << 4)
+                            | (flow.reply() ? 1 << 6 : 0));
+            flowBytes.unsigned(flow.dropReason());
+            flowBytes.unsigned(text(flow.dropReasonName()));
+            flowBytes.put(flow.ipVersion());
+            flowBytes.put(flow.protocol());
+            flowBytes.put(flow.tcpFlags());
+            flowBytes.signed(flow.icmpType());
+            flowBytes.signed(flow.icmpCode());
+            flowBytes.unsigned(side(flow.source()));
+            flowBytes.unsigned(flow.source().port());
+            flowBytes.unsigned(side(flow.destination()));
+            flowBytes.unsigned(flow.destination().port());
+            flowBytes.signed(flow.policyRevision() - revisionBefore);
+            revisionBefore = flow.policyRevision();
+            flowBytes.unsigned(authors(flow.egressBy()));
+            flowBytes.unsigned(authors(flow.ingressBy()));
+            flowBytes.unsigned(flow.lengthBytes());
+            if (flow.l7().isPresent()) {
+                message(flow.l7().get());
+            } else {
+                flowBytes.put(NO_L7);
+            }
+        }
+
+        /** A byte says what follows: nothing new but the number, all 16 bytes, or a text. */
+        private void uuid(final String text) {
+            if (text.length() != 36) {
+                flowBytes.put(2);
+                flowBytes.unsigned(text(text));
+                return;
+            }
+            final UUID uuid = UUID.fromString(text);
+            if (uuid.getMostSignificantBits() == uuidBefore.getMostSignificantBits()) {
+                flowBytes.put(0);
+                flowBytes.signed(
+                        uuid.getLeastSignificantBits() - uuidBefore.getLeastSignificantBits());
+            } else {
+                flowBytes.put(1);
+                flowBytes.long64(uuid.getMostSignificantBits());
+                flowBytes.long64(uuid.getLeastSignificantBits());
+            }
+            uuidBefore = uuid;
+        }
+
+        private void message(final L7Message message) {
+            switch (message.content()) {
+                case final L7Message.Http http -> {
+                    begin(HTTP, message);
+                    flowBytes.unsigned(text(http.protocol()));
+                    flowBytes.unsigned(text(http.method()));
+                    flowBytes.unsigned(text(http.url()));
+                    flowBytes.unsigned(http.code());
+                    flowBytes.unsigned(http.headers().size());
+                    for (final L7Message.Header header : http.headers()) {
+                        flowBytes.unsigned(text(header.key()));
+                        flowBytes.unsigned(text(header.value()));
+                    }
+                }
+                case final L7Message.Kafka kafka -> {
+                    begin(KAFKA, message);
+                    flowBytes.signed(kafka.errorCode());
+                    flowBytes.signed(kafka.apiVersion());
+                    flowBytes.unsigned(text(kafka.apiKey()));
+                    flowBytes.signed(kafka.correlationId());
+                    flowBytes.unsigned(text(kafka.topic()));
+                }
+                case final L7Message.Dns dns -> {
+                    begin(DNS, message);
+                    flowBytes.unsigned(text(dns.query()));
+                    flowBytes.unsigned(text(dns.type()));
+                    flowBytes.unsigned(dns.rcode());
+                    texts(flowBytes, dns.addresses());
+                    texts(flowBytes, dns.aliases());
+                    flowBytes.signed(dns.ttlSeconds());
+                }
+                case final L7Message.Tls tls -> {
+                    begin(TLS, message);
+                    flowBytes.unsigned(text(tls.serverName()));
+                }
+            }
+        }
+
+        private void begin(final int kind, final L7Message message) {
+            flowBytes.put(kind | (message.isRequest() ? 1 << 4 : 0));
+            flowBytes.signed(message.latencyNs());
+        }
+    }
+
+    /**
+     * The flows of a block, in the order in which they were encoded.
+     *
+     * @throws FormatException when it is none of this format
+     */
+    static List<Flow> decode(final byte[] block) throws FormatException {
+        try {
+            return new Decoder(ByteBuffer.wrap(block)).decode();
+        } catch (final BufferUnderflowException
+                | IndexOutOfBoundsException
+                | IllegalArgumentException e) {
+            final FormatException wrong = new FormatException("not the flows of a block: " + e);
+            wrong.initCause(e);
+            throw wrong;
+        }
+    }
+
+    private static final class Decoder {
+        private final ByteBuffer bytes;
+        private List<String> texts = List.of();
+        private List<FlowPeer> sides = List.of();
+        private List<List<PolicyAuthor>> authors = List.of();
+        private long sequenceBefore;
+        private long secondBefore;
+        private long revisionBefore;
+        private UUID uuidBefore = new UUID(0, 0);
+
+        Decoder(final ByteBuffer bytes) {
+            this.bytes = bytes;
+        }
+
+        private interface Entry<T> {
+            T read() throws FormatException;
+        }
+
+        List<Flow> decode() throws FormatException {
+            final int format = bytes.get();
+            if (format != FORMAT) {
+                throw new FormatException("flows of format " + format);
+            }
+            texts = table(this::readText);
+            sides = table(this::readSide);
+            authors = table(this::readAuthors);
+            return table(this::readFlow);
+        }
+
+        private <T> List<T> table(final Entry<T> entry) throws FormatException {
+            final int count = size();
+            final List<T> table = new ArrayList<>(count);
+            for (int i = 0; i < count; i++) {
+                table.add(entry.read());
+            }
+            return table;
+        }
+
+        /** A number of entries, each of which takes a byte at least. */
+        private int size() throws FormatException {
+            final int count = unsigned();
+            if (count < 0 || count > bytes.remaining()) {
+                throw new FormatException(count + " entries in " + bytes.remaining() + " bytes");
+            }
+            return count;
+        }
+
+        private long long64() {
+            long value = 0;
+            int shift = 0;
+            byte next;
+            do {
+                next = bytes.get();
+                value |= (next & 0x7fL) << shift;
+                shift += 7;
+            } while (next < 0);
+            return value;
+        }
+
+        private int unsigned() {
+            return (int) long64();
+        }
+
+        private long signed() {
+            final long value = long64();
+            return (value >>> 1) ^ -(value & 1);
+        }
+
+        private String readText() throws FormatException {
+            final int length = size();
+            final String text =
+                    new String(
+                            bytes.array(),
+                            bytes.arrayOffset() + bytes.position(),
+                            length,
+                            StandardCharsets.UTF_8);
+            bytes.position(bytes.position() + length);
+            return text;
+        }
+
+        private String text() {
+            return texts.get(unsigned());
+        }
+
+        private List<String> textList() throws FormatException {
+            return List.copyOf(table(this::text));
+        }
+
+        private FlowPeer readSide() throws FormatException {
+            return new FlowPeer(
+                    unsigned(),
+                    (int) signed(),
+                    text(),
+                    text(),
+                    textList(),
+                    text(),
+                    0,
+                    text(),
+                    textList());
+        }
+
+        private List<PolicyAuthor> readAuthors() throws FormatException {
+            return List.copyOf(
+                    table(
+                            () ->
+                                    new PolicyAuthor(
+                                            text(),
+                                            text(),
+                                            text(),
+                                            text(),
+                                            (int) signed(),
+                                            text(),
+                                            unsigned(),
+                                            text())));
+        }
+
+        private FlowPeer peer() {
+            final FlowPeer side = sides.get(unsigned());
+            final int port = unsigned();
+            return port == 0
+                    ? side
+                    : new FlowPeer(
+                            side.endpointId(),
+                            side.identity(),
+                            side.namespace(),
+                            side.podName(),
+                            side.labels(),
+                            side.address(),
+                            port,
+                            side.mac(),
+                            side.names());
+        }
+
+        private Flow readFlow() throws FormatException {
+            sequenceBefore += signed();
+            secondBefore += signed();
+            final Instant time = Instant.ofEpochSecond(secondBefore, unsigned());
+            final String uuid = uuid();
+            final String nodeName = text();
+            final Flow.Kind kind = constant(KINDS, bytes.get() & 0xff);
+            final int flags = bytes.get();
+            final int dropReason = unsigned();
+            final String dropReasonName = text();
+            final int ipVersion = bytes.get();
+            final int protocol = bytes.get() & 0xff;
+            final int tcpFlags = bytes.get() & 0xff;
+            final int icmpType = (int) signed();
+            final int icmpCode = (int) signed();
+            final FlowPeer source = peer();
+            final FlowPeer destination = peer();
+            revisionBefore += signed();
+            return new Flow(
+                    sequenceBefore,
+                    time,
+                    uuid,
+                    nodeName,
+                    kind,
+                    constant(VERDICTS, flags & 0xf),
+                    dropReason,
+                    dropReasonName,
+                    ipVersion,
+                    protocol,
+                    tcpFlags,
+                    icmpType,
+                    icmpCode,
+                    source,
+                    destination,
+                    constant(DIRECTIONS, (flags >> 4) & 3),
+                    ((flags >> 6) & 1) != 0,
+                    revisionBefore,
+                    authors.get(unsigned()),
+                    authors.get(unsigned()),
+                    unsigned(),
+                    message());
+        }
+
+        private static <E> E constant(final Map<Integer, E> constants, final int number)
+                throws FormatException {
+            final E constant = constants.get(number);
+            if (constant == null) {
+                throw new FormatException("no constant of number " + number);
+            }
+            return constant;
+        }
+
+        private String uuid() {
+            final int form = bytes.get();
+            if (form == 2) {
+                return text();
+            }
+            uuidBefore =
+                    form == 0
+                            ? new UUID(
+                                    uuidBefore.getMostSignificantBits(),
+                                    uuidBefore.getLeastSignificantBits() + signed())
+                            : new UUID(bytes.getLong(), bytes.getLong());
+            return uuidBefore.toString();
+        }
+
+        private Optional<L7Message> message() throws FormatException {
+            final int kind = bytes.get();
+            if (kind == NO_L7) {
+                return Optional.empty();
+            }
+            final boolean isRequest = (kind & (1 << 4)) != 0;
+            final long latencyNs = signed();
+            return Optional.of(new L7Message(isRequest, latencyNs, content(kind & 0xf)));
+        }
+
+        private L7Message.Content content(final int kind) throws FormatException {
+            return switch (kind) {
+                case HTTP ->
+                        new L7Message.Http(
+                                text(),
+                                text(),
+                                text(),
+                                unsigned(),
+                                List.copyOf(table(() -> new L7Message.Header(text(), text()))));
+                case KAFKA ->
+                        new L7Message.Kafka(
+                                (int) signed(), (int) signed(), text(), (int) signed(), text());
+                case DNS ->
+                        new L7Message.Dns(
+                                text(), text(), unsigned(), textList(), textList(), (int) signed());
+                case TLS -> new L7Message.Tls(text());
+                default -> throw new FormatException("a message of kind " + kind);
+            };
+        }
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.sluice.control.agent.flowlog;
+
+import org.jspecify.annotations.NullMarked;

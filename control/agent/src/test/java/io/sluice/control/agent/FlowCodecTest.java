@@ -1,0 +1,64 @@
+package io.sluice.control.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.RepetitionInfo;
+import org.junit.jupiter.api.Test;
+
+class FlowCodecTest {
+    @RepeatedTest(20)
+    void whatIsEncodedIsDecoded(final RepetitionInfo repetition) throws Exception {
+        final List<Flow> flows = flows(new Random(repetition.getCurrentRepetition()));
+
+        assertThat(FlowCodec.decode(FlowCodec.encode(flows))).isEqualTo(flows);
+    }
+
+    @Test
+    void aTextThatIsNoUuidIsKeptAsItIs() throws Exception {
+        final List<Flow> flows = List.of(Flows.withSequence(5), Flows.withSequence(3));
+
+        assertThat(FlowCodec.decode(FlowCodec.encode(flows))).isEqualTo(flows);
+    }
+
+    /** A checksum stands before it; what comes through is refused, and ends in time. */
+    @RepeatedTest(20)
+    void bytesThatAreNoFlowsAreRefusedOrRead(final RepetitionInfo repetition) throws Exception {
+        final Random random = new Random(repetition.getCurrentRepetition());
+        final byte[] block = FlowCodec.encode(flows(random));
+        for (int i = 0; i < 100; i++) {
+            final byte[] hurt = Arrays.copyOf(block, random.nextInt(block.length) + 1);
+            hurt[random.nextInt(hurt.length)] = (byte) random.nextInt();
+            try {
+                assertThat(FlowCodec.decode(hurt)).isNotNull();
+            } catch (final FlowCodec.FormatException e) {
+                assertThat(e.getMessage()).isNotEmpty();
+            }
+        }
+    }
+
+    @Test
+    void anotherFormatIsRefused() {
+        assertThatThrownBy(() -> FlowCodec.decode(new byte[] {2, 0, 0, 0, 0}))
+                .isInstanceOf(FlowCodec.FormatException.class)
+                .hasMessage("flows of format 2");
+    }
+
+    private static List<Flow> flows(final Random random) {
+        final List<Flow> flows = new ArrayList<>();
+        for (int i = random.nextInt(500) + 1; i > 0; i--) {
+            flows.add(
+                    RandomFlows.next(
+                            random,
+                            random.nextInt(10) == 0 ? random.nextInt() : 1_000 - i,
+                            Instant.EPOCH));
+        }
+        return flows;
+    }
+}
