@@ -568,11 +568,8 @@ public final class Link {
         giveUpDialing();
         if (server != null) {
             final Channel to = server;
-            // Its end is ours, and no broken stream: answers to the client may still be waiting.
-            server = null;
             resetOnClose(to);
             client.eventLoop().execute(() -> closeBelow(to));
-            resumeClient(PAUSED_BY_FULL_SERVER);
         }
     }
 

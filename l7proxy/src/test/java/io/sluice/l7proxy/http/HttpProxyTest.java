@@ -399,6 +399,38 @@ final class HttpProxyTest {
         }
     }
 
+    /** The body is more than a client that does not read takes, and less than stops the proxy. */
+    @Test
+    void anAnswerBeforeOneThatCannotBeFramedArrivesWholeAtASlowClient() throws Exception {
+        final String first =
+                "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                        .formatted(128 << 10, "x".repeat(128 << 10));
+        final CountDownLatch cut = new CountDownLatch(1);
+        try (Origin origin =
+                        new Origin(
+                                (socket, in, out) -> {
+                                    Wire.head(in);
+                                    Wire.head(in);
+                                    out.write((first + "nonsense\r\n\r\n").getBytes(Wire.LATIN));
+                                    out.flush();
+                                    try {
+                                        assertThat(in.read()).isNegative();
+                                    } catch (final SocketException e) {
+                                        // The proxy resets: that is its end, too.
+                                    }
+                                    cut.countDown();
+                                });
+                ProxyHarness proxy = proxy(origin).ingress(SideRules.ALLOW_ALL);
+                Wire client = proxy.connect()) {
+            client.send(get("/1") + get("/2"));
+            cut.await();
+
+            final String got = client.readToEnd();
+            assertThat(got).startsWith(first);
+            assertThat(got.substring(first.length())).startsWith("HTTP/1.1 502 ");
+        }
+    }
+
     @Test
     void anAnswerThatNobodyAwaitsIsNobodysAnswer() throws Exception {
         final String answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
