@@ -14,6 +14,7 @@ import io.sluice.dataplane.linux.FramePair;
 import io.sluice.dataplane.linux.NetworkNamespace;
 import io.sluice.dataplane.linux.Tun;
 import io.sluice.dataplane.port.PacketBatch;
+import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.port.TapOptions;
 import io.sluice.dataplane.port.TapPort;
 import io.sluice.dataplane.table.Endpoint;
@@ -65,6 +66,39 @@ final class WarmUp implements AutoCloseable {
     private static final long SERVER_MAC = 0x0200_0000_0002L;
     private static final List<IpAddress> CLIENT = addresses("192.0.2.1", "2001:db8::1");
     private static final List<IpAddress> SERVER = addresses("192.0.2.2", "2001:db8::2");
+
+    /** A pair of sockets in the place of a device, with its far end in our hands. */
+    record Pair(TapPort tap, Tun farEnd) implements PortFactory.Device {
+        static Pair open(final String name, final long mac, final int mtuBytes) {
+            final FramePair pair = FramePair.open();
+            return new Pair(
+                    TapPort.adopt(
+                            new TapOptions(
+                                    name,
+                                    NetworkNamespace.current(),
+                                    mac,
+                                    mtuBytes,
+                                    TapOptions.Lifetime.PORT),
+                            pair.one()),
+                    Tun.adopt(name, pair.other()));
+        }
+
+        @Override
+        public Port port() {
+            return tap;
+        }
+
+        @Override
+        public boolean isReplaced() {
+            return false;
+        }
+
+        @Override
+        public void remove() {
+            tap.close();
+            farEnd.close();
+        }
+    }
 
     /** A port of the switch, and the far end of its device. */
     private record Side(CountedPort port, Tun device, List<byte[]> frames) {}
@@ -189,10 +223,7 @@ final class WarmUp implements AutoCloseable {
             final List<IpAddress> other,
             final int sourcePort,
             final int destinationPort) {
-        final FramePair pair = FramePair.open();
-        final TapOptions options =
-                new TapOptions(
-                        name, NetworkNamespace.current(), mac, MTU, TapOptions.Lifetime.PORT);
+        final Pair pair = Pair.open(name, mac, MTU);
         final List<byte[]> frames = new ArrayList<>();
         for (int i = 0; i < FLOWS; i++) {
             for (int family = 0; family < own.size(); family++) {
@@ -210,10 +241,7 @@ final class WarmUp implements AutoCloseable {
                 }
             }
         }
-        return new Side(
-                new CountedPort(TapPort.adopt(options, pair.one())),
-                Tun.adopt(name, pair.other()),
-                frames);
+        return new Side(new CountedPort(pair.tap), pair.farEnd, frames);
     }
 
     /** A frame with its virtio-net header, an open checksum as a sender's, and no payload. */
