@@ -4,7 +4,6 @@ import io.sluice.dataplane.linux.Errno;
 import io.sluice.dataplane.linux.IpCommand;
 import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
-import io.sluice.dataplane.linux.TransmitQueue;
 import io.sluice.dataplane.linux.Tun;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
@@ -36,9 +35,9 @@ import org.jspecify.annotations.Nullable;
  * <h2>Handing over</h2>
  *
  * A process that takes the place of another gets the descriptor itself and {@link #adopt}s it: the
- * device is not moved, keeps addresses and routes, and its frames wait in its queue meanwhile.
- * {@link #lengthenQueue} makes room for them. Not for ever: a long queue in front of a lane that is
- * too slow is nothing but delay, and as many frames of 64 KiB that nobody accounts for.
+ * device is not moved, keeps addresses and routes, and its frames wait in its queue meanwhile. The
+ * queue has {@link #QUEUE_FRAMES} from the start: to change it later costs frames, as the kernel
+ * drops what is sent while it does so (dev_qdisc_change_tx_queue_len in net/sched/sch_generic.c).
  *
  * <h2>Frames</h2>
  *
@@ -57,15 +56,11 @@ public final class TapPort implements Port {
     static final String ALIAS = "sluice";
 
     /**
-     * Frames that wait in a device, ordinarily: the kernel's own default (DEFAULT_TX_QUEUE_LEN).
+     * Frames that wait in a device: 80 ms of 50,000 a second, in which a lane may be without a
+     * processor while another process takes over; the kernel's default is 1,000. Longer would be
+     * delay before a lane that is too slow. 8 bytes each while unused.
      */
-    static final int QUEUE_FRAMES = 1_000;
-
-    /**
-     * Frames that wait while another process takes over: a third of a second of 50,000 a second, on
-     * a machine whose processors the starting process wants as well. 8 bytes each while unused.
-     */
-    static final int LONG_QUEUE_FRAMES = 16_384;
+    static final int QUEUE_FRAMES = 4_096;
 
     /** Numbers the passing names of this process. */
     private static final AtomicLong PASSING_NAMES = new AtomicLong();
@@ -164,34 +159,6 @@ public final class TapPort implements Port {
     }
 
     /**
-     * Makes room for frames that nobody reads for a while; until {@link #restoreQueue}.
-     *
-     * @throws LinuxException where the device or its namespace is gone, or memory is short
-     */
-    public void lengthenQueue() {
-        queue(LONG_QUEUE_FRAMES);
-    }
-
-    /**
-     * Takes the room away again; frames beyond the ordinary length are lost.
-     *
-     * @throws LinuxException as {@link #lengthenQueue}
-     */
-    public void restoreQueue() {
-        queue(QUEUE_FRAMES);
-    }
-
-    private void queue(final int frames) {
-        final NetworkNamespace namespace = options.namespace();
-        (namespace == null ? NetworkNamespace.current() : namespace)
-                .<@Nullable Void, RuntimeException>call(
-                        () -> {
-                            TransmitQueue.setLength(options.device(), frames);
-                            return null;
-                        });
-    }
-
-    /**
      * Lets go of the device. A device of lifetime {@code NAMESPACE} stays, and may be opened again.
      */
     @Override
@@ -268,7 +235,6 @@ public final class TapPort implements Port {
     }
 
     private static String properties(final TapOptions options) {
-        // The queue of a device found again may be as long as in a hand-over that nobody finished.
         return " alias %s address %s mtu %d txqueuelen %d"
                 .formatted(ALIAS, options.macText(), options.mtu(), QUEUE_FRAMES);
     }

@@ -57,30 +57,10 @@ final class TapPortNetnsTest {
     }
 
     @Test
-    void aLongQueueHoldsMoreFramesThanAnOrdinaryOneAndIsNotForEver() {
+    void framesWaitInAQueueThatIsAsLongFromTheStart() {
         final NetworkNamespace pod = namespaces.add("a");
-        try (TapPort port = open(pod, MAC_A, 1500)) {
-            pod("10.9.0.1", "fd00:9::1").apply(pod);
+        try (TapPort _ = open(pod, MAC_A, 1500)) {
             assertThat(queue(pod)).isEqualTo(TapPort.QUEUE_FRAMES);
-            port.lengthenQueue();
-            assertThat(queue(pod)).isEqualTo(TapPort.LONG_QUEUE_FRAMES);
-            port.restoreQueue();
-            assertThat(queue(pod)).isEqualTo(TapPort.QUEUE_FRAMES);
-        }
-    }
-
-    @Test
-    void aDeviceThatIsFoundAgainHasAnOrdinaryQueue() {
-        final NetworkNamespace pod = namespaces.add("a");
-        final TapOptions options = new TapOptions("eth0", pod, MAC_A, 1500, Lifetime.NAMESPACE);
-        final TapPort died = TapPort.open(options);
-        died.lengthenQueue();
-        died.close();
-        final TapPort again = TapPort.open(options);
-        try {
-            assertThat(queue(pod)).isEqualTo(TapPort.QUEUE_FRAMES);
-        } finally {
-            again.release();
         }
     }
 

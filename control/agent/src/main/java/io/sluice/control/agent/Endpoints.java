@@ -361,17 +361,6 @@ final class Endpoints {
         return devices;
     }
 
-    /** The devices that a hand-over is about. */
-    List<Device> openDevices() {
-        final List<Device> devices = new ArrayList<>();
-        for (final Live live : byPath.values()) {
-            if (live.open && live.device != null) {
-                devices.add(live.device);
-            }
-        }
-        return devices;
-    }
-
     /**
      * Gives the lane the ports that were open when it was suspended.
      *

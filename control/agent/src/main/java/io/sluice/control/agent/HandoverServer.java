@@ -19,10 +19,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Purpose. A new program takes over from a running one without losing a packet: it gets the
  * descriptors of the devices, so that the pods keep them as they are, and frames that come
- * meanwhile wait in the devices' queues. These are longer from the first word to a second after the
- * last ({@link io.sluice.dataplane.port.TapPort#lengthenQueue}): a process that starts wants the
- * lane's processor, too, and a lane that gets none for 20 ms has missed 1,000 frames of 50,000 a
- * second.
+ * meanwhile wait in the devices' queues.
  *
  * <p>Order. The successor reads, compiles and publishes to a lane of its own while this one still
  * forwards. Only then this lane lets go of all ports and of the conntrack table, at the end of a

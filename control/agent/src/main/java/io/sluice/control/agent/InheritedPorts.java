@@ -69,16 +69,6 @@ final class InheritedPorts implements PortFactory {
         }
 
         @Override
-        public void restoreQueue() {
-            device.restoreQueue();
-        }
-
-        @Override
-        public void lengthenQueue() {
-            device.lengthenQueue();
-        }
-
-        @Override
         public void remove() {
             if (complete) {
                 device.remove();

@@ -34,12 +34,6 @@ interface PortFactory {
             return false;
         }
 
-        /** Makes room for frames that no lane reads for a while; as far as the kernel lets it. */
-        default void lengthenQueue() {}
-
-        /** Takes that room away again. */
-        default void restoreQueue() {}
-
         /** Takes the device away. Only after the lane has let go of the port. */
         void remove();
     }

@@ -56,9 +56,6 @@ final class Reconciler {
     /** What could not be published or opened is tried again, in ticks. */
     private static final int RETRY_TICKS = 10;
 
-    /** Frames that waited for a lane are read by then: at least a second, and one begun. */
-    private static final int QUEUE_TICKS = 2;
-
     /** All that a publication is made from: the same again needs no new revision. */
     private record Input(
             List<KubeObject> objects,
@@ -92,7 +89,6 @@ final class Reconciler {
     private String openProblem = "";
     private List<Problem> nameWarnings = List.of();
     private int ticks;
-    private int ticksToOrdinaryQueues;
     private boolean stopping;
     private boolean handedOver;
     private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
@@ -365,9 +361,6 @@ final class Reconciler {
         }
         ticks++;
         letGo();
-        if (ticksToOrdinaryQueues > 0 && --ticksToOrdinaryQueues == 0) {
-            openDevices().forEach(PortFactory.Device::restoreQueue);
-        }
         final boolean moved =
                 ticks % ADDRESS_TICKS == 0
                         && !listNodeAddresses(config, nodeAddresses).equals(nodeAddresses);
@@ -408,22 +401,6 @@ final class Reconciler {
             }
             takeSnapshot();
         }
-    }
-
-    /** Frames may have to wait for a while in the devices of open ports. */
-    void lengthenQueues() {
-        openDevices().forEach(PortFactory.Device::lengthenQueue);
-    }
-
-    /** Frames need not wait any more: soon, as the lane has yet to read those that do. */
-    void restoreQueues() {
-        ticksToOrdinaryQueues = QUEUE_TICKS;
-    }
-
-    private List<PortFactory.Device> openDevices() {
-        final List<PortFactory.Device> devices = new ArrayList<>(endpoints.openDevices());
-        uplink.openDevice().ifPresent(devices::add);
-        return devices;
     }
 
     /** Takes all ports from the lane, for another process; their devices. */

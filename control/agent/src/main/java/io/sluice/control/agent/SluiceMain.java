@@ -445,7 +445,6 @@ public final class SluiceMain implements AutoCloseable {
             controlThread.callUnlimited(
                     () -> {
                         ProcessorShare.ordinary();
-                        reconciler.restoreQueues();
                         return reconciler;
                     });
         }
@@ -645,7 +644,6 @@ public final class SluiceMain implements AutoCloseable {
 
         @Override
         public void release() throws IOException {
-            reconciler.lengthenQueues();
             remembered.state.suspend();
             runFolder.release();
             // Between the word to give the devices and their sending nobody forwards.
@@ -655,7 +653,6 @@ public final class SluiceMain implements AutoCloseable {
         @Override
         public void regain() throws IOException, StartupException {
             ProcessorShare.ordinary();
-            reconciler.restoreQueues();
             runFolder.regain();
             try {
                 remembered.state.resume();

@@ -101,24 +101,6 @@ final class TapPorts implements PortFactory {
         }
 
         @Override
-        public void lengthenQueue() {
-            attempt(tap::lengthenQueue);
-        }
-
-        @Override
-        public void restoreQueue() {
-            attempt(tap::restoreQueue);
-        }
-
-        private static void attempt(final Runnable change) {
-            try {
-                change.run();
-            } catch (final LinuxException e) {
-                LOG.warn("the queue stays as it is: {}", e.getMessage());
-            }
-        }
-
-        @Override
         public OptionalInt descriptor() {
             return tap.pollFd() < 0 ? OptionalInt.empty() : OptionalInt.of(tap.pollFd());
         }

@@ -70,11 +70,6 @@ final class Uplink {
                         .findFirst();
     }
 
-    /** The device, where it is open. */
-    Optional<Device> openDevice() {
-        return open ? Optional.ofNullable(device) : Optional.empty();
-    }
-
     /** The port that the lane has, or had before it was suspended. */
     Optional<Port> openPort() {
         return open ? Optional.ofNullable(offered) : Optional.empty();
