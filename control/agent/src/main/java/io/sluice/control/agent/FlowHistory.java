@@ -33,7 +33,9 @@ import org.slf4j.LoggerFactory;
  * {@link #PAUSE_MS}. What it finds goes to the log's tail at once, so a kill loses at most what was
  * offered within one pause and one write; when {@link #BLOCK_FLOWS} have come together they are
  * encoded once more, as one block of a segment. Under load whole blocks are in the queue, and go to
- * the segment straight away.
+ * the segment straight away. The writer has the processors that others leave ({@link
+ * ProcessorShare#ofHistory}): where none is to spare it is late, and in the end loses flows, rather
+ * than hold up a packet.
  *
  * <p>Every flow offered is in exactly one of three states: stored, lost, or on its way; {@link
  * #offered} is their sum. Sequences go on where the log ended, so a gap in the sequences of stored
@@ -187,9 +189,14 @@ final class FlowHistory implements AutoCloseable {
     private void write() {
         final FlowLog files = log.orElseThrow();
         final List<Flow> batch = new ArrayList<>();
+        ProcessorShare.ofHistory();
         boolean goesOn = true;
         while (goesOn) {
             goesOn = pause();
+            if (!goesOn) {
+                // Somebody waits for what is left.
+                ProcessorShare.ordinary();
+            }
             adoptIfAsked(files);
             // One look more after the end was asked for: offers came before it.
             while (queue.drainTo(batch, BLOCK_FLOWS) > 0) {

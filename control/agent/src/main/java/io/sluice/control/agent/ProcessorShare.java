@@ -17,11 +17,21 @@ final class ProcessorShare {
     /** Nice value of a process that prepares to take over: a tenth of an ordinary share. */
     private static final int STANDING_BACK = 10;
 
+    /** The kernel's largest nice value: a seventieth of an ordinary share. */
+    private static final int LAST = 19;
+
     private ProcessorShare() {}
 
     /** The calling thread, a lane's or one that a lane waits for, gets this nice value. */
     static void ofLane(final int nice) {
         attempt(() -> ProcessPriority.niceThread(nice));
+    }
+
+    /**
+     * The calling thread gets what others leave: those who only remember never hold up a packet.
+     */
+    static void ofHistory() {
+        attempt(() -> ProcessPriority.niceThread(LAST));
     }
 
     /** The calling thread gets an ordinary share again. */
