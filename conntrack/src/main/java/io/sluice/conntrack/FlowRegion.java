@@ -405,7 +405,7 @@ final class FlowRegion {
         for (int slot = 0; slot < slotCount; slot += RECOVERED_AT_ONCE_SLOTS) {
             clearHomeMaps(slot, slot + RECOVERED_AT_ONCE_SLOTS);
         }
-        final Recovering recovering = new Recovering(hash, nowNs, longestNs);
+        final Recovering recovering = new Recovering(this, hash, nowNs, longestNs);
         for (int slot = 0; slot < slotCount; slot += RECOVERED_AT_ONCE_SLOTS) {
             recovering.slots(slot, slot + RECOVERED_AT_ONCE_SLOTS);
         }
@@ -423,7 +423,8 @@ final class FlowRegion {
     }
 
     /** One pass over the slots of a former process. */
-    private final class Recovering {
+    private static final class Recovering {
+        private final FlowRegion region;
         private final KeyedHash hash;
         private final long nowNs;
         private final long longestNs;
@@ -434,7 +435,12 @@ final class FlowRegion {
         int expired;
         int torn;
 
-        Recovering(final KeyedHash hash, final long nowNs, final long longestNs) {
+        Recovering(
+                final FlowRegion region,
+                final KeyedHash hash,
+                final long nowNs,
+                final long longestNs) {
+            this.region = region;
             this.hash = hash;
             this.nowNs = nowNs;
             this.longestNs = longestNs;
@@ -442,7 +448,7 @@ final class FlowRegion {
 
         void slots(final int from, final int end) {
             for (int slot = from; slot < end; slot++) {
-                final long at = hotOf(slot);
+                final long at = region.hotOf(slot);
                 if (ALL.get(LONG, at + FlowSlot.KEY) != 0
                         || (ALL.get(INT, at + FlowSlot.SEQUENCE) & 1) != 0) {
                     used(slot);
@@ -451,15 +457,15 @@ final class FlowRegion {
         }
 
         private void used(final int slot) {
-            final long at = hotOf(slot);
+            final long at = region.hotOf(slot);
             final int sequence = ALL.get(INT, at + FlowSlot.SEQUENCE);
             final long word = ALL.get(LONG, at + FlowSlot.KEY);
             final long leftNs = ALL.get(LONG, at + FlowSlot.DEADLINE) - nowNs;
             final boolean whole =
                     (sequence & 1) == 0
                             && leftNs <= longestNs
-                            && isPlausible(at, slot, word, key, tuple, hash)
-                            && !find(key, twin);
+                            && region.isPlausible(at, slot, word, key, tuple, hash)
+                            && !region.find(key, twin);
             if (whole && leftNs > 0) {
                 ALL.set(INT, at + FlowSlot.REVISION, FlowEntry.NO_REVISION);
                 final long sides = ALL.get(LONG, at + FlowSlot.SIDES);
@@ -469,8 +475,8 @@ final class FlowRegion {
                         FlowSlot.sides(
                                 FlowEntry.NO_PORT, FlowEntry.NO_PORT, FlowSlot.number(sides)));
                 final int distance = FlowSlot.distance(word);
-                setHomeBit((slot - distance) & slotMask, distance, true);
-                setOccupied(slot, true);
+                region.setHomeBit((slot - distance) & region.slotMask, distance, true);
+                region.setOccupied(slot, true);
                 kept++;
                 return;
             }
