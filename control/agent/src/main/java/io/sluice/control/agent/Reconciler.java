@@ -351,7 +351,7 @@ final class Reconciler {
                 config.policy().defaultVerdict(),
                 config.policy().cidrMatches(),
                 host,
-                false);
+                config.policy().audit());
     }
 
     /** Once a second: namespaces that came, devices that went, the node's own addresses. */

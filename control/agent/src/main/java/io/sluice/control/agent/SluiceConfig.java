@@ -138,8 +138,9 @@ public record SluiceConfig(
      *
      * @param defaultVerdict where no policy answers
      * @param cidrMatches peers beside the world that CIDR rules of Cilium policies match
+     * @param audit whether policy is only reported on this node: nothing is denied
      */
-    public record Policy(DefaultVerdict defaultVerdict, Set<CidrMatch> cidrMatches) {
+    public record Policy(DefaultVerdict defaultVerdict, Set<CidrMatch> cidrMatches, boolean audit) {
         public Policy {
             cidrMatches = Set.copyOf(cidrMatches);
         }
@@ -310,7 +311,7 @@ public record SluiceConfig(
                 1500,
                 new Pool(Optional.of(pool("10.244.0.0/24")), Optional.of(pool("fd00:10:244::/64"))),
                 new Uplink(true, "sluice0", 1500),
-                new Policy(DefaultVerdict.ALLOW, Set.of()),
+                new Policy(DefaultVerdict.ALLOW, Set.of(), false),
                 ConntrackConfig.defaults(),
                 new Dns(
                         DnsLimits.DeniedRcode.REFUSED,
@@ -372,7 +373,8 @@ public record SluiceConfig(
                         settings.value(
                                 "policy.cidrMatch",
                                 defaults.policy().cidrMatches(),
-                                SluiceConfig::cidrMatches));
+                                SluiceConfig::cidrMatches),
+                        settings.flag("policy.audit", defaults.policy().audit()));
         final ConntrackConfig conntrack =
                 build(
                         settings,

@@ -61,6 +61,7 @@ class SluiceConfigTest {
         values.put("uplink.mtu", "1400");
         values.put("policy.default", "deny");
         values.put("policy.cidrMatch", "[pods, nodes]");
+        values.put("policy.audit", "true");
         values.put("conntrack.flows", "4096");
         values.put("conntrack.flowsIpv6", "2048");
         values.put("conntrack.timeoutSeconds.tcpSyn", "61");
