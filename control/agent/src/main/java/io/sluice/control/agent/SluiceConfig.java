@@ -44,6 +44,7 @@ import java.util.function.Supplier;
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
  * @param l7 the L7 proxy
+ * @param hubble Hubble's observer
  * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
  * @param logLevel what the log tells
  */
@@ -64,6 +65,7 @@ public record SluiceConfig(
         FlowRedaction redaction,
         FlowStorage flowStore,
         L7 l7,
+        Hubble hubble,
         Optional<InetSocketAddress> metrics,
         LogLevel logLevel) {
     /** Smallest MTU a pod can work with (RFC 791 section 3.2; ETH_MIN_MTU). */
@@ -273,6 +275,53 @@ public record SluiceConfig(
         }
     }
 
+    /**
+     * Hubble's observer.
+     *
+     * @param enabled whether there is one, on {@code hubble.sock} of the run folder
+     * @param listen where it is served over TCP as well, with TLS on both sides; empty for nowhere
+     * @param certFile the server's certificate and its chain, PEM
+     * @param keyFile its key, PEM (PKCS#8)
+     * @param clientCaFile who signs clients' certificates, PEM
+     */
+    public record Hubble(
+            boolean enabled,
+            Optional<InetSocketAddress> listen,
+            Optional<Path> certFile,
+            Optional<Path> keyFile,
+            Optional<Path> clientCaFile) {
+        static final Hubble DEFAULTS =
+                new Hubble(
+                        true,
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty());
+
+        /**
+         * Checks that TCP has what TLS needs.
+         *
+         * @throws StartupException with the key that is missing
+         */
+        void requireCertificates() throws StartupException {
+            if (listen.isEmpty()) {
+                return;
+            }
+            require("certFile", certFile);
+            require("keyFile", keyFile);
+            require("clientCaFile", clientCaFile);
+        }
+
+        private static void require(final String name, final Optional<Path> file)
+                throws StartupException {
+            if (file.isEmpty()) {
+                throw new StartupException(
+                        "hubble.listen.%s: hubble.listen.address is served with TLS only, and needs it"
+                                .formatted(name));
+            }
+        }
+    }
+
     public SluiceConfig {
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
@@ -326,6 +375,7 @@ public record SluiceConfig(
                 FlowRedaction.DEFAULTS,
                 FlowStorage.DEFAULTS,
                 L7.DEFAULTS,
+                Hubble.DEFAULTS,
                 Optional.of(
                         new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), METRICS_PORT)),
                 LogLevel.INFO);
@@ -429,6 +479,7 @@ public record SluiceConfig(
                                         redaction,
                                         flowStore,
                                         l7,
+                                        hubble(settings, defaults.hubble()),
                                         settings.value(
                                                 "metrics.address",
                                                 defaults.metrics(),
@@ -516,6 +567,21 @@ public record SluiceConfig(
             }
         }
         return headers;
+    }
+
+    private static Hubble hubble(final Settings settings, final Hubble defaults) {
+        return new Hubble(
+                settings.flag("hubble.enabled", defaults.enabled()),
+                settings.value(
+                        "hubble.listen.address", defaults.listen(), SluiceConfig::listenAddress),
+                file(settings, "hubble.listen.certFile", defaults.certFile()),
+                file(settings, "hubble.listen.keyFile", defaults.keyFile()),
+                file(settings, "hubble.listen.clientCaFile", defaults.clientCaFile()));
+    }
+
+    private static Optional<Path> file(
+            final Settings settings, final String key, final Optional<Path> fallback) {
+        return settings.value(key, fallback, text -> Optional.of(absolute(text)));
     }
 
     private static L7 l7(final Settings settings, final L7 defaults) {
@@ -619,17 +685,15 @@ public record SluiceConfig(
             "\"%s\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none";
 
     private static Path folder(final Settings settings, final String key, final Path fallback) {
-        return settings.value(
-                key,
-                fallback,
-                text -> {
-                    final Path folder = Path.of(text);
-                    if (!folder.isAbsolute()) {
-                        throw new IllegalArgumentException(
-                                "\"%s\": an absolute path".formatted(text));
-                    }
-                    return folder;
-                });
+        return settings.value(key, fallback, SluiceConfig::absolute);
+    }
+
+    private static Path absolute(final String text) {
+        final Path path = Path.of(text);
+        if (!path.isAbsolute()) {
+            throw new IllegalArgumentException("\"%s\": an absolute path".formatted(text));
+        }
+        return path;
     }
 
     private static Set<CidrMatch> cidrMatches(final String text) {
@@ -666,6 +730,7 @@ public record SluiceConfig(
                 redaction,
                 flowStore,
                 l7,
+                hubble,
                 metrics,
                 logLevel);
     }

@@ -97,6 +97,11 @@ class SluiceConfigTest {
         values.put("l7.timeoutSeconds.connect", "6");
         values.put("l7.timeoutSeconds.idle", "60");
         values.put("l7.timeoutSeconds.head", "11");
+        values.put("hubble.enabled", "false");
+        values.put("hubble.listen.address", "127.0.0.1:4244");
+        values.put("hubble.listen.certFile", "/etc/sluice/tls.crt");
+        values.put("hubble.listen.keyFile", "/etc/sluice/tls.key");
+        values.put("hubble.listen.clientCaFile", "/etc/sluice/ca.crt");
         values.put("metrics.address", "none");
         values.put("l7.kafka.requestBytes", "1048576");
         values.put("l7.kafka.heldBytes", "65536");
@@ -163,6 +168,7 @@ class SluiceConfigTest {
                 "metrics: {address: \"9962\"} | f.yaml:1:20: metrics.address: \"9962\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
                 "metrics: {address: \"localhost:80\"} | f.yaml:1:20: metrics.address: \"localhost:80\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
                 "metrics: {address: \"[::1]:0\"} | f.yaml:1:20: metrics.address: \"[::1]:0\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
+                "hubble: {listen: {certFile: c.pem}} | f.yaml:1:28: hubble.listen.certFile: \"c.pem\": an absolute path",
                 "runFolder: run            | f.yaml:1:12: runFolder: \"run\": an absolute path",
                 "pool: {ipv4: 10.0.0.1/24} | f.yaml:1:14: pool.ipv4: \"10.0.0.1/24\": a prefix such as 10.244.0.0/24, or none",
                 "pool: {ipv4: fd00::/64}   | f.yaml:1:14: pool.ipv4: fd00::/64: a prefix of the other family",

@@ -1,0 +1,9 @@
+package io.sluice.control.agent;
+
+/**
+ * What serves the daemon to the outside.
+ *
+ * @param control the control API
+ * @param flows Hubble's observer
+ */
+public record Servers(ControlServer control, FlowServer flows) {}
