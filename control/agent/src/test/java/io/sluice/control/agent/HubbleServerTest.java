@@ -38,6 +38,7 @@ import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -47,6 +48,7 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
@@ -349,7 +351,7 @@ class HubbleServerTest {
                 filter(f -> f.addDestinationIdentity(2), 1L, 2L, 3L),
                 filter(f -> f.addVerdict(FlowProto.Verdict.DROPPED), 1L),
                 filter(f -> f.addDropReasonDesc(FlowProto.DropReason.POLICY_DENIED), 1L),
-                filter(f -> f.addDropReasonDescValue(134)),
+                filter(f -> f.addDropReasonDesc(FlowProto.DropReason.INVALID_PACKET)),
                 filter(f -> f.addEventTypeBuilder().setType(1), 1L),
                 filter(
                         f ->
@@ -413,7 +415,7 @@ class HubbleServerTest {
         everyFilter()
                 .forEach(
                         arguments ->
-                                ((FlowFilter) arguments.get()[0])
+                                ((FlowFilter) Objects.requireNonNull(arguments.get()[0]))
                                         .getAllFields()
                                         .keySet()
                                         .forEach(field -> tested.add(field.getName())));
@@ -973,7 +975,7 @@ class HubbleServerTest {
         final List<String> command = new ArrayList<>(List.of("openssl"));
         command.addAll(List.of(words));
         final Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        final String output = new String(process.getInputStream().readAllBytes());
+        final String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertThat(process.waitFor()).as(output).isZero();
     }
 }

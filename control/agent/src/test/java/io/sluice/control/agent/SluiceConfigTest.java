@@ -168,7 +168,7 @@ class SluiceConfigTest {
                 "metrics: {address: \"9962\"} | f.yaml:1:20: metrics.address: \"9962\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
                 "metrics: {address: \"localhost:80\"} | f.yaml:1:20: metrics.address: \"localhost:80\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
                 "metrics: {address: \"[::1]:0\"} | f.yaml:1:20: metrics.address: \"[::1]:0\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
-                "hubble: {listen: {certFile: c.pem}} | f.yaml:1:28: hubble.listen.certFile: \"c.pem\": an absolute path",
+                "hubble: {listen: {certFile: c.pem}} | f.yaml:1:29: hubble.listen.certFile: \"c.pem\": an absolute path",
                 "runFolder: run            | f.yaml:1:12: runFolder: \"run\": an absolute path",
                 "pool: {ipv4: 10.0.0.1/24} | f.yaml:1:14: pool.ipv4: \"10.0.0.1/24\": a prefix such as 10.244.0.0/24, or none",
                 "pool: {ipv4: fd00::/64}   | f.yaml:1:14: pool.ipv4: fd00::/64: a prefix of the other family",

@@ -230,7 +230,7 @@ public final class FlowJson {
             if (!author.namespace().isEmpty()) {
                 policy.put("namespace", author.namespace());
             }
-            policy.put("revision", Long.toString(flow.policyRevision()));
+            policy.put("revision", Long.toUnsignedString(flow.policyRevision()));
             policy.put("kind", author.kind());
             policy.put("tier", author.tier());
             if (author.rule() >= 0) {
