@@ -60,6 +60,7 @@ final class ControlAgent implements ControlPlane {
             ProxyPort proxy,
             ProxyCounters proxyCounters,
             FlowCounts flowCounts,
+            ExportCounts exportCounts,
             BooleanSupplier laneRuns,
             RuleCounts ruleCounts,
             LongSupplier clockNs,

@@ -5,5 +5,6 @@ package io.sluice.control.agent;
  *
  * @param control the control API
  * @param flows Hubble's observer
+ * @param export writes flows for other programs
  */
-public record Servers(ControlServer control, FlowServer flows) {}
+public record Servers(ControlServer control, FlowServer flows, FlowExport export) {}

@@ -43,6 +43,7 @@ import java.util.function.Supplier;
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
+ * @param flowExport flows for other programs
  * @param l7 the L7 proxy
  * @param hubble Hubble's observer
  * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
@@ -64,6 +65,7 @@ public record SluiceConfig(
         int flowRing,
         FlowRedaction redaction,
         FlowStorage flowStore,
+        FlowExport flowExport,
         L7 l7,
         Hubble hubble,
         Optional<InetSocketAddress> metrics,
@@ -276,6 +278,46 @@ public record SluiceConfig(
     }
 
     /**
+     * Flows for other programs, as lines of JSON. Names are those of Hubble's exporter.
+     *
+     * @param file absolute path, {@link #STDOUT}, or empty for no export
+     * @param fileMaxSizeMb size of a file in MiB, from which on it makes way for a new one; 1 to
+     *     {@link #SIZE_MB_MAX}
+     * @param fileMaxBackups full files that are kept, 0 to {@link #BACKUPS_MAX}
+     * @param fileCompress whether full files are deflated
+     * @param fieldMask fields of a flow that are written; empty for all
+     * @param allowList filters as JSON, one of which a flow must match; empty for none
+     * @param denyList filters as JSON, none of which a flow may match
+     */
+    public record FlowExport(
+            Optional<String> file,
+            int fileMaxSizeMb,
+            int fileMaxBackups,
+            boolean fileCompress,
+            List<String> fieldMask,
+            String allowList,
+            String denyList) {
+        /** In the place of a file. */
+        public static final String STDOUT = "stdout";
+
+        /** A tebibyte. */
+        public static final int SIZE_MB_MAX = 1 << 20;
+
+        /** More names than a folder should have. */
+        public static final int BACKUPS_MAX = 10_000;
+
+        /** Hubble's. */
+        static final FlowExport DEFAULTS =
+                new FlowExport(Optional.empty(), 10, 5, false, List.of(), "", "");
+
+        public FlowExport {
+            fieldMask = List.copyOf(fieldMask);
+            inRange("flows.export.fileMaxSizeMb", fileMaxSizeMb, 1, SIZE_MB_MAX);
+            inRange("flows.export.fileMaxBackups", fileMaxBackups, 0, BACKUPS_MAX);
+        }
+    }
+
+    /**
      * Hubble's observer.
      *
      * @param enabled whether there is one, on {@code hubble.sock} of the run folder
@@ -374,6 +416,7 @@ public record SluiceConfig(
                 4095,
                 FlowRedaction.DEFAULTS,
                 FlowStorage.DEFAULTS,
+                FlowExport.DEFAULTS,
                 L7.DEFAULTS,
                 Hubble.DEFAULTS,
                 Optional.of(
@@ -456,6 +499,11 @@ public record SluiceConfig(
                                         settings.number(
                                                 "flows.store.hours",
                                                 defaults.flowStore().hours())));
+        final FlowExport flowExport =
+                build(
+                        settings,
+                        defaults.flowExport(),
+                        () -> flowExport(settings, defaults.flowExport()));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -478,6 +526,7 @@ public record SluiceConfig(
                                         settings.number("flows.ring", defaults.flowRing()),
                                         redaction,
                                         flowStore,
+                                        flowExport,
                                         l7,
                                         hubble(settings, defaults.hubble()),
                                         settings.value(
@@ -567,6 +616,38 @@ public record SluiceConfig(
             }
         }
         return headers;
+    }
+
+    private static FlowExport flowExport(final Settings settings, final FlowExport defaults) {
+        return new FlowExport(
+                settings.value("flows.export.file", defaults.file(), SluiceConfig::exportFile),
+                settings.number("flows.export.fileMaxSizeMb", defaults.fileMaxSizeMb()),
+                settings.number("flows.export.fileMaxBackups", defaults.fileMaxBackups()),
+                settings.flag("flows.export.fileCompress", defaults.fileCompress()),
+                settings.value(
+                        "flows.export.fieldMask", defaults.fieldMask(), SluiceConfig::fields),
+                settings.text("flows.export.allowList", defaults.allowList()),
+                settings.text("flows.export.denyList", defaults.denyList()));
+    }
+
+    private static Optional<String> exportFile(final String text) {
+        return switch (text) {
+            case "none" -> Optional.empty();
+            case FlowExport.STDOUT -> Optional.of(text);
+            default -> Optional.of(absolute(text).toString());
+        };
+    }
+
+    private static List<String> fields(final String text) {
+        final List<String> fields = new ArrayList<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            if (!word.strip().matches("[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*")) {
+                throw new IllegalArgumentException(
+                        "\"%s\": a list of fields such as source.namespace".formatted(word));
+            }
+            fields.add(word.strip());
+        }
+        return fields;
     }
 
     private static Hubble hubble(final Settings settings, final Hubble defaults) {
@@ -729,6 +810,7 @@ public record SluiceConfig(
                 flowRing,
                 redaction,
                 flowStore,
+                flowExport,
                 l7,
                 hubble,
                 metrics,

@@ -53,7 +53,7 @@ import org.slf4j.LoggerFactory;
  *   conntrack, counters, flow ring  -&gt;  forwarding loop, lane
  *   objects, address book, folders  -&gt;  endpoints, uplink, publisher, reconciler on the control thread
  *   L7 proxy, when a policy needs it
- *   folder watcher, API, Hubble's observer
+ *   folder watcher, API, Hubble's observer, export
  * </pre>
  *
  * <p>Nothing is open before it is judged: the lane starts with tables that forward nothing, and
@@ -461,6 +461,7 @@ public final class SluiceMain implements AutoCloseable {
                         this::controlFailed));
 
         // The outside.
+        final ExportCounts exportCounts = new ExportCounts();
         final ControlAgent agent =
                 new ControlAgent(
                         new ControlAgent.Parts(
@@ -480,6 +481,7 @@ public final class SluiceMain implements AutoCloseable {
                                 proxy,
                                 proxyCounters,
                                 flowCounts,
+                                exportCounts,
                                 () -> lane.isAlive() && !laneFailed.get(),
                                 ruleCounts,
                                 System::nanoTime,
@@ -487,6 +489,7 @@ public final class SluiceMain implements AutoCloseable {
         control.set(Optional.of(agent));
         keep(servers.control().start(runFolder.socket(), config.metrics(), agent));
         keep(servers.flows().start(runFolder.hubbleSocket(), config, agent));
+        keep(servers.export().start(config, agent, exportCounts));
         keep(
                 HandoverServer.start(
                         runFolder.handoverSocket(),

@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.api.ApiServer;
+import io.sluice.control.agent.export.FlowExporter;
 import io.sluice.control.agent.hubble.HubbleServer;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -23,6 +24,8 @@ public final class DaemonProcess {
                         TakeOver.NEVER);
         System.exit(
                 SluiceMain.run(
-                        options, new Servers(ApiServer::start, HubbleServer::start), System.err));
+                        options,
+                        new Servers(ApiServer::start, HubbleServer::start, FlowExporter::start),
+                        System.err));
     }
 }

@@ -109,6 +109,7 @@ class HubbleServerTest {
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 counts,
+                                new ExportCounts(),
                                 () -> true,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,
@@ -975,7 +976,8 @@ class HubbleServerTest {
         final List<String> command = new ArrayList<>(List.of("openssl"));
         command.addAll(List.of(words));
         final Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        final String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        final String output =
+                new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertThat(process.waitFor()).as(output).isZero();
     }
 }

@@ -91,6 +91,13 @@ class SluiceConfigTest {
         values.put("flows.redact.kafka.apiKey", "true");
         values.put("flows.store.mebibytes", "0");
         values.put("flows.store.hours", "24");
+        values.put("flows.export.file", "/var/log/flows.log");
+        values.put("flows.export.fileMaxSizeMb", "20");
+        values.put("flows.export.fileMaxBackups", "0");
+        values.put("flows.export.fileCompress", "true");
+        values.put("flows.export.fieldMask", "[time, source.namespace]");
+        values.put("flows.export.allowList", "'{\"verdict\":[\"DROPPED\"]}'");
+        values.put("flows.export.denyList", "'{\"source_pod\":[\"kube-system/\"]}'");
         values.put("l7.transport", "io_uring");
         values.put("l7.loops", "2");
         values.put("l7.connections", "1000");
@@ -184,6 +191,9 @@ class SluiceConfigTest {
                 "l7: {kafka: {topics: 0}} | f.yaml:1:22: l7.kafka.topics: 0: 1 to 1000000",
                 "flows: {store: {mebibytes: 3}} | f.yaml:1:28: flows.store.mebibytes: 3: 4 to 1048576",
                 "flows: {store: {hours: 0}} | f.yaml:1:24: flows.store.hours: 0: 1 to 87600",
+                "flows: {export: {file: flows.log}} | f.yaml:1:24: flows.export.file: \"flows.log\": an absolute path",
+                "flows: {export: {fileMaxSizeMb: 0}} | f.yaml:1:33: flows.export.fileMaxSizeMb: 0: 1 to 1048576",
+                "flows: {export: {fieldMask: [a b]}} | f.yaml:1:29: flows.export.fieldMask: \"a b\": a list of fields such as source.namespace",
                 "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })

@@ -9,6 +9,7 @@ import io.sluice.control.agent.hubble.wire.ObserverProto.GetFlowsRequest;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -72,7 +73,12 @@ class SluiceMainNetnsTest {
 
     /** gRPC's classes come with the first client, and the flows with names of this node. */
     @Test
-    void hubblesClientsReadFlowsFromTheSocket() throws Exception {
+    void hubblesClientsReadFlowsFromTheSocketAndTheExportWritesThem() throws Exception {
+        final Path exported = folder.resolve("flows.log");
+        Files.writeString(
+                folder.resolve("sluice.yaml"),
+                "flows.export.file: " + exported + "\n",
+                StandardOpenOption.APPEND);
         final Daemon daemon = node.start();
         final Path socket = node.runFolder().resolve("hubble.sock");
         assertThat(node.pings("a", B)).isTrue();
@@ -103,9 +109,15 @@ class SluiceMainNetnsTest {
         assertThat(ping.getIP().getDestination()).isIn(B, B6);
         assertThat(ping.getSummary()).contains("EchoRequest");
         assertThat(isLoaded(daemon, "io.grpc.Server")).isTrue();
-        assertThat(daemon.terminate()).isEqualTo(SluiceMain.EXIT_STOPPED);
-        assertThat(daemon.log()).doesNotContain(" WARN ").doesNotContain(" ERROR ");
+        daemon.terminate();
+        assertThat(daemon.log())
+                .contains("sluice has stopped")
+                .doesNotContain(" WARN ")
+                .doesNotContain(" ERROR ");
         assertThat(node.runFolder()).isEmptyDirectory();
+        assertThat(Files.readAllLines(exported))
+                .anyMatch(line -> line.contains(ping.getUuid()))
+                .allMatch(line -> line.endsWith("\"}"));
     }
 
     private static boolean isLoaded(final Daemon daemon, final String type) throws Exception {
