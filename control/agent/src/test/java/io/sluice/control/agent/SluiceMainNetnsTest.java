@@ -112,7 +112,8 @@ class SluiceMainNetnsTest {
         daemon.terminate();
         assertThat(daemon.log())
                 .contains("sluice has stopped")
-                .doesNotContain(" WARN ")
+                .doesNotContain("Unknown channel option")
+                .doesNotContain("hubble: ")
                 .doesNotContain(" ERROR ");
         assertThat(node.runFolder()).isEmptyDirectory();
         assertThat(Files.readAllLines(exported))
