@@ -561,6 +561,7 @@ final class ControlAgent implements ControlPlane {
         return new FlowActivity(
                 parts.flows().size(),
                 parts.flows().capacity(),
+                parts.flows().firstSequence(),
                 parts.flows().seen(),
                 parts.flows().ratePerSecond(now),
                 parts.flowCounts().namespacesSince(now.minus(NAMESPACES_FOR)));

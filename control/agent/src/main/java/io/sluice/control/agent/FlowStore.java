@@ -97,6 +97,11 @@ final class FlowStore {
         }
     }
 
+    /** Sequence of the first flow that this daemon appended, or will. */
+    long firstSequence() {
+        return firstSequence;
+    }
+
     /** Flows appended since this daemon started. */
     long seen() {
         return nextSequence() - firstSequence;

@@ -622,7 +622,7 @@ final class MemoryControlPlane implements ControlPlane {
 
     @Override
     public FlowActivity flowActivity() {
-        return new FlowActivity(flows.size(), 4095, flows.size(), 0.5, List.of("shop"));
+        return new FlowActivity(flows.size(), 4095, 0, flows.size(), 0.5, List.of("shop"));
     }
 
     @Override

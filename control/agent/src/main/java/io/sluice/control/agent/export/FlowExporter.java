@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -72,7 +73,8 @@ public final class FlowExporter implements AutoCloseable {
     }
 
     /**
-     * Begins to export where the configuration says so, with the flows since the daemon's start.
+     * Begins to export where the configuration says so, with the flows of this daemon from its
+     * first on.
      *
      * @throws StartupException when the configuration's filters cannot be read
      */
@@ -94,11 +96,18 @@ public final class FlowExporter implements AutoCloseable {
                                 export.fileCompress(),
                                 Clock.systemUTC(),
                                 RotatingFile::open);
+        // Those of a predecessor are the predecessor's to export; the time keeps the question from
+        // reading all that is stored.
+        final long first = control.flowActivity().firstSequence();
+        final Predicate<Flow> filter = ExportFilter.of(export);
         final FlowQuery wanted =
                 new FlowQuery(
-                        ExportFilter.of(export),
+                        flow -> flow.sequence() >= first && filter.test(flow),
                         List.of(),
-                        control.status().startedAt(),
+                        ProcessHandle.current()
+                                .info()
+                                .startInstant()
+                                .orElse(control.status().startedAt()),
                         Instant.MAX,
                         FlowQuery.End.FIRST,
                         Integer.MAX_VALUE);
