@@ -18,6 +18,7 @@ import io.sluice.dnsproxy.cache.FqdnRecord;
 import io.sluice.dnsproxy.rule.NamePattern;
 import io.sluice.dnsproxy.rule.NamePatternIndex;
 import io.sluice.l7proxy.ProxyCounters;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -59,10 +60,14 @@ final class ControlAgent implements ControlPlane {
             ProxyPort proxy,
             ProxyCounters proxyCounters,
             FlowCounts flowCounts,
+            ExportCounts exportCounts,
             BooleanSupplier laneRuns,
             RuleCounts ruleCounts,
             LongSupplier clockNs,
             Runnable stop) {}
+
+    /** As Hubble does. */
+    private static final Duration NAMESPACES_FOR = Duration.ofHours(1);
 
     private final Parts parts;
     private final Instant startedAt = Instant.now();
@@ -548,6 +553,18 @@ final class ControlAgent implements ControlPlane {
     @Override
     public FlowCursor follow(final FlowQuery query) {
         return parts.flows().follow(query);
+    }
+
+    @Override
+    public FlowActivity flowActivity() {
+        final Instant now = Instant.now();
+        return new FlowActivity(
+                parts.flows().size(),
+                parts.flows().capacity(),
+                parts.flows().firstSequence(),
+                parts.flows().seen(),
+                parts.flows().ratePerSecond(now),
+                parts.flowCounts().namespacesSince(now.minus(NAMESPACES_FOR)));
     }
 
     @Override

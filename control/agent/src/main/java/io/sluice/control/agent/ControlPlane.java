@@ -130,6 +130,9 @@ public interface ControlPlane {
     /** The same, and then every flow that the filter takes, as it comes. */
     FlowCursor follow(FlowQuery query);
 
+    /** How much there is to observe. */
+    FlowActivity flowActivity();
+
     /** Begins an orderly stop; returns at once. */
     void shutdown();
 }

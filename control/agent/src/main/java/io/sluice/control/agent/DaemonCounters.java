@@ -97,6 +97,7 @@ final class DaemonCounters {
                         "Flow events lost because the ring was full.",
                         (double) parts.recorder().lost()));
         addHistory(counters);
+        addExport(counters);
         counters.add(
                 new CounterReport(
                         "hubble_lost_events_total",
@@ -328,6 +329,26 @@ final class DaemonCounters {
 
     private static CounterReport counter(final String name, final String help, final double value) {
         return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);
+    }
+
+    private void addExport(final List<CounterReport> counters) {
+        final ExportCounts export = parts.exportCounts();
+        counters.add(
+                counter(
+                        "sluice_flow_export_lines_total",
+                        "Lines of flows that were exported.",
+                        (double) export.written()));
+        Map.of("slow", export.lostSlow(), "failed", export.lostFailed())
+                .forEach(
+                        (cause, lost) ->
+                                counters.add(
+                                        new CounterReport(
+                                                "sluice_flow_export_lost_total",
+                                                "Flows that were not exported: overtaken by the ring,"
+                                                        + " or not to be written.",
+                                                CounterReport.Type.COUNTER,
+                                                Map.of("cause", cause),
+                                                (double) lost)));
     }
 
     private void addHistory(final List<CounterReport> counters) {

@@ -143,6 +143,14 @@ public record Flow(
         return verdict == Verdict.DROPPED ? Match.NONE : Match.ALL;
     }
 
+    /**
+     * Whether policy denied it in a direction. A packet dropped by the receiver's ingress was
+     * allowed by the sender's egress before.
+     */
+    public boolean isDeniedIn(final Direction asked) {
+        return verdict == Verdict.DROPPED && direction == asked;
+    }
+
     /** Policy direction, with Hubble's number (flow.proto TrafficDirection). */
     public enum Direction {
         UNKNOWN(0),

@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -98,8 +99,13 @@ final class FlowCounts {
     private final ConcurrentHashMap<Series, LongAdder> counts = new ConcurrentHashMap<>();
     private final ConcurrentHashMap<Series, Histogram> durations = new ConcurrentHashMap<>();
 
+    /** When a namespace last had a flow. They are those of objects, so they are few. */
+    private final ConcurrentHashMap<String, Instant> namespaces = new ConcurrentHashMap<>();
+
     /** Counts an event. */
     void count(final Flow flow) {
+        saw(flow.source().namespace(), flow.time());
+        saw(flow.destination().namespace(), flow.time());
         final String protocol = protocol(flow);
         add(
                 Metric.FLOWS,
@@ -219,6 +225,21 @@ final class FlowCounts {
 
     private void add(final Metric metric, final Map<String, String> labels) {
         counts.computeIfAbsent(new Series(metric, labels), series -> new LongAdder()).increment();
+    }
+
+    private void saw(final String namespace, final Instant at) {
+        if (!namespace.isEmpty()) {
+            namespaces.put(namespace, at);
+        }
+    }
+
+    /** Namespaces that had flows after a moment, since this daemon started; by name. */
+    List<String> namespacesSince(final Instant moment) {
+        return namespaces.entrySet().stream()
+                .filter(entry -> entry.getValue().isAfter(moment))
+                .map(Map.Entry::getKey)
+                .sorted()
+                .toList();
     }
 
     /** What was counted so far, in a fixed order. */

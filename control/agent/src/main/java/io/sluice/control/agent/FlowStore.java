@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,6 +23,9 @@ import java.util.function.Predicate;
 final class FlowStore {
     /** Flows copied under the lock at once: 1,024 references are 8 KiB, a few microseconds. */
     private static final int COPY_MAX = 1024;
+
+    /** Hubble's. */
+    private static final Duration RATE_WINDOW = Duration.ofMinutes(1);
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
@@ -91,6 +95,54 @@ final class FlowStore {
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Sequence of the first flow that this daemon appended, or will. */
+    long firstSequence() {
+        return firstSequence;
+    }
+
+    /** Flows appended since this daemon started. */
+    long seen() {
+        return nextSequence() - firstSequence;
+    }
+
+    /**
+     * Flows a second over the last minute; where the ring does not reach back so far, over what it
+     * has.
+     */
+    double ratePerSecond(final Instant now) {
+        final Instant from = now.minus(RATE_WINDOW);
+        lock.lock();
+        try {
+            final long oldest = oldest();
+            // Times go nearly with sequences: those of proxies may be a little behind.
+            long low = oldest;
+            long high = nextSequence;
+            while (low < high) {
+                final long middle = (low + high) >>> 1;
+                if (at(middle).time().isBefore(from)) {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            final long flows = nextSequence - low;
+            final boolean reachesBack = low > oldest || oldest == firstSequence;
+            final double seconds =
+                    reachesBack
+                            ? RATE_WINDOW.toSeconds()
+                            : Math.max(
+                                    1e-3, Duration.between(at(oldest).time(), now).toNanos() / 1e9);
+            return flows / seconds;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Under the lock. */
+    private Flow at(final long sequence) {
+        return ring[(int) (sequence % ring.length)];
     }
 
     /** Ends all cursors once they have read what is there. */
@@ -176,7 +228,7 @@ final class FlowStore {
             final long first = Math.max(from, oldest());
             final List<Flow> copied = new ArrayList<>((int) Math.max(0, to - first));
             for (long sequence = first; sequence < to; sequence++) {
-                copied.add(ring[(int) (sequence % ring.length)]);
+                copied.add(at(sequence));
             }
             return copied;
         } finally {
@@ -262,7 +314,7 @@ final class FlowStore {
                 }
                 final long to = Math.min(nextSequence, position + COPY_MAX);
                 for (; position < to; position++) {
-                    into.add(ring[(int) (position % ring.length)]);
+                    into.add(at(position));
                 }
                 return remainingNs;
             } finally {

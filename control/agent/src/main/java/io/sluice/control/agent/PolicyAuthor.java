@@ -21,4 +21,9 @@ public record PolicyAuthor(
         int rule,
         String file,
         int line,
-        String sentence) {}
+        String sentence) {
+    /** Its name; without a policy the author in words. */
+    public String title() {
+        return kind.isEmpty() ? sentence : name;
+    }
+}

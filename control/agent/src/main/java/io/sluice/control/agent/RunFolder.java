@@ -9,12 +9,14 @@ import java.nio.file.attribute.PosixFilePermissions;
 /**
  * The run folder: what belongs to one running daemon and goes with it.
  *
- * <p>It holds {@code sluice.lock} (see {@link LockFile}), {@code api.sock} and the counters, and is
- * made with mode 0750. One that is there keeps the mode it has. The state folder is locked along
- * with it: two daemons with run folders of their own must not give out addresses from one book.
+ * <p>It holds {@code sluice.lock} (see {@link LockFile}), {@code api.sock}, {@code hubble.sock} and
+ * the counters, and is made with mode 0750. One that is there keeps the mode it has. The state
+ * folder is locked along with it: two daemons with run folders of their own must not give out
+ * addresses from one book.
  */
 final class RunFolder implements AutoCloseable {
     static final String SOCKET_FILE = "api.sock";
+    private static final String HUBBLE_SOCKET_FILE = "hubble.sock";
     private static final String MODE = "rwxr-x---";
 
     private static final String RUN_ADVICE =
@@ -92,6 +94,11 @@ final class RunFolder implements AutoCloseable {
     /** Where the API's socket belongs. */
     Path socket() {
         return folder.resolve(SOCKET_FILE);
+    }
+
+    /** Where the socket of Hubble's observer belongs. */
+    Path hubbleSocket() {
+        return folder.resolve(HUBBLE_SOCKET_FILE);
     }
 
     /** Where a successor asks for a hand-over. */

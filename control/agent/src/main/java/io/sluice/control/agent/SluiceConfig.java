@@ -43,7 +43,9 @@ import java.util.function.Supplier;
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
+ * @param flowExport flows for other programs
  * @param l7 the L7 proxy
+ * @param hubble Hubble's observer
  * @param metrics where Prometheus and health checks ask over HTTP; empty for nowhere
  * @param logLevel what the log tells
  */
@@ -63,7 +65,9 @@ public record SluiceConfig(
         int flowRing,
         FlowRedaction redaction,
         FlowStorage flowStore,
+        FlowExport flowExport,
         L7 l7,
+        Hubble hubble,
         Optional<InetSocketAddress> metrics,
         LogLevel logLevel) {
     /** Smallest MTU a pod can work with (RFC 791 section 3.2; ETH_MIN_MTU). */
@@ -274,6 +278,93 @@ public record SluiceConfig(
         }
     }
 
+    /**
+     * Flows for other programs, as lines of JSON. Names are those of Hubble's exporter.
+     *
+     * @param file absolute path, {@link #STDOUT}, or empty for no export
+     * @param fileMaxSizeMb size of a file in MiB, from which on it makes way for a new one; 1 to
+     *     {@link #SIZE_MB_MAX}
+     * @param fileMaxBackups full files that are kept, 0 to {@link #BACKUPS_MAX}
+     * @param fileCompress whether full files are deflated
+     * @param fieldMask fields of a flow that are written; empty for all
+     * @param allowList filters as JSON, one of which a flow must match; empty for none
+     * @param denyList filters as JSON, none of which a flow may match
+     */
+    public record FlowExport(
+            Optional<String> file,
+            int fileMaxSizeMb,
+            int fileMaxBackups,
+            boolean fileCompress,
+            List<String> fieldMask,
+            String allowList,
+            String denyList) {
+        /** In the place of a file. */
+        public static final String STDOUT = "stdout";
+
+        /** A tebibyte. */
+        public static final int SIZE_MB_MAX = 1 << 20;
+
+        /** More names than a folder should have. */
+        public static final int BACKUPS_MAX = 10_000;
+
+        /** Hubble's. */
+        static final FlowExport DEFAULTS =
+                new FlowExport(Optional.empty(), 10, 5, false, List.of(), "", "");
+
+        public FlowExport {
+            fieldMask = List.copyOf(fieldMask);
+            inRange("flows.export.fileMaxSizeMb", fileMaxSizeMb, 1, SIZE_MB_MAX);
+            inRange("flows.export.fileMaxBackups", fileMaxBackups, 0, BACKUPS_MAX);
+        }
+    }
+
+    /**
+     * Hubble's observer.
+     *
+     * @param enabled whether there is one, on {@code hubble.sock} of the run folder
+     * @param listen where it is served over TCP as well, with TLS on both sides; empty for nowhere
+     * @param certFile the server's certificate and its chain, PEM
+     * @param keyFile its key, PEM (PKCS#8)
+     * @param clientCaFile who signs clients' certificates, PEM
+     */
+    public record Hubble(
+            boolean enabled,
+            Optional<InetSocketAddress> listen,
+            Optional<Path> certFile,
+            Optional<Path> keyFile,
+            Optional<Path> clientCaFile) {
+        static final Hubble DEFAULTS =
+                new Hubble(
+                        true,
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty());
+
+        /**
+         * Checks that TCP has what TLS needs.
+         *
+         * @throws StartupException with the key that is missing
+         */
+        void requireCertificates() throws StartupException {
+            if (listen.isEmpty()) {
+                return;
+            }
+            require("certFile", certFile);
+            require("keyFile", keyFile);
+            require("clientCaFile", clientCaFile);
+        }
+
+        private static void require(final String name, final Optional<Path> file)
+                throws StartupException {
+            if (file.isEmpty()) {
+                throw new StartupException(
+                        "hubble.listen.%s: hubble.listen.address is served with TLS only, and needs it"
+                                .formatted(name));
+            }
+        }
+    }
+
     public SluiceConfig {
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
@@ -326,7 +417,9 @@ public record SluiceConfig(
                 4095,
                 FlowRedaction.DEFAULTS,
                 FlowStorage.DEFAULTS,
+                FlowExport.DEFAULTS,
                 L7.DEFAULTS,
+                Hubble.DEFAULTS,
                 Optional.of(
                         new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), METRICS_PORT)),
                 LogLevel.INFO);
@@ -408,6 +501,11 @@ public record SluiceConfig(
                                         settings.number(
                                                 "flows.store.hours",
                                                 defaults.flowStore().hours())));
+        final FlowExport flowExport =
+                build(
+                        settings,
+                        defaults.flowExport(),
+                        () -> flowExport(settings, defaults.flowExport()));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
         final SluiceConfig config =
                 build(
@@ -430,7 +528,9 @@ public record SluiceConfig(
                                         settings.number("flows.ring", defaults.flowRing()),
                                         redaction,
                                         flowStore,
+                                        flowExport,
                                         l7,
+                                        hubble(settings, defaults.hubble()),
                                         settings.value(
                                                 "metrics.address",
                                                 defaults.metrics(),
@@ -518,6 +618,53 @@ public record SluiceConfig(
             }
         }
         return headers;
+    }
+
+    private static FlowExport flowExport(final Settings settings, final FlowExport defaults) {
+        return new FlowExport(
+                settings.value("flows.export.file", defaults.file(), SluiceConfig::exportFile),
+                settings.number("flows.export.fileMaxSizeMb", defaults.fileMaxSizeMb()),
+                settings.number("flows.export.fileMaxBackups", defaults.fileMaxBackups()),
+                settings.flag("flows.export.fileCompress", defaults.fileCompress()),
+                settings.value(
+                        "flows.export.fieldMask", defaults.fieldMask(), SluiceConfig::fields),
+                settings.text("flows.export.allowList", defaults.allowList()),
+                settings.text("flows.export.denyList", defaults.denyList()));
+    }
+
+    private static Optional<String> exportFile(final String text) {
+        return switch (text) {
+            case "none" -> Optional.empty();
+            case FlowExport.STDOUT -> Optional.of(text);
+            default -> Optional.of(absolute(text).toString());
+        };
+    }
+
+    private static List<String> fields(final String text) {
+        final List<String> fields = new ArrayList<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            if (!word.strip().matches("[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*")) {
+                throw new IllegalArgumentException(
+                        "\"%s\": a list of fields such as source.namespace".formatted(word));
+            }
+            fields.add(word.strip());
+        }
+        return fields;
+    }
+
+    private static Hubble hubble(final Settings settings, final Hubble defaults) {
+        return new Hubble(
+                settings.flag("hubble.enabled", defaults.enabled()),
+                settings.value(
+                        "hubble.listen.address", defaults.listen(), SluiceConfig::listenAddress),
+                file(settings, "hubble.listen.certFile", defaults.certFile()),
+                file(settings, "hubble.listen.keyFile", defaults.keyFile()),
+                file(settings, "hubble.listen.clientCaFile", defaults.clientCaFile()));
+    }
+
+    private static Optional<Path> file(
+            final Settings settings, final String key, final Optional<Path> fallback) {
+        return settings.value(key, fallback, text -> Optional.of(absolute(text)));
     }
 
     private static L7 l7(final Settings settings, final L7 defaults) {
@@ -621,17 +768,15 @@ public record SluiceConfig(
             "\"%s\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none";
 
     private static Path folder(final Settings settings, final String key, final Path fallback) {
-        return settings.value(
-                key,
-                fallback,
-                text -> {
-                    final Path folder = Path.of(text);
-                    if (!folder.isAbsolute()) {
-                        throw new IllegalArgumentException(
-                                "\"%s\": an absolute path".formatted(text));
-                    }
-                    return folder;
-                });
+        return settings.value(key, fallback, SluiceConfig::absolute);
+    }
+
+    private static Path absolute(final String text) {
+        final Path path = Path.of(text);
+        if (!path.isAbsolute()) {
+            throw new IllegalArgumentException("\"%s\": an absolute path".formatted(text));
+        }
+        return path;
     }
 
     private static Set<CidrMatch> cidrMatches(final String text) {
@@ -667,7 +812,9 @@ public record SluiceConfig(
                 flowRing,
                 redaction,
                 flowStore,
+                flowExport,
                 l7,
+                hubble,
                 metrics,
                 logLevel);
     }

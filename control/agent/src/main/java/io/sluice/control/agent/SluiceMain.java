@@ -53,7 +53,7 @@ import org.slf4j.LoggerFactory;
  *   conntrack, counters, flow ring  -&gt;  forwarding loop, lane
  *   objects, address book, folders  -&gt;  endpoints, uplink, publisher, reconciler on the control thread
  *   L7 proxy, when a policy needs it
- *   folder watcher, API
+ *   folder watcher, API, Hubble's observer, export
  * </pre>
  *
  * <p>Nothing is open before it is judged: the lane starts with tables that forward nothing, and
@@ -111,7 +111,7 @@ public final class SluiceMain implements AutoCloseable {
      * @return exit code
      */
     public static int run(
-            final RunOptions options, final ControlServer server, final PrintStream errors) {
+            final RunOptions options, final Servers servers, final PrintStream errors) {
         final Stop stop = new Stop();
         stop.onSignal();
         try {
@@ -124,7 +124,7 @@ public final class SluiceMain implements AutoCloseable {
                             config,
                             options.manifests(),
                             options.takeOver(),
-                            server,
+                            servers,
                             stop,
                             new TapPorts())) {
                 return daemon.awaitStop();
@@ -157,6 +157,7 @@ public final class SluiceMain implements AutoCloseable {
             }
         }
         final SluiceConfig config = SluiceConfig.from(settings, defaults(hostName));
+        config.hubble().requireCertificates();
         if (config.nodeName().equals(UNNAMED)) {
             LOG.warn(
                     "the node is called {}, because the host's name is \"{}\": nodeName in the"
@@ -231,13 +232,13 @@ public final class SluiceMain implements AutoCloseable {
             final SluiceConfig config,
             final List<Path> manifests,
             final TakeOver takeOver,
-            final ControlServer server,
+            final Servers servers,
             final Stop stop,
             final PortFactory own)
             throws StartupException {
         final SluiceMain daemon = new SluiceMain(config, stop);
         try {
-            daemon.make(manifests, takeOver, server, own);
+            daemon.make(manifests, takeOver, servers, own);
             return daemon;
         } catch (final StartupException e) {
             daemon.close();
@@ -257,7 +258,7 @@ public final class SluiceMain implements AutoCloseable {
     private void make(
             final List<Path> manifests,
             final TakeOver takeOver,
-            final ControlServer server,
+            final Servers servers,
             final PortFactory own)
             throws StartupException, IOException {
         if (takeOver == TakeOver.REPLACE) {
@@ -460,6 +461,7 @@ public final class SluiceMain implements AutoCloseable {
                         this::controlFailed));
 
         // The outside.
+        final ExportCounts exportCounts = new ExportCounts();
         final ControlAgent agent =
                 new ControlAgent(
                         new ControlAgent.Parts(
@@ -479,12 +481,15 @@ public final class SluiceMain implements AutoCloseable {
                                 proxy,
                                 proxyCounters,
                                 flowCounts,
+                                exportCounts,
                                 () -> lane.isAlive() && !laneFailed.get(),
                                 ruleCounts,
                                 System::nanoTime,
                                 stop::request));
         control.set(Optional.of(agent));
-        keep(server.start(runFolder.socket(), config.metrics(), agent));
+        keep(servers.control().start(runFolder.socket(), config.metrics(), agent));
+        keep(servers.flows().start(runFolder.hubbleSocket(), config, agent));
+        keep(servers.export().start(config, agent, exportCounts));
         keep(
                 HandoverServer.start(
                         runFolder.handoverSocket(),

@@ -22,14 +22,14 @@ public final class StartTraining {
      *
      * @param folder the caller's to remove
      * @param manifests objects, among them Pods with a network namespace
-     * @param server of the API
+     * @param servers of the daemon
      * @param whileItRuns asks the daemon; told the API's socket
      * @throws Exception when something cannot be opened: the cache then lacks what comes after it
      */
     public static void run(
             final Path folder,
             final Path manifests,
-            final ControlServer server,
+            final Servers servers,
             final Consumer<Path> whileItRuns)
             throws Exception {
         final SluiceConfig config = config(folder);
@@ -43,7 +43,7 @@ public final class StartTraining {
                         config,
                         List.of(manifests),
                         TakeOver.NEVER,
-                        server,
+                        servers,
                         new SluiceMain.Stop(),
                         new TrainingPorts())) {
             whileItRuns.accept(config.runFolder().resolve(RunFolder.SOCKET_FILE));

@@ -55,6 +55,7 @@ class ControlAgentTest {
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 sluice.flowCounts,
+                                new ExportCounts(),
                                 () -> laneRuns,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,

@@ -2,6 +2,8 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.api.ApiServer;
+import io.sluice.control.agent.export.FlowExporter;
+import io.sluice.control.agent.hubble.HubbleServer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
@@ -20,6 +22,10 @@ public final class DaemonProcess {
                         Optional.of(Path.of(args[0])),
                         Optional.empty(),
                         TakeOver.NEVER);
-        System.exit(SluiceMain.run(options, ApiServer::start, System.err));
+        System.exit(
+                SluiceMain.run(
+                        options,
+                        new Servers(ApiServer::start, HubbleServer::start, FlowExporter::start),
+                        System.err));
     }
 }

@@ -21,7 +21,29 @@ class FencesTest {
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage(
-                        "io.sluice.control.agent.api..", "io.netty..", "com.fasterxml..")
+                        "io.sluice.control.agent.api..",
+                        "io.sluice.control.agent.hubble..",
+                        "io.netty..",
+                        "com.fasterxml..")
+                .check(AGENT);
+    }
+
+    /** Its classes are loaded when the first client comes, and not before. */
+    @Test
+    void gRpcIsKnownInOnePlace() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.sluice.control.agent.hubble..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("io.grpc..", "com.google.protobuf..")
+                .check(AGENT);
+        noClasses()
+                .that()
+                .haveNameMatching(".*\\.HubbleServer(\\$.*)?")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("io.grpc..", "com.google.protobuf..", "io.netty..")
                 .check(AGENT);
     }
 

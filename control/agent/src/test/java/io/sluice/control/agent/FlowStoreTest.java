@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -39,6 +40,31 @@ class FlowStoreTest {
                 .extracting(Flow::sequence)
                 .containsExactly(2L, 3L, 4L, 5L);
         assertThat(store.size()).isEqualTo(4);
+    }
+
+    @Test
+    void theRateIsThatOfTheLastMinuteOrOfWhatTheRingHas() {
+        final Instant start = Instant.parse("2026-03-01T10:00:00Z");
+        assertThat(store.ratePerSecond(start)).isZero();
+
+        appendAt(start);
+        appendAt(start.plusSeconds(50));
+        appendAt(start.plusSeconds(55));
+
+        assertThat(store.ratePerSecond(start.plusSeconds(60))).isEqualTo(3 / 60.0);
+        assertThat(store.ratePerSecond(start.plusSeconds(100))).isEqualTo(2 / 60.0);
+        assertThat(store.ratePerSecond(start.plusSeconds(200))).isZero();
+
+        // The ring holds four flows, all of the last two seconds.
+        for (int i = 0; i < 6; i++) {
+            appendAt(start.plusSeconds(98));
+        }
+        assertThat(store.ratePerSecond(start.plusSeconds(100))).isEqualTo(4 / 2.0);
+        assertThat(store.seen()).isEqualTo(9);
+    }
+
+    private void appendAt(final Instant time) {
+        store.append(sequence -> Flows.at(sequence, time));
     }
 
     @Test

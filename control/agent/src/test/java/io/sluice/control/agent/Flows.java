@@ -34,13 +34,17 @@ final class Flows {
     }
 
     static Flow withSequence(final long sequence) {
+        return at(sequence, Instant.EPOCH);
+    }
+
+    static Flow at(final long sequence, final Instant time) {
         final FlowPeer source =
                 new FlowPeer(1, 256, "shop", "a", List.of("k8s:app=a"), "10.0.0.1", 40000, "");
         final FlowPeer destination =
                 new FlowPeer(2, 257, "shop", "b", List.of("k8s:app=b"), "10.0.0.2", 80, "");
         return new Flow(
                 sequence,
-                Instant.EPOCH,
+                time,
                 "uuid",
                 "node",
                 Flow.Kind.POLICY_VERDICT,

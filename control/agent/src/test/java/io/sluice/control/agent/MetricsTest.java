@@ -77,6 +77,7 @@ class MetricsTest {
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 counts,
+                                new ExportCounts(),
                                 () -> true,
                                 rules,
                                 () -> sluice.nowNs,

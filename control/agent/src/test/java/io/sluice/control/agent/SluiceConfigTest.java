@@ -92,12 +92,24 @@ class SluiceConfigTest {
         values.put("flows.redact.kafka.apiKey", "true");
         values.put("flows.store.mebibytes", "0");
         values.put("flows.store.hours", "24");
+        values.put("flows.export.file", "/var/log/flows.log");
+        values.put("flows.export.fileMaxSizeMb", "20");
+        values.put("flows.export.fileMaxBackups", "0");
+        values.put("flows.export.fileCompress", "true");
+        values.put("flows.export.fieldMask", "[time, source.namespace]");
+        values.put("flows.export.allowList", "'{\"verdict\":[\"DROPPED\"]}'");
+        values.put("flows.export.denyList", "'{\"source_pod\":[\"kube-system/\"]}'");
         values.put("l7.transport", "io_uring");
         values.put("l7.loops", "2");
         values.put("l7.connections", "1000");
         values.put("l7.timeoutSeconds.connect", "6");
         values.put("l7.timeoutSeconds.idle", "60");
         values.put("l7.timeoutSeconds.head", "11");
+        values.put("hubble.enabled", "false");
+        values.put("hubble.listen.address", "127.0.0.1:4244");
+        values.put("hubble.listen.certFile", "/etc/sluice/tls.crt");
+        values.put("hubble.listen.keyFile", "/etc/sluice/tls.key");
+        values.put("hubble.listen.clientCaFile", "/etc/sluice/ca.crt");
         values.put("metrics.address", "none");
         values.put("l7.kafka.requestBytes", "1048576");
         values.put("l7.kafka.heldBytes", "65536");
@@ -164,6 +176,7 @@ class SluiceConfigTest {
                 "metrics: {address: \"9962\"} | f.yaml:1:20: metrics.address: \"9962\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
                 "metrics: {address: \"localhost:80\"} | f.yaml:1:20: metrics.address: \"localhost:80\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
                 "metrics: {address: \"[::1]:0\"} | f.yaml:1:20: metrics.address: \"[::1]:0\": an address and a port such as 127.0.0.1:9962 or [::1]:9962, or none",
+                "hubble: {listen: {certFile: c.pem}} | f.yaml:1:29: hubble.listen.certFile: \"c.pem\": an absolute path",
                 "runFolder: run            | f.yaml:1:12: runFolder: \"run\": an absolute path",
                 "pool: {ipv4: 10.0.0.1/24} | f.yaml:1:14: pool.ipv4: \"10.0.0.1/24\": a prefix such as 10.244.0.0/24, or none",
                 "pool: {ipv4: fd00::/64}   | f.yaml:1:14: pool.ipv4: fd00::/64: a prefix of the other family",
@@ -179,6 +192,9 @@ class SluiceConfigTest {
                 "l7: {kafka: {topics: 0}} | f.yaml:1:22: l7.kafka.topics: 0: 1 to 1000000",
                 "flows: {store: {mebibytes: 3}} | f.yaml:1:28: flows.store.mebibytes: 3: 4 to 1048576",
                 "flows: {store: {hours: 0}} | f.yaml:1:24: flows.store.hours: 0: 1 to 87600",
+                "flows: {export: {file: flows.log}} | f.yaml:1:24: flows.export.file: \"flows.log\": an absolute path",
+                "flows: {export: {fileMaxSizeMb: 0}} | f.yaml:1:33: flows.export.fileMaxSizeMb: 0: 1 to 1048576",
+                "flows: {export: {fieldMask: [a b]}} | f.yaml:1:29: flows.export.fieldMask: \"a b\": a list of fields such as source.namespace",
                 "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })

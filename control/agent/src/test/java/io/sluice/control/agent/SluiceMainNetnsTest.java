@@ -3,8 +3,13 @@ package io.sluice.control.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.sluice.control.agent.Node.Daemon;
+import io.sluice.control.agent.hubble.wire.FlowProto;
+import io.sluice.control.agent.hubble.wire.FlowProto.FlowFilter;
+import io.sluice.control.agent.hubble.wire.ObserverProto.GetFlowsRequest;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -64,6 +69,71 @@ class SluiceMainNetnsTest {
         assertThat(node.ip("node", "route", "show")).isBlank();
         assertThat(node.ip("node", "rule", "show").lines()).hasSize(3);
         assertThat(node.runFolder()).isEmptyDirectory();
+    }
+
+    /** gRPC's classes come with the first client, and the flows with names of this node. */
+    @Test
+    void hubblesClientsReadFlowsFromTheSocketAndTheExportWritesThem() throws Exception {
+        final Path exported = folder.resolve("flows.log");
+        Files.writeString(
+                folder.resolve("sluice.yaml"),
+                "flows.export.file: " + exported + "\n",
+                StandardOpenOption.APPEND);
+        final Daemon daemon = node.start();
+        final Path socket = node.runFolder().resolve("hubble.sock");
+        assertThat(node.pings("a", B)).isTrue();
+        assertThat(isLoaded(daemon, "io.sluice.control.agent.hubble.HubbleServer")).isTrue();
+        assertThat(isLoaded(daemon, "io.grpc.Server")).isFalse();
+
+        final FlowProto.Flow ping;
+        try (HubbleClient client = HubbleClient.of(socket)) {
+            ping =
+                    client.observer()
+                            .getFlows(
+                                    GetFlowsRequest.newBuilder()
+                                            .setFollow(true)
+                                            .setNumber(1000)
+                                            .addWhitelist(
+                                                    FlowFilter.newBuilder()
+                                                            .addSourcePod("shop/a")
+                                                            .addDestinationPod("shop/b")
+                                                            .addProtocol("icmp"))
+                                            .build())
+                            .next()
+                            .getFlow();
+        }
+
+        assertThat(ping.getVerdict()).isEqualTo(FlowProto.Verdict.FORWARDED);
+        assertThat(ping.getNodeName()).isEqualTo("node-1");
+        assertThat(ping.getSource().getLabelsList()).contains("k8s:app=a");
+        assertThat(ping.getIP().getDestination()).isIn(B, B6);
+        assertThat(ping.getSummary()).contains("EchoRequest");
+        assertThat(isLoaded(daemon, "io.grpc.Server")).isTrue();
+        daemon.terminate();
+        assertThat(daemon.log())
+                .contains("sluice has stopped")
+                .doesNotContain("Unknown channel option")
+                .doesNotContain("hubble: ")
+                .doesNotContain(" ERROR ");
+        assertThat(node.runFolder()).isEmptyDirectory();
+        assertThat(Files.readAllLines(exported))
+                .anyMatch(line -> line.contains(ping.getUuid()))
+                .allMatch(line -> line.endsWith("\"}"));
+    }
+
+    private static boolean isLoaded(final Daemon daemon, final String type) throws Exception {
+        final Process process =
+                new ProcessBuilder(
+                                Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(),
+                                Long.toString(daemon.pid()),
+                                "VM.class_hierarchy",
+                                type)
+                        .redirectErrorStream(true)
+                        .start();
+        final String output =
+                new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(output).isZero();
+        return output.contains(type);
     }
 
     @Test

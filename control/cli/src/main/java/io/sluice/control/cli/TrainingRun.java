@@ -1,7 +1,10 @@
 package io.sluice.control.cli;
 
+import io.sluice.control.agent.Servers;
 import io.sluice.control.agent.StartTraining;
 import io.sluice.control.agent.api.ApiServer;
+import io.sluice.control.agent.export.FlowExporter;
+import io.sluice.control.agent.hubble.HubbleServer;
 import java.io.ByteArrayInputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -94,7 +97,7 @@ final class TrainingRun {
                     Files.writeString(
                             Files.createDirectory(folder.resolve("objects")).resolve("world.yaml"),
                             WORLD),
-                    ApiServer::start,
+                    new Servers(ApiServer::start, HubbleServer::start, FlowExporter::start),
                     TrainingRun::ask);
         } finally {
             try (Stream<Path> files = Files.walk(folder)) {

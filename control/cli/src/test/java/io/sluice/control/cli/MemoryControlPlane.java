@@ -9,6 +9,7 @@ import io.sluice.control.agent.EndpointReport;
 import io.sluice.control.agent.EndpointRequest;
 import io.sluice.control.agent.EndpointState;
 import io.sluice.control.agent.Flow;
+import io.sluice.control.agent.FlowActivity;
 import io.sluice.control.agent.FlowCursor;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowQuery;
@@ -617,6 +618,11 @@ final class MemoryControlPlane implements ControlPlane {
                 followerGone.countDown();
             }
         };
+    }
+
+    @Override
+    public FlowActivity flowActivity() {
+        return new FlowActivity(flows.size(), 4095, 0, flows.size(), 0.5, List.of("shop"));
     }
 
     @Override

@@ -30,7 +30,7 @@ import java.util.stream.Collectors;
  * side ({@code pod}, {@code namespace}, {@code ip}, {@code port}, {@code label}, {@code identity},
  * {@code fqdn}) matches when either side does. {@code not-} before a name hides the flows that the
  * filter matches, each value by itself. A pod is {@code namespace/prefix} or, in namespace {@code
- * default}, {@code prefix}: the name begins with it.
+ * default}, {@code prefix}, or, in any, {@code /prefix}: the name begins with it.
  *
  * <p>{@code all-drops=false} leaves out the drops that every Linux host causes by being there
  * (severity QUIET: multicast, and what it tries at the gateway's address). They are in the answer
@@ -148,17 +148,12 @@ public final class FlowFilter {
         Predicate<Flow> filter = flow -> true;
         final List<long[]> clauses = new ArrayList<>();
         for (final String name : names()) {
-            final List<Test> alternatives =
-                    values.getOrDefault(name, List.of()).stream()
-                            .map(value -> one(name, value))
-                            .toList();
+            final List<String> alternatives = values.getOrDefault(name, List.of());
             if (!alternatives.isEmpty()) {
-                filter = filter.and(any(alternatives));
-                if (alternatives.stream().allMatch(test -> test.keys().isPresent())) {
-                    clauses.add(
-                            alternatives.stream()
-                                    .mapToLong(test -> test.keys().orElseThrow())
-                                    .toArray());
+                final Condition condition = anyOf(name, alternatives);
+                filter = filter.and(condition.matches());
+                if (!condition.keys().isEmpty()) {
+                    clauses.add(condition.keys().stream().mapToLong(Long::longValue).toArray());
                 }
             }
             for (final String value : values.getOrDefault(NOT + name, List.of())) {
@@ -192,8 +187,37 @@ public final class FlowFilter {
         return given;
     }
 
-    private static Predicate<Flow> any(final List<Test> alternatives) {
-        return alternatives.stream().map(Test::matches).reduce(flow -> false, Predicate::or);
+    /**
+     * What values of one filter ask for.
+     *
+     * @param matches whether a flow matches one of the values
+     * @param keys of {@link FlowKeys}, one of which a flow that matches has; none where flows have
+     *     no such key
+     */
+    public record Condition(Predicate<Flow> matches, List<Long> keys) {
+        public Condition {
+            keys = List.copyOf(keys);
+        }
+    }
+
+    /**
+     * What values of one filter ask for: that one of them matches.
+     *
+     * @param name one of {@link #names}
+     * @param values at least one
+     * @throws io.sluice.control.agent.RequestException INVALID for a value that means nothing
+     */
+    public static Condition anyOf(final String name, final List<String> values) {
+        Predicate<Flow> matches = flow -> false;
+        final List<Long> keys = new ArrayList<>();
+        boolean areKeyed = true;
+        for (final String value : values) {
+            final Test test = one(name, value);
+            matches = matches.or(test.matches());
+            areKeyed &= test.keys().isPresent();
+            test.keys().ifPresent(keys::add);
+        }
+        return new Condition(matches, areKeyed ? keys : List.of());
     }
 
     private static Test one(final String name, final String value) {
@@ -339,7 +363,12 @@ public final class FlowFilter {
         return end < 0 ? rest : rest.substring(0, end);
     }
 
-    private static Pattern pattern(final String name, final String value) {
+    /**
+     * A regular expression of RE2.
+     *
+     * @throws io.sluice.control.agent.RequestException INVALID for one that is none, or too long
+     */
+    public static Pattern pattern(final String name, final String value) {
         if (value.length() > PATTERN_CHARS_MAX) {
             throw wrong(name, "...", "a pattern of at most " + PATTERN_CHARS_MAX + " characters");
         }
@@ -390,6 +419,11 @@ public final class FlowFilter {
                 final int slash = value.indexOf('/');
                 final String namespace = slash < 0 ? "default" : value.substring(0, slash);
                 final String prefix = value.substring(slash + 1);
+                if (slash == 0) {
+                    yield new PeerTest(
+                            peer -> !peer.podName().isEmpty() && peer.podName().startsWith(prefix),
+                            Optional.empty());
+                }
                 yield PeerTest.of(
                         FlowKeys.namespace(namespace),
                         peer ->
@@ -550,7 +584,9 @@ public final class FlowFilter {
         }
     }
 
-    static RuntimeException wrong(final String name, final String value, final String accepted) {
+    /** A value that means nothing: INVALID. */
+    public static RuntimeException wrong(
+            final String name, final String value, final String accepted) {
         return ApiRequest.invalid(name + ": \"" + value + "\": " + accepted);
     }
 }

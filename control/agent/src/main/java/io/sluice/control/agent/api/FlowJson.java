@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowSummary;
 import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
 import java.time.Instant;
@@ -26,11 +27,6 @@ public final class FlowJson {
     private static final int UDP = 17;
     private static final int ICMPV6 = 58;
     private static final int SCTP = 132;
-
-    /** RFC 9293 section 3.1 and RFC 3168, from the lowest bit. */
-    private static final String[] TCP_FLAGS = {
-        "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"
-    };
 
     private FlowJson() {}
 
@@ -94,9 +90,9 @@ public final class FlowJson {
             json.put("policy_match_type", flow.match().number());
         }
         json.put("is_reply", flow.reply());
-        json.put("Summary", summary(flow));
-        policies(json, "egress" + outcome(flow, Flow.Direction.EGRESS), flow.egressBy(), flow);
-        policies(json, "ingress" + outcome(flow, Flow.Direction.INGRESS), flow.ingressBy(), flow);
+        json.put("Summary", FlowSummary.of(flow));
+        policies(json, "egress", Flow.Direction.EGRESS, flow.egressBy(), flow);
+        policies(json, "ingress", Flow.Direction.INGRESS, flow.ingressBy(), flow);
         return json;
     }
 
@@ -111,10 +107,8 @@ public final class FlowJson {
         switch (flow.protocol()) {
             case TCP -> {
                 final ObjectNode flags = ports(l4, "TCP", flow).putObject("flags");
-                for (int bit = 0; bit < TCP_FLAGS.length; bit++) {
-                    if ((flow.tcpFlags() >> bit & 1) != 0) {
-                        flags.put(TCP_FLAGS[bit], true);
-                    }
+                for (final String flag : FlowSummary.tcpFlags(flow.tcpFlags())) {
+                    flags.put(flag, true);
                 }
             }
             case UDP -> ports(l4, "UDP", flow);
@@ -145,7 +139,7 @@ public final class FlowJson {
         if (peer.endpointId() != 0) {
             json.put("ID", peer.endpointId());
         }
-        json.put("identity", peer.identity());
+        json.put("identity", Integer.toUnsignedLong(peer.identity()));
         if (!peer.namespace().isEmpty()) {
             json.put("namespace", peer.namespace());
         }
@@ -173,7 +167,7 @@ public final class FlowJson {
         l7.put("type", message.isRequest() ? "REQUEST" : "RESPONSE");
         if (!message.isRequest()) {
             // protojson writes 64-bit integers as strings.
-            l7.put("latency_ns", Long.toString(message.latencyNs()));
+            l7.put("latency_ns", Long.toUnsignedString(message.latencyNs()));
         }
         switch (message.content()) {
             case final L7Message.Http http -> {
@@ -219,126 +213,24 @@ public final class FlowJson {
         return l7;
     }
 
-    private static String summary(final L7Message message) {
-        return switch (message.content()) {
-            case final L7Message.Http http ->
-                    message.isRequest()
-                            ? "%s %s %s".formatted(http.protocol(), http.method(), http.url())
-                            : "%s %d %dms (%s %s)"
-                                    .formatted(
-                                            http.protocol(),
-                                            http.code(),
-                                            message.latencyNs() / 1_000_000,
-                                            http.method(),
-                                            http.url());
-            case final L7Message.Kafka kafka -> summary(kafka, message);
-            case final L7Message.Dns dns ->
-                    message.isRequest()
-                            ? "DNS Query %s %s".formatted(dns.query(), dns.type())
-                            : "DNS Answer %sTTL: %d (Proxy %s %s)"
-                                    .formatted(
-                                            dns.rcode() != 0
-                                                    ? "RCode: " + rcode(dns.rcode()) + " "
-                                                    : dns.addresses().isEmpty()
-                                                            ? ""
-                                                            : "\""
-                                                                    + String.join(
-                                                                            ",", dns.addresses())
-                                                                    + "\" ",
-                                            dns.ttlSeconds(),
-                                            dns.query(),
-                                            dns.type());
-            case final L7Message.Tls tls ->
-                    "TLS " + (tls.serverName().isEmpty() ? "without SNI" : tls.serverName());
-        };
-    }
-
-    private static String summary(final L7Message.Kafka kafka, final L7Message message) {
-        final String request =
-                "%s v%d %d %s"
-                        .formatted(
-                                kafka.apiKey(),
-                                kafka.apiVersion(),
-                                kafka.correlationId(),
-                                kafka.topic());
-        return message.isRequest()
-                ? "Kafka " + request.strip()
-                : "Kafka %d %dms (%s)"
-                        .formatted(
-                                kafka.errorCode(),
-                                message.latencyNs() / 1_000_000,
-                                request.strip());
-    }
-
-    /** Hubble's words, those of Go's DNS library for the codes of RFC 1035 section 4.1.1. */
-    private static String rcode(final int rcode) {
-        return switch (rcode) {
-            case 1 -> "FormErr";
-            case 2 -> "Server Failure";
-            case 3 -> "Non-Existent Domain";
-            case 4 -> "Not Implemented";
-            case 5 -> "Query Refused";
-            default -> String.valueOf(rcode);
-        };
-    }
-
-    private static String summary(final Flow flow) {
-        if (flow.l7().isPresent()) {
-            return summary(flow.l7().get());
-        }
-        return switch (flow.protocol()) {
-            case TCP -> "TCP Flags: " + flags(flow.tcpFlags());
-            case UDP -> "UDP";
-            case SCTP -> "SCTP";
-            case ICMP -> "ICMPv4 " + icmp(flow, 8, 0);
-            case ICMPV6 -> "ICMPv6 " + icmp(flow, 128, 129);
-            default -> flow.ipVersion() == 0 ? "" : "IP protocol " + flow.protocol();
-        };
-    }
-
-    private static String icmp(final Flow flow, final int echoRequest, final int echoReply) {
-        if (flow.icmpType() == echoRequest) {
-            return "EchoRequest";
-        }
-        return flow.icmpType() == echoReply
-                ? "EchoReply"
-                : "type " + flow.icmpType() + " code " + flow.icmpCode();
-    }
-
-    /** Hubble's order: SYN before ACK before the rest. */
-    private static String flags(final int flags) {
-        final StringBuilder text = new StringBuilder();
-        for (final int bit : new int[] {1, 4, 0, 2, 3, 5, 6, 7}) {
-            if ((flags >> bit & 1) != 0) {
-                text.append(text.isEmpty() ? "" : ", ").append(TCP_FLAGS[bit]);
-            }
-        }
-        return text.toString();
-    }
-
-    /** A packet dropped by the receiver's ingress was allowed by the sender's egress before. */
-    private static String outcome(final Flow flow, final Flow.Direction asked) {
-        return flow.verdict() == Flow.Verdict.DROPPED && flow.direction() == asked
-                ? "_denied_by"
-                : "_allowed_by";
-    }
-
     private static void policies(
             final ObjectNode json,
-            final String field,
+            final String side,
+            final Flow.Direction direction,
             final List<PolicyAuthor> authors,
             final Flow flow) {
         if (authors.isEmpty()) {
             return;
         }
-        final ArrayNode policies = json.putArray(field);
+        final ArrayNode policies =
+                json.putArray(side + (flow.isDeniedIn(direction) ? "_denied_by" : "_allowed_by"));
         for (final PolicyAuthor author : authors) {
             final ObjectNode policy = policies.addObject();
-            policy.put("name", author.kind().isEmpty() ? author.sentence() : author.name());
+            policy.put("name", author.title());
             if (!author.namespace().isEmpty()) {
                 policy.put("namespace", author.namespace());
             }
-            policy.put("revision", Long.toString(flow.policyRevision()));
+            policy.put("revision", Long.toUnsignedString(flow.policyRevision()));
             policy.put("kind", author.kind());
             policy.put("tier", author.tier());
             if (author.rule() >= 0) {

@@ -1,4 +1,4 @@
-package io.sluice.control.agent.flowlog;
+package io.sluice.control.agent;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -9,11 +9,11 @@ import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 
 /** A file on a file system with room for some bytes more: a write that is too long is cut short. */
-final class NarrowFile extends FileChannel {
+public final class NarrowFile extends FileChannel {
     private final FileChannel file;
     private final long[] room;
 
-    NarrowFile(final FileChannel file, final long[] room) {
+    public NarrowFile(final FileChannel file, final long[] room) {
         this.file = file;
         this.room = room;
     }

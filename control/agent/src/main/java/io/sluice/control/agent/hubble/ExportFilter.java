@@ -1,0 +1,42 @@
+package io.sluice.control.agent.hubble;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.util.JsonFormat;
+import io.sluice.control.agent.Flow;
+import io.sluice.control.agent.RequestException;
+import io.sluice.control.agent.SluiceConfig;
+import io.sluice.control.agent.StartupException;
+import io.sluice.control.agent.hubble.wire.ObserverProto.GetFlowsRequest;
+import java.util.function.Predicate;
+
+/** Filters of the export: Hubble's, as JSON, with the meaning that they have in GetFlows. */
+public final class ExportFilter {
+    private ExportFilter() {}
+
+    /**
+     * The flows that the configuration wants.
+     *
+     * @throws StartupException with the key whose filters cannot be read
+     */
+    public static Predicate<Flow> of(final SluiceConfig.FlowExport export) throws StartupException {
+        if (export.allowList().isEmpty() && export.denyList().isEmpty()) {
+            return flow -> true;
+        }
+        final Predicate<Flow> allowed = read("allowList", "whitelist", export.allowList());
+        return allowed.and(read("denyList", "blacklist", export.denyList()));
+    }
+
+    private static Predicate<Flow> read(final String key, final String list, final String filters)
+            throws StartupException {
+        final GetFlowsRequest.Builder request = GetFlowsRequest.newBuilder();
+        try {
+            JsonFormat.parser().merge("{\"%s\":[%s]}".formatted(list, filters), request);
+            return FlowQuestion.of(request.build()).query().filter();
+        } catch (final InvalidProtocolBufferException | RequestException e) {
+            throw new StartupException(
+                    "flows.export.%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"
+                            .formatted(key, e.getMessage()),
+                    e);
+        }
+    }
+}
