@@ -249,6 +249,11 @@ final class Reconciler {
         return ResolverPod.addTo(World.of(seen), config.dns().resolver().addresses());
     }
 
+    /** Whether nothing is made or changed any more: the daemon ends, or another has its place. */
+    boolean isStopping() {
+        return stopping;
+    }
+
     /** Whether all that control knows is in force. */
     boolean isInForce() {
         return published.isPresent() && publishProblem.isEmpty();

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
@@ -66,6 +67,9 @@ final class Rollouts {
 
     private static final String POD = "Pod";
 
+    /** How long a change waits for one before it; clients wait for 60 seconds. */
+    private static final long TURN_SECONDS = 20;
+
     private final ObjectStore store;
     private final PolicyHistory history;
     private final Clock clock;
@@ -114,7 +118,10 @@ final class Rollouts {
             remember(pending.in(State.UNDONE));
             return;
         }
-        startDeadline(Duration.between(clock.instant(), pending.until()));
+        final Duration left = Duration.between(clock.instant(), pending.until());
+        // The clock may have been set back while nobody ran.
+        startDeadline(
+                left.compareTo(ChangeRequest.CONFIRM_MAX) < 0 ? left : ChangeRequest.CONFIRM_MAX);
         if (isDue()) {
             undo();
         } else {
@@ -151,7 +158,10 @@ final class Rollouts {
 
     /** As {@link ControlPlane#change}. */
     ChangeReport change(final ChangeRequest request, final Switch parts) {
-        changing.lock();
+        if (!await(changing)) {
+            throw new RequestException(
+                    Reason.UNAVAILABLE, "another change is being made: try again");
+        }
         try {
             final Trial trial = parts.control().call(() -> trial(request, parts));
             final CutsReport cuts = trial.judge(parts);
@@ -164,6 +174,15 @@ final class Rollouts {
             return parts.control().call(() -> make(request, cuts, parts));
         } finally {
             changing.unlock();
+        }
+    }
+
+    private static boolean await(final ReentrantLock lock) {
+        try {
+            return lock.tryLock(TURN_SECONDS, TimeUnit.SECONDS);
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 
@@ -281,6 +300,9 @@ final class Rollouts {
 
     private ChangeReport make(
             final ChangeRequest request, final CutsReport cuts, final Switch parts) {
+        if (parts.reconciler().isStopping()) {
+            throw new RequestException(Reason.UNAVAILABLE, "the daemon is stopping");
+        }
         final ConfirmationReport pending = history.confirmation();
         final List<Step> steps = plan(request);
         int revision = 0;
@@ -421,7 +443,7 @@ final class Rollouts {
 
     /** Undoes what was not confirmed in time; call every second. */
     void tick(final Reconciler reconciler) {
-        if (history.confirmation().isPending() && isDue() && undo()) {
+        if (!reconciler.isStopping() && history.confirmation().isPending() && isDue() && undo()) {
             reconciler.reconcileUnasked();
         }
     }

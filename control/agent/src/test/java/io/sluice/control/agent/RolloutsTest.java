@@ -16,11 +16,14 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -339,6 +342,91 @@ class RolloutsTest {
         // Cut already: the next change does not cut it again.
         assertThat(apply(policy("only-80", 80), denyAll("all")).cuts().cut()).isZero();
         assertThat(rollback(0).cuts().cut()).isZero();
+    }
+
+    /** A flow between two of the pods, by the port that it goes to. */
+    private record Talk(String from, String to, int port) {}
+
+    @Test
+    void whatIsListedIsWhatTheLaneCuts() {
+        final long seed = 7_112_026;
+        final Random dice = new Random(seed);
+        final List<String> pods = List.of("a", "b", "c");
+        sluice.folder(pods.stream().map(pod -> podAt(pod, address(pod))).toArray(String[]::new));
+        final List<Talk> talks = new ArrayList<>();
+        for (final String from : pods) {
+            for (final String to : pods) {
+                for (int port = 1; port <= 3 && !from.equals(to); port++) {
+                    talks.add(new Talk(from, to, port));
+                }
+            }
+        }
+        int cut = 0;
+        Set<Talk> open = passing(talks);
+        for (int step = 0; step < 80; step++) {
+            final ChangeReport report =
+                    step % 10 == 9
+                            ? rollback(sluice.revisions.oldestState())
+                            : apply(
+                                    randomPolicy(dice),
+                                    randomPolicy(dice).replace("name: r", "name: s"));
+
+            final Set<Talk> stillOpen = passing(talks);
+            final Set<String> closed = new TreeSet<>();
+            for (final Talk talk : open) {
+                if (!stillOpen.contains(talk)) {
+                    closed.add("shop/%s shop/%s %d".formatted(talk.from(), talk.to(), talk.port()));
+                }
+            }
+            assertThat(report.cuts().pairs())
+                    .as("seed %d step %d", seed, step)
+                    .extracting(pair -> "%s %s %d".formatted(pair.from(), pair.to(), pair.port()))
+                    .containsExactlyInAnyOrderElementsOf(closed);
+            assertThat(report.cuts().open()).isEqualTo(open.size());
+            cut += closed.size();
+            open = stillOpen;
+        }
+        assertThat(cut).isGreaterThan(100);
+    }
+
+    private Set<Talk> passing(final List<Talk> talks) {
+        final Set<Talk> passing = new HashSet<>();
+        for (final Talk talk : talks) {
+            sluice.send(talk.from(), address(talk.from()), address(talk.to()), talk.port());
+            if (sluice.received(talk.to())) {
+                passing.add(talk);
+            }
+        }
+        return passing;
+    }
+
+    private static String randomPolicy(final Random dice) {
+        final boolean ingress = dice.nextBoolean();
+        return """
+        apiVersion: networking.k8s.io/v1
+        kind: NetworkPolicy
+        metadata: {name: r%d, namespace: shop}
+        spec:
+          podSelector: {matchLabels: {app: %s}}
+          policyTypes: [%s]
+          %s: [{%s: [{podSelector: {matchLabels: {app: %s}}}], ports: [{port: %d, protocol: UDP}]}]
+        """
+                .formatted(
+                        dice.nextInt(3),
+                        name(dice),
+                        ingress ? "Ingress" : "Egress",
+                        ingress ? "ingress" : "egress",
+                        ingress ? "from" : "to",
+                        name(dice),
+                        1 + dice.nextInt(3));
+    }
+
+    private static String address(final String pod) {
+        return "10.244.0." + (2 + "abc".indexOf(pod));
+    }
+
+    private static String name(final Random dice) {
+        return String.valueOf("abc".charAt(dice.nextInt(3)));
     }
 
     @Test

@@ -101,6 +101,21 @@ class RolloutNetnsTest {
         assertThat(connects()).isEqualTo("timed out");
     }
 
+    @Test
+    void ofAFoldersChangeTheLogSaysWhatItCuts() {
+        final Running stream = node.startPeer("client", "stream", ADDRESS, "8080");
+        stream.await("echo", 10_000);
+
+        node.save("deny.yaml", DENY);
+
+        TestNode.await(
+                "the log names the flow",
+                () ->
+                        connects().equals("timed out")
+                                && daemon.output()
+                                        .contains("cut: app/client -> app/server 8080/TCP: 1: "));
+    }
+
     private String offlineConfirmation() {
         return Command.run(
                         "cat", node.stateFolder().resolve("history/confirmation.yaml").toString())
