@@ -5,11 +5,14 @@ import static io.sluice.control.agent.Manifests.podAt;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.sluice.conntrack.FlowVerdict;
+import io.sluice.conntrack.Tuple;
 import io.sluice.control.agent.ChangeRequest.CutMode;
 import io.sluice.control.agent.ChangeRequest.Manifest;
 import io.sluice.control.agent.ConfirmationReport.State;
 import io.sluice.control.agent.ObjectChange.Outcome;
 import io.sluice.control.agent.RequestException.Reason;
+import io.sluice.control.policy.IpAddress;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +22,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
@@ -451,6 +455,48 @@ class RolloutsTest {
                         })
                 .hasMessageStartingWith("nothing was changed: 1 of 1 open flows would be cut");
         assertThat(objects()).isEmpty();
+    }
+
+    @Test
+    void aConnectionThatTheProxyBeginsToReadIsCut() {
+        sluice.folder(podAt("a", A), podAt("b", B));
+        final Tuple tuple = new Tuple();
+        tuple.protocol = 6;
+        tuple.sourceHigh = ip(A).high();
+        tuple.sourceLow = ip(A).low();
+        tuple.sourcePort = 40_000;
+        tuple.destinationHigh = ip(B).high();
+        tuple.destinationLow = ip(B).low();
+        tuple.destinationPort = 80;
+        final int syn = 0x02;
+        Objects.requireNonNull(sluice.conntrack.create(tuple, syn, sluice.nowNs))
+                .recordVerdict(FlowVerdict.ALLOW, 0, 0, sluice.publisher.live().revision());
+
+        final CutsReport cuts =
+                apply(
+                                """
+                                apiVersion: cilium.io/v2
+                                kind: CiliumNetworkPolicy
+                                metadata: {name: web, namespace: shop}
+                                spec:
+                                  endpointSelector: {matchLabels: {app: b}}
+                                  ingress:
+                                  - toPorts:
+                                    - ports: [{port: "80", protocol: TCP}]
+                                      rules: {http: [{method: GET}]}
+                                """)
+                        .cuts();
+
+        assertThat(cuts.pairs())
+                .singleElement()
+                .asString()
+                .startsWith(
+                        "shop/a -> shop/b 80/TCP: 1: reset, to be read by the L7 proxy from now on:"
+                                + " CiliumNetworkPolicy shop/web ingress[0]");
+    }
+
+    private static IpAddress ip(final String text) {
+        return IpAddress.parse(text).orElseThrow();
     }
 
     @Test
