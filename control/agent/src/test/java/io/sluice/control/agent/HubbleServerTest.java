@@ -97,6 +97,7 @@ class HubbleServerTest {
                                 List.of(),
                                 thread,
                                 sluice.store,
+                                sluice.rollouts,
                                 sluice.reconciler,
                                 sluice.publisher,
                                 sluice.conntrack,

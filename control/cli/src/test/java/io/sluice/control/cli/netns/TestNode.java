@@ -119,6 +119,11 @@ final class TestNode implements AutoCloseable {
     }
 
     void savePod(final String name, final int number) {
+        saveAnnotatedPod(name, number, "");
+    }
+
+    /** As {@link #savePod}, with another annotation. */
+    void saveAnnotatedPod(final String name, final int number, final String annotation) {
         save(
                 name + ".yaml",
                 """
@@ -128,12 +133,17 @@ final class TestNode implements AutoCloseable {
                   name: %1$s
                   namespace: app
                   labels: { app: %1$s }
-                  annotations: { sluice.io/netns: %2$s }
+                  annotations: { sluice.io/netns: %2$s, %5$s }
                 status:
                   podIP: %3$s
                   podIPs: [{ ip: %3$s }, { ip: "%4$s" }]
                 """
-                        .formatted(name, namespace(name), ipv4(number), ipv6(number)));
+                        .formatted(
+                                name,
+                                namespace(name),
+                                ipv4(number),
+                                ipv6(number),
+                                annotation));
     }
 
     static String ipv4(final int number) {
