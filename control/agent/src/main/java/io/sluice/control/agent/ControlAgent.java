@@ -64,6 +64,7 @@ final class ControlAgent implements ControlPlane {
             BooleanSupplier laneRuns,
             RuleCounts ruleCounts,
             LongSupplier clockNs,
+            PacketTracer tracer,
             Runnable stop) {}
 
     /** As Hubble does. */
@@ -565,6 +566,11 @@ final class ControlAgent implements ControlPlane {
                 parts.flows().seen(),
                 parts.flows().ratePerSecond(now),
                 parts.flowCounts().namespacesSince(now.minus(NAMESPACES_FOR)));
+    }
+
+    @Override
+    public TraceCursor trace(final TraceQuery query) {
+        return parts.tracer().start(query);
     }
 
     @Override

@@ -59,6 +59,7 @@ class ControlAgentTest {
                                 () -> laneRuns,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,
+                                sluice.tracer,
                                 stops::incrementAndGet));
     }
 

@@ -81,6 +81,7 @@ class MetricsTest {
                                 () -> true,
                                 rules,
                                 () -> sluice.nowNs,
+                                sluice.tracer,
                                 () -> {}));
     }
 

@@ -10,6 +10,7 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.TraceRing;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
@@ -47,6 +48,7 @@ final class SwitchInOneThread implements AutoCloseable {
     final FlowStore flows = new FlowStore(100, flowCounts::count, history);
     final FlowRecorder recorder;
     final ProxyPort proxy;
+    final PacketTracer tracer;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);
     final LearnedNames names;
     final ReleasedAddresses released;
@@ -103,6 +105,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         new IdentityAllocator(state.identities()),
                         parsers -> proxy.require());
         publisherOfEvents.set(publisher);
+        tracer = new PacketTracer(lane, publisher::live, publisher::ofRevision, () -> nowNs);
         final Uplink uplink = new Uplink(config, ports, lane);
         uplink.create();
         reconciler =
@@ -190,6 +193,11 @@ final class SwitchInOneThread implements AutoCloseable {
                     .sorted()
                     .forEach(name -> answer("open " + name));
             await(loop.proxy().addPorts(opened));
+        }
+
+        @Override
+        public void trace(final Optional<TraceRing> ring) {
+            await(loop.proxy().trace(ring));
         }
 
         @Override
