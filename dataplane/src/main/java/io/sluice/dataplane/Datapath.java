@@ -61,6 +61,9 @@ import org.jspecify.annotations.Nullable;
  * that a policy change begins to redirect in its middle is unknown to the proxy, whose kernel
  * resets both sides.
  *
+ * <p>While somebody traces, {@link #note} takes down each packet at its end, from what the steps
+ * left in its cursor; no step knows of it.
+ *
  * <p>Thread: the lane's. The conntrack table and the ipcache may be others' too, and see to their
  * own order; nothing else here is shared. Nothing is allocated.
  */
@@ -97,6 +100,9 @@ final class Datapath {
     private final PacketBatch returned;
 
     private final MessageHandler onReturned;
+
+    /** Null unless somebody traces. */
+    private @Nullable TraceRing trace;
 
     // Of the turn, for onReturned.
     private Tables returnTables = Tables.EMPTY;
@@ -146,6 +152,7 @@ final class Datapath {
             return;
         }
         final Endpoint sender = tables.endpoint(inPort);
+        final @Nullable TraceRing tracing = trace;
         long bytes = 0;
         for (int i = 0; i < count; i++) {
             final Packet packet = packets[i];
@@ -161,15 +168,18 @@ final class Datapath {
 
         for (int i = 0; i < count; i++) {
             final Packet packet = packets[i];
-            if (packet.isAnswered) {
-                continue;
+            DropReason reason = NONE;
+            if (!packet.isAnswered) {
+                reason =
+                        packet.admission == NONE
+                                ? walk(packet, sender, tables, nowNs)
+                                : packet.admission;
+                if (reason != NONE) {
+                    stop(packet, reason, nowNs);
+                }
             }
-            final DropReason reason =
-                    packet.admission == NONE
-                            ? walk(packet, sender, tables, nowNs)
-                            : packet.admission;
-            if (reason != NONE) {
-                stop(packet, reason, nowNs);
+            if (tracing != null) {
+                note(tracing, packet, sender, reason, nowNs);
             }
         }
     }
@@ -177,6 +187,42 @@ final class Datapath {
     private void stop(final Packet packet, final DropReason reason, final long nowNs) {
         counters.dropped(reason, packet.direction, packet.frameBytes());
         events.dropped(packet, reason, nowNs);
+    }
+
+    /**
+     * Takes packets down from the next one on.
+     *
+     * @param ring null to take none down
+     */
+    void trace(final @Nullable TraceRing ring) {
+        trace = ring;
+    }
+
+    private void note(
+            final TraceRing tracing,
+            final Packet packet,
+            final Endpoint sender,
+            final DropReason reason,
+            final long nowNs) {
+        final TraceRecord.End end =
+                reason != NONE
+                        ? TraceRecord.End.DROPPED
+                        : packet.isAnswered ? TraceRecord.End.ANSWERED : endOf(packet, sender);
+        tracing.note(packet, reason, end, false, nowNs);
+    }
+
+    /** How a packet ended that was neither dropped nor answered. */
+    private TraceRecord.End endOf(final Packet packet, final Endpoint sender) {
+        if (packet.outPort == Tables.PROXY_PORT) {
+            return TraceRecord.End.REDIRECTED;
+        }
+        if (sender.kind() == Endpoint.Kind.PROXY || packet.quotesPacket || packet.standsAlone) {
+            return TraceRecord.End.FORWARDED;
+        }
+        // Nothing was looked up since: only redirected flows look at others' entries.
+        return conntrack.entry().verdict() == FlowVerdict.PUNT
+                ? TraceRecord.End.PUNTED
+                : TraceRecord.End.FORWARDED;
     }
 
     /** Everything that can be said of a packet without its flow. */
@@ -641,6 +687,17 @@ final class Datapath {
         if (reason != NONE) {
             stop(packet, reason, returnNs);
         }
+        if (trace != null) {
+            trace.note(packet, reason, endOfReturned(step, reason), true, returnNs);
+        }
+    }
+
+    private static TraceRecord.End endOfReturned(
+            final PuntRing.Step step, final DropReason reason) {
+        if (reason != NONE) {
+            return TraceRecord.End.DROPPED;
+        }
+        return step == PuntRing.Step.ANSWER ? TraceRecord.End.ANSWERED : TraceRecord.End.FORWARDED;
     }
 
     /** The rest of the way, by the policy of now; the flow itself was opened by the punt. */

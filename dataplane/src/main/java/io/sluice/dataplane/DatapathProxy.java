@@ -2,6 +2,7 @@ package io.sluice.dataplane;
 
 import io.sluice.dataplane.port.Port;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import org.agrona.concurrent.ManyToOneConcurrentArrayQueue;
@@ -82,6 +83,16 @@ public final class DatapathProxy {
         return offer(new Suspend(done), done);
     }
 
+    /**
+     * Takes down what packets meet, from the next batch on, in the place of what was traced before.
+     *
+     * @param ring empty to trace nothing; once the future completes, the lane writes into no other
+     */
+    public CompletableFuture<Void> trace(final Optional<TraceRing> ring) {
+        final CompletableFuture<Void> done = new CompletableFuture<>();
+        return offer(new Trace(ring, done), done);
+    }
+
     private CompletableFuture<Void> offer(
             final Command command, final CompletableFuture<Void> done) {
         if (mailbox.offer(command)) {
@@ -107,4 +118,6 @@ public final class DatapathProxy {
     record RemovePort(int index, CompletableFuture<Void> done) implements Command {}
 
     record Suspend(CompletableFuture<Void> done) implements Command {}
+
+    record Trace(Optional<TraceRing> ring, CompletableFuture<Void> done) implements Command {}
 }

@@ -7,6 +7,7 @@ import io.sluice.dataplane.DatapathProxy.Command;
 import io.sluice.dataplane.DatapathProxy.PublishTables;
 import io.sluice.dataplane.DatapathProxy.RemovePort;
 import io.sluice.dataplane.DatapathProxy.Suspend;
+import io.sluice.dataplane.DatapathProxy.Trace;
 import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.port.Port;
 import java.lang.foreign.Arena;
@@ -164,6 +165,10 @@ public final class ForwardingLoop implements AutoCloseable {
                     ports.removeAll();
                     suspended = true;
                     suspend.done().complete(null);
+                }
+                case Trace trace -> {
+                    datapath.trace(trace.ring().orElse(null));
+                    trace.done().complete(null);
                 }
             }
         }

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.agrona.concurrent.status.CountersManager;
@@ -261,6 +262,18 @@ final class TestSwitch implements AutoCloseable {
         while (loop.doWork(nowNs) > 0) {
             assertThat(turns++).as("turns of the loop").isLessThan(1000);
         }
+    }
+
+    /** Takes down what the packets that the filter takes meet. */
+    TraceRing trace(final PacketFilter filter, final long packetsMax) {
+        final TraceRing ring = new TraceRing(filter, packetsMax);
+        command(loop.proxy().trace(Optional.of(ring)));
+        return ring;
+    }
+
+    /** Takes nothing down any more. */
+    void endTrace() {
+        command(loop.proxy().trace(Optional.empty()));
     }
 
     /** The lane lets go of everything, as for a hand-over. */

@@ -1,5 +1,6 @@
 package io.sluice.l7proxy.rule;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -57,6 +58,30 @@ public record CalicoHttpRule(List<String> methods, List<PathMatch> paths) {
 
     public boolean matches(final HttpRequest request) {
         return matchesMethod(request.method()) && matchesPath(request.path());
+    }
+
+    /** What the request lacks to match, a phrase each; empty exactly if {@link #matches}. */
+    public List<String> unmet(final HttpRequest request) {
+        final List<String> unmet = new ArrayList<>();
+        if (!matchesMethod(request.method())) {
+            unmet.add("method " + request.method() + " is not in " + String.join(", ", methods));
+        }
+        if (!matchesPath(request.path())) {
+            unmet.add(
+                    "path "
+                            + request.path()
+                            + " is not "
+                            + String.join(
+                                    " or ",
+                                    paths.stream()
+                                            .map(
+                                                    path ->
+                                                            path.prefix()
+                                                                    ? "under " + path.path()
+                                                                    : path.path())
+                                            .toList()));
+        }
+        return List.copyOf(unmet);
     }
 
     private boolean matchesMethod(final String method) {

@@ -205,6 +205,49 @@ public final class HttpRule {
         return true;
     }
 
+    /**
+     * What the request lacks to be let pass, a phrase each: {@code path /admin does not match
+     * /public.*}. Empty exactly if {@link #matches}. Values of headers are not shown.
+     */
+    public List<String> unmet(
+            final HttpRequest request, final Function<SecretName, Optional<String>> secrets) {
+        final List<String> unmet = new ArrayList<>();
+        addUnmet(unmet, "method", method, request.method());
+        addUnmet(unmet, "path", path, request.path());
+        addUnmet(unmet, "host", host, request.host());
+        for (final HeaderMatch condition : conditions) {
+            if (!isAsExpected(condition, request, secrets)) {
+                unmet.add(headerUnmet(condition, request));
+            }
+        }
+        for (final HeaderMatch action : actions) {
+            if (isAsExpected(action, request, secrets)) {
+                if (action.onMatch() == HeaderMatch.OnMatch.FAIL) {
+                    unmet.add("header " + action.name() + " is what the rule refuses");
+                }
+            } else if (action.onMismatch() == OnMismatch.FAIL) {
+                unmet.add(headerUnmet(action, request));
+            }
+        }
+        return List.copyOf(unmet);
+    }
+
+    private static void addUnmet(
+            final List<String> unmet,
+            final String field,
+            final TextPattern pattern,
+            final String text) {
+        if (!isAbsent(pattern) && !pattern.matches(text)) {
+            unmet.add(field + " " + text + " does not match " + pattern);
+        }
+    }
+
+    private static String headerUnmet(final HeaderMatch match, final HttpRequest request) {
+        return request.headers(match.name()).isEmpty()
+                ? "header " + match.name() + " is missing"
+                : "header " + match.name() + " is not as the rule asks";
+    }
+
     private static boolean isAsExpected(
             final HeaderMatch match,
             final HttpRequest request,

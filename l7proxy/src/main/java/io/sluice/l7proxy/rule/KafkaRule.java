@@ -182,6 +182,33 @@ public record KafkaRule(
         return !fitting.isEmpty();
     }
 
+    /**
+     * What the request lacks to pass by this rule alone, a phrase each; empty exactly if the rule
+     * is about the request and covers all its topics.
+     */
+    public List<String> unmet(final KafkaRequest request) {
+        final List<String> unmet = new ArrayList<>();
+        final String api = KafkaApi.name(request.apiKey());
+        if (role != Role.NONE && !role.includes(request.apiKey())) {
+            unmet.add("api " + api + " is none of role " + role.name().toLowerCase(Locale.ROOT));
+        }
+        if (apiKey.isPresent() && apiKey.get() != request.apiKey()) {
+            unmet.add("api " + api + " is not " + KafkaApi.name(apiKey.get()));
+        }
+        if (apiVersion.isPresent() && apiVersion.get() != request.apiVersion()) {
+            unmet.add("version " + request.apiVersion() + " is not " + apiVersion.get());
+        }
+        if (!clientId.isEmpty() && !clientId.equals(request.clientId())) {
+            unmet.add("client " + request.clientId() + " is not " + clientId);
+        }
+        for (final String name : request.topics()) {
+            if (!covers(name)) {
+                unmet.add("topic " + name + " is not " + topic);
+            }
+        }
+        return List.copyOf(unmet);
+    }
+
     private boolean fits(final KafkaRequest request) {
         return (role == Role.NONE || role.includes(request.apiKey()))
                 && (apiKey.isEmpty() || apiKey.get() == request.apiKey())

@@ -52,4 +52,24 @@ final class CalicoHttpRuleTest {
         assertThat(HttpPath.normalise("*")).isEmpty();
         assertThat(HttpPath.normalise("/a/%2e%2e;x=%2F../b")).contains("/b");
     }
+
+    @Test
+    void whatARequestLacksIsNothingExactlyIfItMatches() {
+        final CalicoHttpRule rule =
+                new CalicoHttpRule(
+                        List.of("GET", "PUT"),
+                        List.of(
+                                new CalicoHttpRule.PathMatch("/exact", false),
+                                new CalicoHttpRule.PathMatch("/tree", true)));
+        for (final String method : List.of("GET", "POST")) {
+            for (final String path : List.of("/exact", "/exact/x", "/tree/x", "/treex")) {
+                final HttpRequest request = HttpRequest.of(method, "h", path);
+                assertThat(rule.unmet(request).isEmpty()).isEqualTo(rule.matches(request));
+            }
+        }
+        assertThat(rule.unmet(HttpRequest.of("POST", "h", "/treex")))
+                .containsExactly(
+                        "method POST is not in GET, PUT",
+                        "path /treex is not /exact or under /tree");
+    }
 }

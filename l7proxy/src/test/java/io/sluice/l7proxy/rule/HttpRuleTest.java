@@ -40,6 +40,47 @@ final class HttpRuleTest {
     }
 
     @Test
+    void whatARequestLacksIsNothingExactlyIfItMatches() {
+        final HttpRule rule =
+                HttpRule.compile(
+                        "GET|PUT",
+                        "/public/.*",
+                        "shop:80",
+                        List.of("X-Token", "X-Tenant: a"),
+                        List.of(
+                                HeaderMatch.of("X-Key", "k", Optional.empty(), OnMismatch.FAIL),
+                                HeaderMatch.of("X-Log", "l", Optional.empty(), OnMismatch.LOG)));
+        final HttpRequest wrong =
+                HttpRequest.of("POST", "shop", "/admin", "X-Tenant", "b", "X-Log", "other");
+        assertThat(rule.unmet(wrong, HttpRule.NO_SECRETS))
+                .containsExactly(
+                        "method POST does not match GET|PUT",
+                        "path /admin does not match /public/.*",
+                        "host shop does not match shop:80",
+                        "header X-Token is missing",
+                        "header X-Tenant is not as the rule asks",
+                        "header X-Key is missing");
+
+        // Every request of two values a field: what is missing is empty exactly where it matches.
+        for (int bits = 0; bits < 64; bits++) {
+            final HttpRequest request =
+                    HttpRequest.of(
+                            (bits & 1) == 0 ? "GET" : "POST",
+                            (bits & 2) == 0 ? "shop:80" : "shop",
+                            (bits & 4) == 0 ? "/public/x" : "/private",
+                            "X-Tenant",
+                            (bits & 8) == 0 ? "a" : "b",
+                            (bits & 16) == 0 ? "X-Token" : "X-Other",
+                            "t",
+                            "X-Key",
+                            (bits & 32) == 0 ? "k" : "x");
+            final List<String> unmet = rule.unmet(request, HttpRule.NO_SECRETS);
+            assertThat(unmet).hasSize(Integer.bitCount(bits));
+            assertThat(unmet.isEmpty()).isEqualTo(matches(rule, request));
+        }
+    }
+
+    @Test
     void anExpressionMustMatchTheWholeText() {
         assertThat(pathMatches("/pub.ic", "/public")).isTrue();
         assertThat(pathMatches("/pub.ic", "/public/x")).isFalse();

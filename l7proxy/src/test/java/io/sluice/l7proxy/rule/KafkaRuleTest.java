@@ -31,6 +31,30 @@ final class KafkaRuleTest {
     }
 
     @Test
+    void whatARequestLacksIsNothingExactlyIfTheRuleAloneLetsItPass() {
+        final KafkaRule rule = KafkaRule.compile("produce", "", "3", "me", "orders");
+        assertThat(rule.unmet(new KafkaRequest(1, 2, "you", List.of("carts"))))
+                .containsExactly(
+                        "api fetch is none of role produce",
+                        "version 2 is not 3",
+                        "client you is not me",
+                        "topic carts is not orders");
+        assertThat(KafkaRule.compile("", "fetch", "", "", "").unmet(request(0, "a")))
+                .containsExactly("api produce is not fetch");
+        for (int bits = 0; bits < 16; bits++) {
+            final KafkaRequest request =
+                    new KafkaRequest(
+                            (bits & 1) == 0 ? 0 : 1,
+                            (bits & 2) == 0 ? 3 : 4,
+                            (bits & 4) == 0 ? "me" : "you",
+                            List.of((bits & 8) == 0 ? "orders" : "carts"));
+            assertThat(rule.unmet(request)).hasSize(Integer.bitCount(bits));
+            assertThat(rule.unmet(request).isEmpty())
+                    .isEqualTo(KafkaRule.allow(List.of(rule), request));
+        }
+    }
+
+    @Test
     void everyTopicOfARequestMustBeCoveredBySomeRule() {
         final List<KafkaRule> rules = List.of(role("produce", "a"), role("produce", "b"));
 

@@ -65,6 +65,7 @@ final class ControlAgent implements ControlPlane {
             BooleanSupplier laneRuns,
             RuleCounts ruleCounts,
             LongSupplier clockNs,
+            PacketTracer tracer,
             Runnable stop) {}
 
     /** As Hubble does. */
@@ -578,6 +579,11 @@ final class ControlAgent implements ControlPlane {
                 parts.flows().seen(),
                 parts.flows().ratePerSecond(now),
                 parts.flowCounts().namespacesSince(now.minus(NAMESPACES_FOR)));
+    }
+
+    @Override
+    public TraceCursor trace(final TraceQuery query) {
+        return parts.tracer().start(query);
     }
 
     @Override

@@ -185,6 +185,14 @@ public interface ControlPlane {
     /** How much there is to observe. */
     FlowActivity flowActivity();
 
+    /**
+     * Begins to take down what live packets meet; the cursor must be closed.
+     *
+     * @throws RequestException INVALID for an expression that is none, with the position; CONFLICT
+     *     while another trace runs
+     */
+    TraceCursor trace(TraceQuery query);
+
     /** Begins an orderly stop; returns at once. */
     void shutdown();
 }

@@ -2,8 +2,10 @@ package io.sluice.control.agent;
 
 import io.sluice.dataplane.DatapathProxy;
 import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.TraceRing;
 import io.sluice.dataplane.port.Port;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -50,6 +52,11 @@ final class LaneMailbox implements LaneControl {
         if (isAlive.getAsBoolean()) {
             await(lane.removePort(index));
         }
+    }
+
+    @Override
+    public void trace(final Optional<TraceRing> ring) {
+        await(lane.trace(ring));
     }
 
     private static void await(final CompletableFuture<Void> done) {

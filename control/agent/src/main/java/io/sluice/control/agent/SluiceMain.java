@@ -503,6 +503,11 @@ public final class SluiceMain implements AutoCloseable {
                                 () -> lane.isAlive() && !laneFailed.get(),
                                 ruleCounts,
                                 System::nanoTime,
+                                new PacketTracer(
+                                        mailbox,
+                                        publisher::live,
+                                        publisher::ofRevision,
+                                        System::nanoTime),
                                 stop::request));
         control.set(Optional.of(agent));
         keep(servers.control().start(runFolder.socket(), config.metrics(), agent));

@@ -60,6 +60,7 @@ class ControlAgentTest {
                                 () -> laneRuns,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,
+                                sluice.tracer,
                                 stops::incrementAndGet));
     }
 

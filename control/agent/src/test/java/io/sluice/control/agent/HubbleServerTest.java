@@ -114,6 +114,7 @@ class HubbleServerTest {
                                 () -> true,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,
+                                sluice.tracer,
                                 () -> {}));
         server = HubbleServer.start(socket(), sluice.config, control);
         client = HubbleClient.of(socket());

@@ -82,6 +82,7 @@ class MetricsTest {
                                 () -> true,
                                 rules,
                                 () -> sluice.nowNs,
+                                sluice.tracer,
                                 () -> {}));
     }
 

@@ -10,6 +10,7 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.TraceRing;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
@@ -52,6 +53,7 @@ final class SwitchInOneThread implements AutoCloseable {
     final FlowStore flows = new FlowStore(100, flowCounts::count, history);
     final FlowRecorder recorder;
     final ProxyPort proxy;
+    final PacketTracer tracer;
     final Conntrack conntrack = Conntrack.open(config.conntrack(), SEED);
     final LearnedNames names;
     final ReleasedAddresses released;
@@ -118,6 +120,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         new IdentityAllocator(state.identities()),
                         parsers -> proxy.require());
         publisherOfEvents.set(publisher);
+        tracer = new PacketTracer(lane, publisher::live, publisher::ofRevision, () -> nowNs);
         final Uplink uplink = new Uplink(config, ports, lane);
         uplink.create();
         reconciler =
@@ -205,6 +208,11 @@ final class SwitchInOneThread implements AutoCloseable {
                     .sorted()
                     .forEach(name -> answer("open " + name));
             await(loop.proxy().addPorts(opened));
+        }
+
+        @Override
+        public void trace(final Optional<TraceRing> ring) {
+            await(loop.proxy().trace(ring));
         }
 
         @Override

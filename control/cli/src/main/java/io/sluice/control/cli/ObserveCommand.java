@@ -3,6 +3,7 @@ package io.sluice.control.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.api.FlowFilter;
 import java.io.PrintWriter;
 import java.time.Duration;
@@ -10,6 +11,7 @@ import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Stack;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
@@ -253,16 +255,25 @@ final class ObserveCommand implements Callable<Integer> {
     @Option(names = "--print-node-name", description = "Print the node's name.")
     private boolean nodeName;
 
+    @Option(
+            names = "--explain",
+            description = {
+                "After each flow that policy dropped, or would have: the chain of the policy of now,",
+                "as policy eval --explain prints it; in JSON as the member explanation."
+            })
+    private boolean explain;
+
     ObserveCommand(final Console console) {
         this.console = console;
     }
 
     @Override
     public Integer call() {
+        final ApiClient client = daemon.client(console);
         final FlowText text = new FlowText(console.clock().getZone(), policyNames, nodeName);
         final PrintWriter out = console.out();
         final Table table = new Table(text);
-        final Consumer<String> printer =
+        final Consumer<String> plain =
                 switch (json ? "json" : format) {
                     // Hubble's json is its jsonpb today; both names stay in use.
                     case "json", "jsonpb" -> out::println;
@@ -276,7 +287,7 @@ final class ObserveCommand implements Callable<Integer> {
                                             + ": unknown format: accepted are compact, json,"
                                             + " jsonpb, dict, table, tab");
                 };
-        final ApiClient client = daemon.client(console);
+        final Consumer<String> printer = explain ? explained(client, plain) : plain;
         if (follow) {
             client.follow(
                     "/v1/flows" + query(),
@@ -292,6 +303,34 @@ final class ObserveCommand implements Callable<Integer> {
         }
         table.print();
         return ExitCode.YES;
+    }
+
+    /** The same, each flow with its explanation: as lines after it, or in it. */
+    private Consumer<String> explained(final ApiClient client, final Consumer<String> plain) {
+        if (format.equals("table") || format.equals("tab")) {
+            throw CommandError.usage(
+                    "--explain: a table has no place for it: accepted are -o compact, dict, json,"
+                            + " jsonpb");
+        }
+        final FlowExplanations explanations = new FlowExplanations(client, !follow);
+        return line -> {
+            final JsonNode response = parse(line);
+            final Optional<JsonNode> answer = explanations.of(response);
+            if (answer.isEmpty() || isJson()) {
+                answer.ifPresent(found -> ((ObjectNode) response).set("explanation", found));
+                plain.accept(answer.isEmpty() ? line : response.toString());
+                return;
+            }
+            plain.accept(line);
+            final JsonNode found = answer.get();
+            if (found.has("error")) {
+                console.out().println("    " + found.path("error").asText());
+            } else if (found.path("verdict").asText().equals("FORWARDED")) {
+                console.out().println("    the policy of now lets it pass");
+            }
+            found.path("explanation")
+                    .forEach(said -> console.out().println("    " + said.asText()));
+        };
     }
 
     private boolean isJson() {

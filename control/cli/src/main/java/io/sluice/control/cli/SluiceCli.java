@@ -74,6 +74,7 @@ public final class SluiceCli implements Runnable {
         all.put("policy", () -> PolicyCommands.of(console));
         all.put("test", () -> new TestCommand(console));
         all.put("observe", () -> new ObserveCommand(console));
+        all.put("trace", () -> new TraceCommand(console));
         all.put("identity", () -> TableCommands.identity(console));
         all.put("ipcache", () -> TableCommands.ipcache(console));
         all.put("ct", () -> TableCommands.conntrack(console));

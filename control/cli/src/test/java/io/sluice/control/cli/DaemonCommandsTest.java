@@ -97,6 +97,11 @@ final class DaemonCommandsTest {
         "observe.json, observe -o json",
         "observe.dict, observe -o dict --verdict DROPPED --protocol icmpv6 --verdict FORWARDED",
         "observe.table, observe -o table",
+        "observe-explain.compact, observe --explain",
+        "observe-explain.json, observe --explain -o json --verdict DROPPED",
+        "observe-explain.dict, observe --explain -o dict --verdict DROPPED",
+        "trace.txt, trace --match tcp --count 1",
+        "trace.jsonl, trace -o jsonl",
         "requests.txt, policy requests",
         "requests.json, policy requests -o json",
         "history.txt, policy history",
@@ -201,6 +206,23 @@ final class DaemonCommandsTest {
                         line -> assertThat(line).contains("EVENTS LOST").endsWith(" 3"),
                         line -> assertThat(line).contains("policy-verdict:L3-L4 INGRESS ALLOWED"));
         assertThat(control.followerGone.await(10, TimeUnit.SECONDS)).isTrue();
+    }
+
+    @Test
+    void aTraceWhoseTimeIsOverIsANoAndSaysWhatItMissed() throws InterruptedException {
+        final CommandLineRun run = run("trace", "--match", "udp", "--count", "5", "--timeout", "2");
+
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+        assertThat(run.out()).isEmpty();
+        assertThat(run.err())
+                .isEqualTo(
+                        """
+                        sluice trace: 0 of 5 packets after 2 s
+                        sluice trace: 3 packets lost: they came faster than they were read
+                        """);
+        assertThat(control.told)
+                .containsExactly("trace TraceQuery[match=udp, packets=5, timeout=PT2S]");
+        assertThat(control.traceGone.await(10, TimeUnit.SECONDS)).isTrue();
     }
 
     @Test
@@ -615,6 +637,11 @@ final class DaemonCommandsTest {
         "endpoint add web, exactly one of --netns",
         "endpoint add web --netns a --pid 3, given are 2",
         "endpoint add web --netns a --port xdp, accepted is tap",
+        "trace --match tpc, 'match: position 1: \"tpc\": accepted: tcp'",
+        "trace --count 0, 'count: 0: a number from 1 to 1000000'",
+        "trace --timeout 3601, 'timeout: 3601: seconds from 1 to 3600'",
+        "trace -o yaml, 'accepted are text, json, jsonl'",
+        "observe --explain -o table, a table has no place for it",
         "observe --verdict MAYBE, 'verdict: \"MAYBE\": FORWARDED, DROPPED, ERROR, AUDIT, REDIRECTED'",
         "observe --type agent, 'drop, l7, policy-verdict, trace, trace:to-endpoint'",
         "observe --not --last 3, a filter is expected",

@@ -24,6 +24,7 @@ import io.sluice.control.agent.NameReport;
 import io.sluice.control.agent.NameSelectorReport;
 import io.sluice.control.agent.ObjectChange;
 import io.sluice.control.agent.ObjectReport;
+import io.sluice.control.agent.PacketReport;
 import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
@@ -31,6 +32,8 @@ import io.sluice.control.agent.RevisionReport;
 import io.sluice.control.agent.RuleReport;
 import io.sluice.control.agent.StatusReport;
 import io.sluice.control.agent.TableReport;
+import io.sluice.control.agent.TraceCursor;
+import io.sluice.control.agent.TraceQuery;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
@@ -568,6 +571,66 @@ final class MemoryControlPlane implements ControlPlane {
                         1),
                 new CounterReport(
                         "sluice_load", "Load.", CounterReport.Type.GAUGE, Map.of(), 0.25));
+    }
+
+    /** Released when a trace's cursor is closed. */
+    final CountDownLatch traceGone = new CountDownLatch(1);
+
+    @Override
+    public TraceCursor trace(final TraceQuery query) {
+        told.add("trace " + query);
+        if (query.match().contains("tpc")) {
+            throw new RequestException(
+                    RequestException.Reason.INVALID, "match: position 1: \"tpc\": accepted: tcp");
+        }
+        return new TraceCursor() {
+            private boolean given;
+
+            @Override
+            public List<PacketReport> next(final Duration wait) {
+                final boolean first = !given && !query.match().equals("udp");
+                given = true;
+                return first ? List.of(traced()) : List.of();
+            }
+
+            @Override
+            public long lost() {
+                return query.match().equals("udp") ? 3 : 0;
+            }
+
+            @Override
+            public Ended ended() {
+                if (!given) {
+                    return Ended.NOT_YET;
+                }
+                return query.match().equals("udp") ? Ended.TIMEOUT : Ended.COUNT;
+            }
+
+            @Override
+            public void close() {
+                traceGone.countDown();
+            }
+        };
+    }
+
+    private static PacketReport traced() {
+        return new PacketReport(
+                CommandLineRun.NOW.minusSeconds(1),
+                "shop/frontend:40000 -> shop/backend:8080 TCP SYN",
+                "FORWARDED",
+                "",
+                0,
+                "tx",
+                7,
+                List.of(
+                        new PacketReport.StepReport(
+                                "rx", "from shop/frontend (port 1), 74 bytes", Map.of("port", 1)),
+                        new PacketReport.StepReport(
+                                "conntrack",
+                                "NEW: of no flow, and may open one",
+                                Map.of("state", "NEW")),
+                        new PacketReport.StepReport(
+                                "verdict", "FORWARDED", Map.of("verdict", "FORWARDED"))));
     }
 
     /** A denied connection, an allowed one, its reply, an echo to outside, and a multicast. */

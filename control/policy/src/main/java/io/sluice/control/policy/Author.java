@@ -133,6 +133,11 @@ public record Author(
         };
     }
 
+    /** The policy and where the rule, or else the policy, stands. */
+    String policyText() {
+        return policy() + place();
+    }
+
     private String policy() {
         return kind + " " + (namespace.isEmpty() ? name : namespace + "/" + name);
     }

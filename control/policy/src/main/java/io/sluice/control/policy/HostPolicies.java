@@ -155,6 +155,7 @@ final class HostPolicies {
      *
      * @param host the end
      * @param way what traffic it is asked about
+     * @param own what policy sees of the end itself
      * @param statements in the order they are asked, those that are not enforced included
      * @param failsafes the ports that are always open come first
      * @param chain what is asked
@@ -163,6 +164,7 @@ final class HostPolicies {
     record Side(
             Host host,
             Way way,
+            PeerFacts own,
             List<PolicyStatement> statements,
             List<PolicyRule> failsafes,
             RuleChain chain,
@@ -728,6 +730,7 @@ final class HostPolicies {
         return new Side(
                 key.host,
                 key.way,
+                key.own,
                 selecting.stream().map(indexed -> indexed.host.statement()).toList(),
                 failsafes.stream().map(IndexedRule::rule).toList(),
                 chain(key, failsafes, enforced),

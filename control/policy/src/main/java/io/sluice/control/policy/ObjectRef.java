@@ -14,6 +14,12 @@ public record ObjectRef(String kind, String namespace, String name)
         return new ObjectRef("Pod", namespace, name);
     }
 
+    /** The kind as in the manifest, without the group that tells it from another project's. */
+    public String simpleKind() {
+        final int group = kind.indexOf('.');
+        return group < 0 ? kind : kind.substring(0, group);
+    }
+
     /** {@code namespace/name}, or the name alone for cluster-scoped kinds. */
     public String path() {
         return namespace.isEmpty() ? name : namespace + "/" + name;

@@ -204,19 +204,36 @@ public final class PolicyCompiler {
             if (object instanceof final CalicoPolicy.Profile profile) {
                 translations.put(ref, calico.translate(profile));
             } else if (object instanceof final KubeObject.Policy policy) {
-                translations.put(
-                        ref,
-                        switch (policy) {
-                            case final NetworkPolicy networkPolicy ->
-                                    NetworkPolicyTranslator.translate(networkPolicy);
-                            case final CiliumPolicy ciliumPolicy -> cilium.translate(ciliumPolicy);
-                            case final AdminPolicy adminPolicy ->
-                                    AdminPolicyTranslator.translate(adminPolicy);
-                            case final CalicoPolicy calicoPolicy -> calico.translate(calicoPolicy);
-                        });
+                translations.put(ref, translate(policy, cilium, calico));
             }
         }
         return translations;
+    }
+
+    private static Translation translate(
+            final KubeObject.Policy policy,
+            final CiliumPolicyTranslator cilium,
+            final CalicoPolicyTranslator calico) {
+        return switch (policy) {
+            case final NetworkPolicy networkPolicy ->
+                    NetworkPolicyTranslator.translate(networkPolicy);
+            case final CiliumPolicy ciliumPolicy -> cilium.translate(ciliumPolicy);
+            case final AdminPolicy adminPolicy -> AdminPolicyTranslator.translate(adminPolicy);
+            case final CalicoPolicy calicoPolicy -> calico.translate(calicoPolicy);
+        };
+    }
+
+    /** What all policies of a world say about pods, whichever they select. */
+    static List<PolicyStatement> statements(final World world, final PolicyOptions options) {
+        final CiliumPolicyTranslator cilium = new CiliumPolicyTranslator(world, options);
+        final CalicoPolicyTranslator calico = new CalicoPolicyTranslator(world);
+        final List<PolicyStatement> statements = new ArrayList<>();
+        for (final KubeObject object : world.objects()) {
+            if (object instanceof final KubeObject.Policy policy) {
+                statements.addAll(translate(policy, cilium, calico).statements());
+            }
+        }
+        return List.copyOf(statements);
     }
 
     /** Takes policies out; answers what they said. */
@@ -707,6 +724,7 @@ public final class PolicyCompiler {
         }
         return new PolicySet(
                 world,
+                options,
                 snapshotOfPeers.orElseThrow(),
                 subjects.indexByPod(),
                 subjects.answers(),

@@ -295,6 +295,11 @@ public final class PolicyEvaluator {
                 : known;
     }
 
+    /** The endpoint itself, at the address that is asked about. */
+    Optional<PeerFacts> ownFacts(final Question question, final PolicyDirection direction) {
+        return policies.facts(question.ownIdentity(direction));
+    }
+
     private PolicyEntry entry(
             final Question question,
             final PolicyDirection direction,
@@ -326,7 +331,8 @@ public final class PolicyEvaluator {
     private static final PolicyEntry SELF = PolicyEntry.allow(Author.SELF);
     private static final PolicyEntry NOT_AN_ENDPOINT = PolicyEntry.allow(Author.NOT_AN_ENDPOINT);
 
-    private Question question(final Probe probe) throws ProbeException {
+    /** A probe with its names looked up. */
+    Question question(final Probe probe) throws ProbeException {
         final End from = end("from", probe.from());
         final End to = end("to", probe.to());
         if (!isJudged(from) && !isJudged(to)) {
@@ -616,13 +622,18 @@ public final class PolicyEvaluator {
     }
 
     /**
-     * The whole chain as lines of text: per direction, tier by tier, the policies that select the
-     * subject, their rules, which matched and why the others did not, and the final author.
+     * Who decided, what nearly decided otherwise, and the whole chain: per direction, tier by tier,
+     * the policies that select the subject, their rules, which matched and why the others did not.
      *
      * @throws ProbeException if the probe makes no sense in this world
      */
-    public List<String> explain(final Probe probe) throws ProbeException {
+    public Explanation explain(final Probe probe) throws ProbeException {
+        return explainer(probe).explain();
+    }
+
+    PolicyExplainer explainer(final Probe probe) throws ProbeException {
         final Question question = question(probe);
-        return new PolicyExplainer(policies, this).explain(question, evaluate(question, probe));
+        return new PolicyExplainer(
+                world, policies, this, question, probe, evaluate(question, probe));
     }
 }

@@ -1,42 +1,91 @@
 package io.sluice.control.policy;
 
-import io.sluice.control.policy.LabelSelector.Operator;
+import io.sluice.control.policy.Explanation.Chain;
+import io.sluice.control.policy.Explanation.NearMiss;
+import io.sluice.control.policy.Explanation.Policy;
+import io.sluice.control.policy.Explanation.Rule;
+import io.sluice.control.policy.Explanation.Side;
+import io.sluice.control.policy.Explanation.Tier;
 import io.sluice.control.policy.PolicyEvaluator.End;
 import io.sluice.control.policy.PolicyEvaluator.Question;
+import io.sluice.control.policy.UnmetConditions.Packet;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
- * Why a probe got its verdict, in sentences: tier by tier the policies that select the endpoint,
- * rule by rule what matched and what was missing where one did not.
+ * Why a probe got its verdict: tier by tier the policies that select the endpoint, rule by rule
+ * what matched and what was missing where one did not; and in front what nearly decided otherwise.
  *
- * <p>It asks the statements, not the compiled map, whose verdict it prints; so a reader can check
- * the one against the other. Thread: any, stateless.
+ * <h2>Theory of operation</h2>
+ *
+ * <p>It asks the statements that were compiled, not the map whose verdict it explains; so a reader
+ * can check the one against the other. What a rule lacks comes from {@link UnmetConditions}, which
+ * has nothing to say of a rule exactly when the rule matches.
+ *
+ * <p>A near miss is what would have answered otherwise, had a few conditions been met: of a denied
+ * packet rules that allow or pass, of an allowed one rules that deny; of a refused request rules
+ * whose connections it belongs to; and, where no rule decided, policies that do not select the
+ * endpoint because of one label that looks like a slip of the pen. At most {@link #UNMET_MAX}
+ * conditions may be missing, and at most {@link Explanation#NEAR_MISSES_MAX} are told per
+ * direction: those with the fewest unmet conditions first, before others of as many those about the
+ * request, then those with a suggestion, then in the order they are asked.
+ *
+ * <p>Policies that do not select the endpoint are not kept with the compiled policy; they are
+ * translated again when asked for, by the compiler's own translators. Thread: any, stateless.
  */
 final class PolicyExplainer {
-    private static final int REASONS_MAX = 3;
+    /** Conditions that something which nearly matched may lack. */
+    private static final int UNMET_MAX = 2;
 
-    /** Shorter values are close to each other without being meant for each other. */
-    private static final int TYPO_LENGTH_MIN = 4;
+    private static final Comparator<NearMiss> CLOSEST_FIRST =
+            Comparator.<NearMiss>comparingInt(miss -> miss.unmet().size())
+                    .thenComparing(miss -> miss.kind() != NearMiss.Kind.REQUEST)
+                    .thenComparing(
+                            miss ->
+                                    miss.unmet().stream()
+                                            .allMatch(unmet -> unmet.suggestion().isEmpty()));
 
+    private final World world;
     private final PolicySet policies;
     private final PolicyEvaluator evaluator;
+    private final Question question;
+    private final Evaluation evaluation;
+    private final RequestJudge request;
+    private final Packet packet;
 
-    PolicyExplainer(final PolicySet policies, final PolicyEvaluator evaluator) {
+    PolicyExplainer(
+            final World world,
+            final PolicySet policies,
+            final PolicyEvaluator evaluator,
+            final Question question,
+            final Probe probe,
+            final Evaluation evaluation) {
+        this.world = world;
         this.policies = policies;
         this.evaluator = evaluator;
+        this.question = question;
+        this.evaluation = evaluation;
+        this.request = new RequestJudge(probe.l7());
+        this.packet =
+                new Packet(
+                        question.protocol(),
+                        question.sourcePort(),
+                        question.port(),
+                        nameOf(question.to()));
     }
 
-    List<String> explain(final Question question, final Evaluation evaluation) {
-        final List<String> lines = new ArrayList<>();
-        lines.add(
-                question.from().text()
+    Explanation explain() {
+        final List<String> headline = new ArrayList<>();
+        headline.add(
+                nameOf(question.from())
                         + " -> "
-                        + question.to().text()
+                        + nameOf(question.to())
                         + " "
-                        + packet(question)
+                        + packet
                         + ": "
                         + evaluation.verdict()
                         + (evaluation.reason() == PolicyEntry.Reason.NONE
@@ -46,7 +95,7 @@ final class PolicyExplainer {
                 .request()
                 .ifPresent(
                         answer ->
-                                lines.add(
+                                headline.add(
                                         "  request: "
                                                 + (answer.allowed()
                                                         ? "forwarded"
@@ -57,147 +106,179 @@ final class PolicyExplainer {
                 .pending()
                 .ifPresent(
                         pending ->
-                                lines.add(
+                                headline.add(
                                         "  with the staged policies: "
                                                 + (pending.allowed() ? "allowed" : "denied")
                                                 + ", by "
                                                 + decider(pending)));
         if (question.isSelf()) {
-            lines.add("  a pod to itself: no policy applies");
-            return lines;
+            headline.add("  a pod to itself: no policy applies");
+            return new Explanation(List.copyOf(headline), List.of());
         }
-        explain(question, PolicyDirection.EGRESS, evaluation.egress(), lines);
-        explain(question, PolicyDirection.INGRESS, evaluation.ingress(), lines);
-        return lines;
+        return new Explanation(
+                List.copyOf(headline),
+                List.of(
+                        side(PolicyDirection.EGRESS, evaluation.egress()),
+                        side(PolicyDirection.INGRESS, evaluation.ingress())));
     }
 
     private static Author decider(final Evaluation.Pending pending) {
         return pending.egress().isAllowed() ? pending.ingress().by() : pending.egress().by();
     }
 
-    private static String packet(final Question question) {
-        final int protocol = question.protocol();
-        if (IpProtocol.isIcmp(protocol)) {
-            return IpProtocol.nameOf(protocol)
-                    + " type "
-                    + (question.port() >> 8)
-                    + " code "
-                    + (question.port() & 0xff);
-        }
-        return IpProtocol.hasPorts(protocol)
-                ? question.port() + "/" + IpProtocol.nameOf(protocol)
-                : "protocol " + IpProtocol.nameOf(protocol);
+    /** A pod by its name, and by its address too where the probe gave that. */
+    private static String nameOf(final End end) {
+        return end.pod()
+                .map(pod -> pod.ref().path())
+                .filter(path -> !path.equals(end.text()))
+                .map(path -> end.text().indexOf('/') < 0 ? path + " (" + end.text() + ")" : path)
+                .orElse(end.text());
     }
 
-    private void explain(
-            final Question question,
-            final PolicyDirection direction,
-            final PolicyEntry answer,
-            final List<String> lines) {
+    // One direction.
+
+    private Side side(final PolicyDirection direction, final PolicyEntry answer) {
         final End subject = question.subject(direction);
-        lines.add(
-                direction.field()
-                        + " of "
-                        + subject.text()
-                        + ": "
-                        + answer.verdict()
-                        + (answer.isAllowed() ? "" : " " + answer.reason())
-                        + ", by "
-                        + answer.by());
+        final List<String> remarks = new ArrayList<>();
         answer.audited()
                 .ifPresent(
                         audited ->
-                                lines.add(
-                                        "  audited policies would say: "
-                                                + audited.verdict()
-                                                + (audited.isAllowed()
-                                                        ? ""
-                                                        : " " + audited.reason())
+                                remarks.add(
+                                        "audited policies would say: "
+                                                + Explanation.said(audited)
                                                 + ", by "
                                                 + audited.by()));
-        answer.logs().forEach(log -> lines.add("  logged by " + log));
+        answer.logs().forEach(log -> remarks.add("logged by " + log));
         final List<HostPolicies.Asked> nodes = evaluator.asked(question, direction);
         if (subject.subject().isEmpty() && nodes.isEmpty()) {
-            return;
+            return new Side(
+                    direction, nameOf(subject), answer, List.copyOf(remarks), List.of(), List.of());
         }
         final int number = question.peerIdentity(direction);
-        lines.add(
-                "  peer: identity "
+        remarks.add(
+                "peer: identity "
                         + number
                         + policies.identity(number)
                                 .map(identity -> " " + identity.labels())
                                 .orElse(""));
-        final Optional<PeerFacts> peer = evaluator.peerFacts(question, direction);
+        final List<Chain> chains = new ArrayList<>();
         subject.subject()
-                .map(policy -> policy.side(direction).statements())
-                .ifPresent(asked -> explain(question, direction, asked, peer, lines));
-        for (final HostPolicies.Asked asked : nodes) {
-            explain(question, asked, lines);
-        }
+                .map(
+                        policy ->
+                                chain(
+                                        "",
+                                        List.of(),
+                                        policy.side(direction).statements(),
+                                        conditions(direction)))
+                .ifPresent(chains::add);
+        nodes.forEach(asked -> chains.add(ofNode(asked)));
+        return new Side(
+                direction,
+                nameOf(subject),
+                answer,
+                List.copyOf(remarks),
+                nearMisses(direction, answer, chains),
+                List.copyOf(chains));
     }
 
-    private static void explain(
-            final Question question, final HostPolicies.Asked asked, final List<String> lines) {
-        final HostPolicies.Side side = asked.side();
-        final String direction = asked.direction().field();
-        switch (side.way()) {
-            case LOCAL -> {}
-            case LOOPBACK ->
-                    lines.add("  through the loopback of node " + side.host().node() + ":");
-            case RECEIVED -> lines.add("  received by node " + side.host().node() + ":");
-            case FORWARD ->
-                    lines.add("  forwarded by node " + side.host().node() + ", " + direction + ":");
+    /** What a rule of the endpoint's own policies is asked. */
+    UnmetConditions conditions(final PolicyDirection direction) {
+        return conditions(
+                direction,
+                evaluator.peerFacts(question, direction),
+                evaluator.ownFacts(question, direction));
+    }
+
+    private UnmetConditions conditions(
+            final PolicyDirection direction,
+            final Optional<PeerFacts> peer,
+            final Optional<PeerFacts> own) {
+        final End subject = question.subject(direction);
+        final End other = direction == PolicyDirection.EGRESS ? question.to() : question.from();
+        return new UnmetConditions(
+                direction,
+                packet,
+                peer.map(facts -> end(other, facts)),
+                own.map(facts -> end(subject, facts)),
+                Set.copyOf(subject.ports()));
+    }
+
+    private UnmetPeerConditions.End end(final End end, final PeerFacts facts) {
+        final Set<String> names = new TreeSet<>();
+        end.addresses()
+                .forEach(address -> names.addAll(world.names().getOrDefault(address, Set.of())));
+        if (end.equals(question.to()) && !question.toName().isEmpty()) {
+            names.add(question.toName());
         }
-        final Optional<PeerFacts> peer = Optional.of(asked.peer());
+        return new UnmetPeerConditions.End(nameOf(end), facts, end.addresses(), names);
+    }
+
+    // Chains.
+
+    private Chain ofNode(final HostPolicies.Asked asked) {
+        final HostPolicies.Side side = asked.side();
+        final String heading =
+                switch (side.way()) {
+                    case LOCAL -> "";
+                    case LOOPBACK -> "through the loopback of node " + side.host().node() + ":";
+                    case RECEIVED -> "received by node " + side.host().node() + ":";
+                    case FORWARD ->
+                            "forwarded by node "
+                                    + side.host().node()
+                                    + ", "
+                                    + asked.direction().field()
+                                    + ":";
+                };
         final String effect =
                 side.way() == HostPolicies.Way.FORWARD
                         ? "match: doNotTrack and preDNAT do not apply"
                         : "match: always open";
+        final UnmetConditions conditions = conditions(asked);
+        final List<String> remarks = new ArrayList<>();
         for (final PolicyRule rule : side.failsafes()) {
-            lines.add(
-                    "  failsafe ports: "
-                            + (contains(question, asked.direction(), rule, peer)
+            remarks.add(
+                    "failsafe ports: "
+                            + (conditions.of(rule).isEmpty()
                                     ? effect
-                                    : "no match: " + packet(question) + " is none of them"));
+                                    : "no match: " + packet + " is none of them"));
         }
-        explain(question, asked.direction(), side.statements(), peer, lines);
+        return chain(heading, List.copyOf(remarks), side.statements(), conditions);
     }
 
-    private static void explain(
-            final Question question,
-            final PolicyDirection direction,
+    /** What a rule of a node's policies is asked. */
+    UnmetConditions conditions(final HostPolicies.Asked asked) {
+        return conditions(
+                asked.direction(), Optional.of(asked.peer()), Optional.of(asked.side().own()));
+    }
+
+    private Chain chain(
+            final String heading,
+            final List<String> remarks,
             final List<PolicyStatement> statements,
-            final Optional<PeerFacts> peer,
-            final List<String> lines) {
-        if (statements.isEmpty()) {
-            lines.add("  no policy selects the endpoint in this direction");
-            return;
+            final UnmetConditions conditions) {
+        final List<Tier> tiers = new ArrayList<>();
+        int first = 0;
+        while (first < statements.size()) {
+            final PolicyTier tier = statements.get(first).place().tier();
+            int end = first;
+            while (end < statements.size()
+                    && statements.get(end).place().tier().name().equals(tier.name())) {
+                end++;
+            }
+            tiers.add(
+                    new Tier(
+                            tier.name(),
+                            statements.subList(first, end).stream()
+                                    .map(statement -> policy(statement, conditions))
+                                    .toList(),
+                            deniesRest(statements, tier)));
+            first = end;
         }
-        String tier = "";
-        for (int i = 0; i < statements.size(); i++) {
-            final PolicyStatement statement = statements.get(i);
-            if (!statement.place().tier().name().equals(tier)) {
-                tier = statement.place().tier().name();
-                lines.add("  tier " + tier + ":");
-            }
-            lines.add("    " + heading(statement));
-            if (statement.rules().isEmpty()) {
-                lines.add("      no rules");
-            }
-            for (final PolicyRule rule : statement.rules()) {
-                lines.add("      " + explain(question, direction, rule, peer));
-            }
-            final boolean last =
-                    i + 1 == statements.size()
-                            || !statements.get(i + 1).place().tier().name().equals(tier);
-            if (last) {
-                lines.add("    " + endOfTier(statements, statement.place().tier()));
-            }
-        }
+        return new Chain(heading, remarks, List.copyOf(tiers));
     }
 
-    private static String heading(final PolicyStatement statement) {
-        final String remark =
+    private Policy policy(final PolicyStatement statement, final UnmetConditions conditions) {
+        final String staging =
                 switch (statement.staging()) {
                     case ENFORCED -> statement.isAudited() ? ", audited" : "";
                     case SET, LEARN -> ", staged";
@@ -207,78 +288,36 @@ final class PolicyExplainer {
         final boolean orders =
                 statement.policy() instanceof AdminPolicy
                         || statement.policy() instanceof CalicoPolicy.Profile;
-        return statement.policy().ref()
-                + " ("
-                + statement.policy().where()
-                + ")"
-                + remark
-                + (statement.isolates() || orders ? "" : ", does not isolate")
-                + ":";
+        return new Policy(
+                statement.policy().ref(),
+                statement.policy().where(),
+                staging + (statement.isolates() || orders ? "" : ", does not isolate"),
+                statement.rules().stream().map(rule -> rule(rule, conditions)).toList());
     }
 
-    private static String endOfTier(final List<PolicyStatement> statements, final PolicyTier tier) {
-        final boolean isolated =
-                statements.stream()
-                        .anyMatch(
-                                statement ->
-                                        statement.place().tier().equals(tier)
-                                                && statement.isolates()
-                                                && statement.staging() == Staging.ENFORCED
-                                                && !statement.isAudited());
-        return tier.denies() && isolated && !goesOn(statements, tier)
-                ? "end of tier: what no rule decided is denied"
-                : "end of tier: what no rule decided goes on";
-    }
-
-    /** Whether the tier is of policies that leave the rest to the next stage of a node. */
-    private static boolean goesOn(final List<PolicyStatement> statements, final PolicyTier tier) {
-        return statements.stream()
-                .filter(statement -> statement.place().tier().equals(tier))
-                .allMatch(
-                        statement ->
-                                statement.policy() instanceof final CalicoPolicy calico
-                                        && (calico.doNotTrack() || calico.preDnat()));
-    }
-
-    private static String explain(
-            final Question question,
-            final PolicyDirection direction,
-            final PolicyRule rule,
-            final Optional<PeerFacts> peer) {
-        final Author by = rule.by();
-        final String name = by.list() + "[" + by.rule() + "] (line " + by.line() + "): ";
-        final boolean peerMatches =
-                peer.map(facts -> rule.peers().matches(facts))
-                        .orElse(rule.peers().equals(PeerMatch.EVERYONE));
-        final boolean trafficMatches = contains(question, direction, rule, peer);
+    private Rule rule(final PolicyRule rule, final UnmetConditions conditions) {
         final String traffic =
                 rule.traffic().isEmpty()
                         ? "every port"
                         : String.join(
                                 ", ", rule.traffic().stream().map(Traffic::toString).toList());
-        if (!peerMatches) {
-            return name
-                    + "no match: "
-                    + peer.map(facts -> whyNot(rule.peers(), facts)).orElse("the peer is unknown")
-                    + (trafficMatches ? "" : "; and " + packet(question) + " is not in " + traffic);
-        }
-        if (!trafficMatches) {
-            return name
-                    + "no match: the peer is "
-                    + rule.peers()
-                    + ", but "
-                    + packet(question)
-                    + " is not in "
-                    + traffic;
-        }
-        return name
-                + "match: "
-                + effect(rule)
-                + " "
-                + rule.peers()
-                + " at "
-                + traffic
-                + (rule.local().equals(PeerMatch.EVERYONE) ? "" : ", if it is " + rule.local());
+        final List<UnmetCondition> unmet = conditions.of(rule);
+        return new Rule(
+                rule.by(),
+                says(rule.effect()),
+                effect(rule),
+                UnmetPeerConditions.plain(rule.peers()) + " at " + traffic,
+                unmet,
+                unmet.isEmpty() ? rule.l7().map(request::unmet).orElse(List.of()) : List.of());
+    }
+
+    private static Rule.Says says(final PolicyRule.Effect effect) {
+        return switch (effect) {
+            case ALLOW -> Rule.Says.ALLOWED;
+            case PASS -> Rule.Says.PASSED_ON;
+            case DENY, AUTHENTICATE -> Rule.Says.DENIED;
+            case LOG -> Rule.Says.NOTHING;
+        };
     }
 
     private static String effect(final PolicyRule rule) {
@@ -294,88 +333,107 @@ final class PolicyExplainer {
         };
     }
 
-    private static boolean contains(
-            final Question question,
-            final PolicyDirection direction,
-            final PolicyRule rule,
-            final Optional<PeerFacts> peer) {
-        if (rule.traffic().isEmpty()) {
-            return true;
-        }
-        final Set<Pod.NamedPort> own = Set.copyOf(question.subject(direction).ports());
-        final Set<Pod.NamedPort> others = peer.map(PeerFacts::ports).orElse(Set.of());
-        final boolean ingress = direction == PolicyDirection.INGRESS;
-        return rule.traffic().stream()
-                .anyMatch(
-                        traffic ->
-                                traffic.contains(
-                                        question.protocol(),
-                                        question.sourcePort(),
-                                        question.port(),
-                                        ingress ? others : own,
-                                        ingress ? own : others));
+    private static boolean deniesRest(
+            final List<PolicyStatement> statements, final PolicyTier tier) {
+        final boolean isolated =
+                statements.stream()
+                        .anyMatch(
+                                statement ->
+                                        statement.place().tier().equals(tier)
+                                                && statement.isolates()
+                                                && statement.staging() == Staging.ENFORCED
+                                                && !statement.isAudited());
+        return tier.denies() && isolated && !goesOn(statements, tier);
     }
 
-    /** What a peer lacks to be matched. */
-    private static String whyNot(final PeerMatch match, final PeerFacts peer) {
-        return switch (match) {
-            case PeerMatch.Everyone _ -> "everyone matches";
-            case final PeerMatch.AnyOf any -> {
-                if (any.alternatives().isEmpty()) {
-                    yield "the rule matches nobody";
+    /** Whether the tier is of policies that leave the rest to the next stage of a node. */
+    private static boolean goesOn(final List<PolicyStatement> statements, final PolicyTier tier) {
+        return statements.stream()
+                .filter(statement -> statement.place().tier().equals(tier))
+                .allMatch(
+                        statement ->
+                                statement.policy() instanceof final CalicoPolicy calico
+                                        && (calico.doNotTrack() || calico.preDnat()));
+    }
+
+    // What came close.
+
+    private List<NearMiss> nearMisses(
+            final PolicyDirection direction, final PolicyEntry answer, final List<Chain> chains) {
+        final List<NearMiss> misses = new ArrayList<>();
+        for (final Chain chain : chains) {
+            for (final Tier tier : asked(chain, answer)) {
+                for (final Policy policy : tier.policies()) {
+                    policy.rules().forEach(rule -> addIfContrary(rule, answer, misses));
                 }
-                final List<String> reasons =
-                        any.alternatives().stream()
-                                .limit(REASONS_MAX)
-                                .map(alternative -> whyNot(alternative, peer))
-                                .distinct()
-                                .toList();
-                yield String.join("; ", reasons)
-                        + (any.alternatives().size() > REASONS_MAX ? "; ..." : "");
-            }
-            case final PeerMatch.AllOf all ->
-                    all.conditions().stream()
-                            .filter(condition -> !condition.matches(peer))
-                            .findFirst()
-                            .map(condition -> whyNot(condition, peer))
-                            .orElse("");
-            case final PeerMatch.Labelled labelled ->
-                    labelled.requirements().stream()
-                            .filter(requirement -> !requirement.matches(peer.labels()))
-                            .findFirst()
-                            .map(requirement -> whyNot(requirement, peer))
-                            .orElse("");
-            case final PeerMatch.InPrefix prefix -> "its address is not in " + prefix;
-            case final PeerMatch.Named named ->
-                    "its address was not learned from " + named.pattern();
-            case PeerMatch.Not _, PeerMatch.OfKind _, PeerMatch.OfNode _, PeerMatch.Selected _ ->
-                    "the peer is not " + match;
-        };
-    }
-
-    private static String whyNot(final LabelMatch requirement, final PeerFacts peer) {
-        for (final String key : requirement.keys()) {
-            final String value = peer.labels().get(key);
-            if (value != null) {
-                final String shown =
-                        key.startsWith(LabelMatch.SOURCE_K8S)
-                                ? key.substring(LabelMatch.SOURCE_K8S.length())
-                                : key;
-                final String near =
-                        requirement.operator() == Operator.IN && value.length() >= TYPO_LENGTH_MIN
-                                ? Fields.nearest(value, requirement.values())
-                                        .map(name -> ": did you mean " + value + "?")
-                                        .orElse("")
-                                : "";
-                return "its label "
-                        + shown
-                        + " is "
-                        + value
-                        + ", and the rule asks for "
-                        + requirement
-                        + near;
             }
         }
-        return "it has no label for " + requirement;
+        if (answer.by().origin() == Author.Origin.DEFAULT
+                || answer.by().origin() == Author.Origin.END_OF_TIER) {
+            addUnselecting(direction, misses);
+        }
+        return misses.stream()
+                .filter(miss -> miss.unmet().size() <= UNMET_MAX)
+                .distinct()
+                .sorted(CLOSEST_FIRST)
+                .limit(Explanation.NEAR_MISSES_MAX)
+                .toList();
+    }
+
+    /** The tiers up to the one that decided: what comes after it was not asked. */
+    private static List<Tier> asked(final Chain chain, final PolicyEntry answer) {
+        for (int i = 0; i < chain.tiers().size(); i++) {
+            if (chain.tiers().get(i).name().equals(answer.by().tier())) {
+                return chain.tiers().subList(0, i + 1);
+            }
+        }
+        return chain.tiers();
+    }
+
+    /** Takes a rule that, had it matched, would have said otherwise. */
+    private void addIfContrary(
+            final Rule rule, final PolicyEntry answer, final List<NearMiss> misses) {
+        final boolean refused = evaluation.request().map(said -> !said.allowed()).orElse(false);
+        if (rule.matches()) {
+            if (refused && !rule.request().isEmpty()) {
+                misses.add(new NearMiss(NearMiss.Kind.REQUEST, rule.author(), rule.request()));
+            }
+            return;
+        }
+        final boolean denied = refused || !answer.isAllowed();
+        final boolean isContrary =
+                switch (rule.says()) {
+                    case ALLOWED -> denied;
+                    case PASSED_ON -> denied && rule.author().tier().equals(answer.by().tier());
+                    case DENIED -> !denied;
+                    case NOTHING -> false;
+                };
+        if (isContrary) {
+            misses.add(new NearMiss(NearMiss.Kind.RULE, rule.author(), rule.unmet()));
+        }
+    }
+
+    /** Policies that miss the endpoint by one label that looks like a slip of the pen. */
+    private void addUnselecting(final PolicyDirection direction, final List<NearMiss> misses) {
+        final Optional<PeerFacts> own = evaluator.ownFacts(question, direction);
+        if (own.isEmpty() || question.subject(direction).subject().isEmpty()) {
+            return;
+        }
+        final UnmetPeerConditions conditions =
+                new UnmetPeerConditions(end(question.subject(direction), own.get()), "the policy");
+        for (final PolicyStatement statement : policies.statements()) {
+            if (statement.direction() != direction) {
+                continue;
+            }
+            final List<UnmetCondition> unmet = conditions.of(statement.subject());
+            if (unmet.size() == 1 && !unmet.getFirst().suggestion().isEmpty()) {
+                misses.add(
+                        new NearMiss(
+                                NearMiss.Kind.SELECTOR,
+                                Author.ofTierEnd(
+                                        statement.place().tier().name(), statement.policy()),
+                                unmet));
+            }
+        }
     }
 }

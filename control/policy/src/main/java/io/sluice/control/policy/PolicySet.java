@@ -14,6 +14,7 @@ import java.util.TreeMap;
 /** Compiled policy of one world: everything the data plane needs. Immutable, any thread. */
 public final class PolicySet {
     private final World world;
+    private final PolicyOptions options;
     private final PeerSnapshot peers;
     private final PersistentMap<ObjectRef, Integer> subjectIndexByPod;
     private final List<Optional<Subject>> subjects;
@@ -46,6 +47,7 @@ public final class PolicySet {
 
     PolicySet(
             final World world,
+            final PolicyOptions options,
             final PeerSnapshot peers,
             final PersistentMap<ObjectRef, Integer> subjectIndexByPod,
             final List<Optional<Subject>> subjects,
@@ -54,6 +56,7 @@ public final class PolicySet {
             final List<Problem> translationWarnings,
             final List<Translation.WorldPrefix> worldPrefixes) {
         this.world = world;
+        this.options = options;
         this.peers = peers;
         this.subjectIndexByPod = subjectIndexByPod;
         this.subjects = subjects;
@@ -255,6 +258,14 @@ public final class PolicySet {
     Optional<Subject> subject(final ObjectRef pod) {
         final Integer index = subjectIndexByPod.get(pod);
         return index == null ? Optional.empty() : subjects.get(index);
+    }
+
+    /**
+     * What all policies say about pods, whichever they select. Not kept: they are translated when
+     * asked for.
+     */
+    List<PolicyStatement> statements() {
+        return PolicyCompiler.statements(world, options);
     }
 
     /** Policy of the nodes. */

@@ -3,13 +3,16 @@ package io.sluice.control.policy;
 import io.sluice.control.policy.Evaluation.RequestAnswer;
 import io.sluice.control.policy.PolicyEntry.Redirect;
 import io.sluice.l7proxy.rule.HttpRequest;
+import io.sluice.l7proxy.rule.HttpRule;
 import io.sluice.l7proxy.rule.KafkaApi;
 import io.sluice.l7proxy.rule.KafkaRequest;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * The request of a probe, asked of the rules of redirects as a proxy would ask it. Thread: any; one
@@ -33,8 +36,7 @@ final class RequestJudge {
 
     private Optional<RequestAnswer> judge(final Redirect redirect, final Author by) {
         final L7Rules rules = redirect.rules();
-        final Optional<Boolean> allowed =
-                allows(rules).map(passes -> passes && rules.tls().isUsable());
+        final Optional<Boolean> allowed = allows(rules);
         if (allowed.isEmpty()) {
             return Optional.empty();
         }
@@ -49,7 +51,12 @@ final class RequestJudge {
         };
     }
 
+    /** Whether the rules let the request pass; empty if it is none that they read. */
     private Optional<Boolean> allows(final L7Rules rules) {
+        return passes(rules).map(passes -> passes && rules.tls().isUsable());
+    }
+
+    private Optional<Boolean> passes(final L7Rules rules) {
         final boolean named =
                 !fields.containsKey("sni")
                         || rules.allowsServerName(fields.getOrDefault("sni", ""));
@@ -67,6 +74,65 @@ final class RequestJudge {
             // Whoever reads it is not ours: no request is known to pass.
             case CUSTOM -> Optional.empty();
         };
+    }
+
+    /**
+     * What the request lacks to pass by these rules: of several rules of a list the closest one's
+     * conditions. Empty if it passes, and if the probe has no request that they read.
+     */
+    List<UnmetCondition> unmet(final L7Rules rules) {
+        if (allows(rules).orElse(true)) {
+            return List.of();
+        }
+        final List<String> unmet = new ArrayList<>();
+        if (fields.containsKey("sni") && !rules.allowsServerName(fields.getOrDefault("sni", ""))) {
+            unmet.add(
+                    "server name " + fields.get("sni") + " is not " + orList(rules.serverNames()));
+        }
+        switch (rules.parser()) {
+            case HTTP -> {
+                if (has("http.") && !rules.allows(httpRequest())) {
+                    final HttpRequest request = httpRequest();
+                    unmet.addAll(
+                            closest(
+                                    Stream.concat(
+                                                    rules.http().stream()
+                                                            .map(
+                                                                    rule ->
+                                                                            rule.unmet(
+                                                                                    request,
+                                                                                    HttpRule
+                                                                                            .NO_SECRETS)),
+                                                    rules.calicoHttp().stream()
+                                                            .map(rule -> rule.unmet(request)))
+                                            .toList()));
+                }
+            }
+            case KAFKA -> {
+                final KafkaRequest request = kafkaRequest();
+                unmet.addAll(
+                        closest(rules.kafka().stream().map(rule -> rule.unmet(request)).toList()));
+            }
+            case DNS -> unmet.add("name " + fields.get("dns") + " is not " + orList(rules.dns()));
+            case TLS, CUSTOM -> {}
+        }
+        if (!rules.tls().isUsable()) {
+            unmet.add("the TLS contexts of the rule cannot be used");
+        }
+        if (unmet.isEmpty()) {
+            unmet.add("the request is none that the rule lets pass");
+        }
+        return unmet.stream()
+                .map(text -> UnmetCondition.of(UnmetCondition.Kind.REQUEST, text))
+                .toList();
+    }
+
+    private static List<String> closest(final List<List<String>> alternatives) {
+        return alternatives.stream().min(Comparator.comparingInt(List::size)).orElse(List.of());
+    }
+
+    private static String orList(final List<?> patterns) {
+        return String.join(" or ", patterns.stream().map(Object::toString).toList());
     }
 
     private boolean has(final String prefix) {

@@ -241,7 +241,7 @@ final class CompiledPolicyAgreesWithPacketJudgeTest {
 
         List<String> explanation(final Packet packet) {
             try {
-                return engine.orElseThrow().explain(probe(packet));
+                return engine.orElseThrow().explain(probe(packet)).lines();
             } catch (final ProbeException e) {
                 throw new AssertionError(packet.toString(), e);
             }

@@ -687,9 +687,9 @@ final class HostPoliciesTest {
                                 "selector: has(role), applyOnForward: true, ingress: [{action:"
                                         + " Deny}]");
         final PolicyEvaluator evaluator = evaluator(world(manifests));
-        assertThat(evaluator.explain(Probe.of("203.0.113.9", "east", "TCP", "80")))
+        assertThat(evaluator.explain(Probe.of("203.0.113.9", "east", "TCP", "80")).lines())
                 .contains("  failsafe ports: no match: 80/TCP is none of them");
-        assertThat(evaluator.explain(Probe.of("203.0.113.9", "default/near", "TCP", "80")))
+        assertThat(evaluator.explain(Probe.of("203.0.113.9", "default/near", "TCP", "80")).lines())
                 .contains("  forwarded by node east, ingress:");
     }
 }

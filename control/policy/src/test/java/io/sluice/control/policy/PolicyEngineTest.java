@@ -155,18 +155,16 @@ final class PolicyEngineTest {
                         """);
         final PolicyEvaluator evaluator =
                 new PolicyEvaluator(world, compile(world, new IdentityAllocator()));
-        assertThat(evaluator.explain(Probe.of("b", "a", "TCP", "http")))
+        assertThat(evaluator.explain(Probe.of("b", "a", "TCP", "http")).lines())
                 .contains(
                         "default/b -> default/a 8080/TCP: FORWARDED",
                         "egress of default/b: ALLOW, by default: no policy isolates the endpoint",
                         "ingress of default/a: ALLOW, by NetworkPolicy default/p ingress[2] (test:16)",
                         "  tier default:",
                         "    NetworkPolicy default/p (test:7:1):",
-                        "      ingress[0] (line 13): no match: its label app is b, and the rule asks"
-                                + " for k8s:app=c",
-                        "      ingress[1] (line 14): no match: the peer is"
-                                + " {k8s:io.kubernetes.pod.namespace=default,k8s:app=b}, but"
-                                + " 8080/TCP is not in 81/TCP",
+                        "      ingress[0] (line 13): no match: label app=c of the rule is not app=b of"
+                                + " default/b",
+                        "      ingress[1] (line 14): no match: port 8080 is not in 81",
                         "      ingress[2] (line 16): match: allows everyone at http/TCP",
                         "    end of tier: what no rule decided is denied");
     }

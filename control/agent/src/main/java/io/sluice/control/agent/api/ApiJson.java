@@ -14,6 +14,7 @@ import java.io.UncheckedIOException;
 import java.time.Instant;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -37,6 +38,11 @@ public final class ApiJson {
 
     public static ObjectNode newObject() {
         return MAPPER.createObjectNode();
+    }
+
+    /** A constant as the API writes it: {@code END_OF_TIER} is {@code end-of-tier}. */
+    static String word(final Enum<?> constant) {
+        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
     public static String write(final Object value) {

@@ -12,9 +12,11 @@ import io.sluice.control.agent.ObjectChange;
 import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
+import io.sluice.control.agent.TraceQuery;
 import io.sluice.control.policy.ProbeException;
 import io.sluice.control.policy.ReachabilityMatrix;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -43,6 +45,9 @@ final class ApiRoutes implements Routes {
 
     /** As in hubble observe. */
     private static final int FLOWS_LAST_DEFAULT = 20;
+
+    private static final int TRACE_COUNT_DEFAULT = 10;
+    private static final int TRACE_TIMEOUT_SECONDS_DEFAULT = 60;
 
     private final ControlPlane control;
 
@@ -82,6 +87,7 @@ final class ApiRoutes implements Routes {
             case "policy" -> policy(request, rest);
             case "changes" -> rest.isEmpty() ? changes(request) : notFound(path);
             case "flows" -> rest.isEmpty() ? flows(request) : notFound(path);
+            case "trace" -> rest.isEmpty() ? trace(request) : notFound(path);
             case "metrics" ->
                     rest.isEmpty()
                             ? get(request, PrometheusText.CONTENT_TYPE, this::metrics)
@@ -400,6 +406,25 @@ final class ApiRoutes implements Routes {
                                 control.status().nodeName(),
                                 Clock.systemUTC())
                         : new FlowPages(control.flows(query)));
+    }
+
+    // Traces
+
+    private ApiReply trace(final ApiRequest request) {
+        if (!request.method().equals("GET")) {
+            return wrongMethod(request, "GET");
+        }
+        request.accept(Set.of("match", "count", "timeout"));
+        return new ApiReply.Lines(
+                new TraceLines(
+                        control.trace(
+                                new TraceQuery(
+                                        request.parameter("match", ""),
+                                        request.number("count", TRACE_COUNT_DEFAULT),
+                                        Duration.ofSeconds(
+                                                request.number(
+                                                        "timeout",
+                                                        TRACE_TIMEOUT_SECONDS_DEFAULT))))));
     }
 
     // Answers

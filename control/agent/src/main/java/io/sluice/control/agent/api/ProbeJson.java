@@ -5,12 +5,12 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Evaluation;
+import io.sluice.control.policy.Explanation;
 import io.sluice.control.policy.PolicyEntry;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.Probe;
 import io.sluice.control.policy.ProbeException;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -37,7 +37,10 @@ public final class ProbeJson {
     public enum Detail {
         /** Verdict and authors. */
         VERDICT,
-        /** The whole chain besides, as lines of text in {@code explanation}. */
+        /**
+         * Who nearly decided and the whole chain besides: as lines of text in {@code explanation},
+         * as an object in {@code chain}.
+         */
         EXPLAINED
     }
 
@@ -158,7 +161,9 @@ public final class ProbeJson {
         evaluation.request().ifPresent(answer -> json.set("l7", request(answer)));
         evaluation.pending().ifPresent(pending -> json.set("staged", staged(pending)));
         if (detail == Detail.EXPLAINED) {
-            evaluator.explain(probe).forEach(json.putArray("explanation")::add);
+            final Explanation explanation = evaluator.explain(probe);
+            explanation.lines().forEach(json.putArray("explanation")::add);
+            json.set("chain", ExplanationJson.of(explanation));
         }
         return json;
     }
@@ -196,7 +201,13 @@ public final class ProbeJson {
 
     private static ObjectNode author(final Author by) {
         final ObjectNode author = JsonNodeFactory.instance.objectNode();
-        author.put("origin", by.origin().name().toLowerCase(Locale.ROOT).replace('_', '-'));
+        author.put("origin", ApiJson.word(by.origin()));
+        place(by, author);
+        return author;
+    }
+
+    /** Policy, rule, file and line of an author, as far as it has them. */
+    static void place(final Author by, final ObjectNode author) {
         if (!by.tier().isEmpty()) {
             author.put("tier", by.tier());
         }
@@ -215,6 +226,5 @@ public final class ProbeJson {
             author.put("file", by.file());
             author.put("line", by.line());
         }
-        return author;
     }
 }
