@@ -214,7 +214,7 @@ final class PolicyPublisher {
                         world,
                         policies,
                         new PolicyEvaluator(world, policies),
-                        before.authors(),
+                        before.decisions(),
                         before.identities(),
                         routes,
                         before.endpointIds());
@@ -235,7 +235,7 @@ final class PolicyPublisher {
                         world,
                         policies,
                         new PolicyEvaluator(world, policies),
-                        built.maps().authors(),
+                        built.maps().decisions(),
                         policies.identities().stream()
                                 .collect(
                                         Collectors.toMap(

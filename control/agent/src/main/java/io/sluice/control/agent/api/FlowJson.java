@@ -316,9 +316,13 @@ public final class FlowJson {
         return text.toString();
     }
 
-    /** A packet dropped by the receiver's ingress was allowed by the sender's egress before. */
+    /**
+     * A packet dropped by the receiver's ingress was allowed by the sender's egress before. What
+     * passes only under audit names who would have denied it.
+     */
     private static String outcome(final Flow flow, final Flow.Direction asked) {
-        return flow.verdict() == Flow.Verdict.DROPPED && flow.direction() == asked
+        return (flow.verdict() == Flow.Verdict.DROPPED || flow.verdict() == Flow.Verdict.AUDIT)
+                        && flow.direction() == asked
                 ? "_denied_by"
                 : "_allowed_by";
     }
