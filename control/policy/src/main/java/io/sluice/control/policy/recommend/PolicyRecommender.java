@@ -93,6 +93,7 @@ public final class PolicyRecommender {
         passed.forEach(this::learn);
         makeDrafts(passed);
         passed.forEach(this::take);
+        drafts.values().forEach(this::addResolver);
         drafts.values().forEach(this::complete);
         for (final String namespace : leftOut) {
             warnings.add(
@@ -317,15 +318,9 @@ public final class PolicyRecommender {
         for (final PolicyDirection direction : PolicyDirection.values()) {
             draft.generaliseAddresses(direction, options.addressesMax());
         }
-        final SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> egress =
-                draft.side(PolicyDirection.EGRESS);
-        final boolean named =
-                egress.keySet().stream().anyMatch(DraftPeer.Named.class::isInstance);
-        if (named && !asksForNames(egress.values())) {
-            addResolver(draft);
-        }
         // A client goes on over the other where an answer is too long, or is not trusted.
-        for (final SortedMap<DraftPort, DraftUse> ports : egress.values()) {
+        for (final SortedMap<DraftPort, DraftUse> ports :
+                draft.side(PolicyDirection.EGRESS).values()) {
             if (ports.keySet().stream().anyMatch(DraftPort::isDns)) {
                 ports.computeIfAbsent(DraftPort.DNS_UDP, _ -> new DraftUse());
                 ports.computeIfAbsent(DraftPort.DNS_TCP, _ -> new DraftUse());
@@ -371,23 +366,31 @@ public final class PolicyRecommender {
         }
     }
 
-    private static boolean asksForNames(
-            final Collection<SortedMap<DraftPort, DraftUse>> rules) {
-        return rules.stream()
-                .flatMap(ports -> ports.keySet().stream())
-                .anyMatch(DraftPort::isDns);
-    }
-
     /** Names are learned from answers: without a rule for questions they stay unknown. */
     private void addResolver(final Draft draft) {
+        final SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> egress =
+                draft.side(PolicyDirection.EGRESS);
+        final boolean named = egress.keySet().stream().anyMatch(DraftPeer.Named.class::isInstance);
+        final boolean asks =
+                egress.values().stream()
+                        .flatMap(ports -> ports.keySet().stream())
+                        .anyMatch(DraftPort::isDns);
+        if (!named || asks) {
+            return;
+        }
         final Workload resolver =
                 resolvers.isEmpty()
                         ? new Workload("kube-system", new TreeMap<>(Map.of("k8s-app", "kube-dns")))
                         : resolvers.first();
-        draft.use(
-                PolicyDirection.EGRESS, new DraftPeer.OfWorkload(resolver), DraftPort.DNS_UDP);
-        final String remark =
-                "no DNS query was seen, but names were: the rule for DNS is a guess";
+        draft.use(PolicyDirection.EGRESS, new DraftPeer.OfWorkload(resolver), DraftPort.DNS_UDP);
+        final Draft ofResolver = drafts.get(resolver);
+        if (ofResolver != null) {
+            ofResolver.use(
+                    PolicyDirection.INGRESS,
+                    new DraftPeer.OfWorkload(draft.workload()),
+                    DraftPort.DNS_UDP);
+        }
+        final String remark = "no DNS query was seen, but names were: the rule for DNS is a guess";
         draft.remarks().add(remark);
         warnings.add(draft.workload().namespace() + "/" + draft.name() + ": " + remark);
     }

@@ -47,11 +47,7 @@ interface PolicyText {
         return flows + (flows == 1 ? " flow" : " flows");
     }
 
-    /**
-     * What a rule is about, in words.
-     *
-     * @param ports what its peers use
-     */
+    /** What a rule is about, in words: ports, with how often they were used. */
     static String comment(final Draft.Rule rule) {
         final List<String> ports = new ArrayList<>();
         rule.ports()

@@ -24,10 +24,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import java.util.stream.LongStream;
 
 /**
  * Random clusters with random traffic: what was seen passes under the drafted policies, and what was
@@ -80,7 +81,7 @@ final class PolicyRecommenderTest {
 
         private void addPod(final int number) {
             final String namespace = "n" + random.nextInt(2);
-            final Map<String, String> labels = new java.util.TreeMap<>();
+            final Map<String, String> labels = new TreeMap<>();
             for (final String key : List.of("app", "team", "tier")) {
                 if (random.nextInt(3) > 0) {
                     labels.put(key, "v" + random.nextInt(2));
@@ -235,9 +236,12 @@ final class PolicyRecommenderTest {
 
         /** Whether it is not known, because it depends on more than what the sets say. */
         boolean isOpenQuestion(final SeenFlow flow) {
-            // DNS over the other protocol is allowed to some of many addresses, or to all of them.
+            // DNS over the other protocol is allowed to some of many addresses, or to all of them;
+            // and where names were seen without a query, somebody is taken for the resolver.
             return flow.port() == 53
-                    && (flow.to().isReserved("world") || flow.from().isReserved("world"));
+                    && (options.kind() == Kind.CILIUM_NETWORK_POLICY
+                            || flow.to().isReserved("world")
+                            || flow.from().isReserved("world"));
         }
 
         boolean allows(final SeenFlow flow) {
