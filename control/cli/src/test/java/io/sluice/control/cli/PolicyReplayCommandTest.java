@@ -94,7 +94,7 @@ final class PolicyReplayCommandTest {
         assertThat(run.err())
                 .isEqualTo(
                         wrong
-                                + ":48: not a flow: lines of `observe -o json` are expected; lines"
+                                + ":41: not a flow: lines of `observe -o json` are expected; lines"
                                 + " left out: 1\n");
         assertThat(run.out()).contains("1 unreadable lines");
     }
