@@ -8,7 +8,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.SortedMap;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 import java.util.function.Function;
 
@@ -73,8 +73,8 @@ final class CiliumPolicyText implements PolicyText {
         }
         yaml.line(2, list + ":");
         for (final Draft.Rule rule : rules) {
-            final SortedMap<DraftPort, DraftUse> ports = new TreeMap<>();
-            final SortedMap<DraftPort, DraftUse> icmps = new TreeMap<>();
+            final NavigableMap<DraftPort, DraftUse> ports = new TreeMap<>();
+            final NavigableMap<DraftPort, DraftUse> icmps = new TreeMap<>();
             rule.ports().forEach((port, use) -> (port.isIcmp() ? icmps : ports).put(port, use));
             yaml.comment(2, PolicyText.comment(rule));
             if (!ports.isEmpty()) {
@@ -163,7 +163,7 @@ final class CiliumPolicyText implements PolicyText {
             final YamlLines yaml,
             final PolicyDirection direction,
             final Draft.Rule rule,
-            final SortedMap<DraftPort, DraftUse> ports) {
+            final NavigableMap<DraftPort, DraftUse> ports) {
         yaml.line(4, "toPorts:");
         final List<DraftPort> plain = new ArrayList<>();
         final List<DraftPort> dns = new ArrayList<>();

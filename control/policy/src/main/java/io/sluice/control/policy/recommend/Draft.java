@@ -6,8 +6,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedMap;
-import java.util.SortedSet;
+import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -21,7 +21,7 @@ final class Draft {
      * @param peers in order
      * @param ports what they use, with how often
      */
-    record Rule(List<DraftPeer> peers, SortedMap<DraftPort, DraftUse> ports) {
+    record Rule(List<DraftPeer> peers, NavigableMap<DraftPort, DraftUse> ports) {
         /** Connections of all ports. */
         long flows() {
             return ports.values().stream().mapToLong(DraftUse::flows).sum();
@@ -31,11 +31,11 @@ final class Draft {
     private final Workload workload;
     private final WorkloadSelector selector;
     private final String name;
-    private final SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> ingress =
+    private final NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> ingress =
             new TreeMap<>(DraftPeer.ORDER);
-    private final SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> egress =
+    private final NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> egress =
             new TreeMap<>(DraftPeer.ORDER);
-    private final SortedSet<IpAddress> outside = new TreeSet<>();
+    private final NavigableSet<IpAddress> outside = new TreeSet<>();
     private final List<String> remarks = new ArrayList<>();
 
     Draft(final Workload workload, final WorkloadSelector selector, final String name) {
@@ -62,7 +62,7 @@ final class Draft {
         return remarks;
     }
 
-    SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> side(final PolicyDirection direction) {
+    NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> side(final PolicyDirection direction) {
         return switch (direction) {
             case INGRESS -> ingress;
             case EGRESS -> egress;
@@ -90,7 +90,7 @@ final class Draft {
      * @param max addresses of one family for one port that are named one by one
      */
     void generaliseAddresses(final PolicyDirection direction, final int max) {
-        final SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> side = side(direction);
+        final NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> side = side(direction);
         final Map<DraftPort, List<DraftPeer.At>> ipv4 = new TreeMap<>();
         final Map<DraftPort, List<DraftPeer.At>> ipv6 = new TreeMap<>();
         side.forEach(
@@ -110,13 +110,13 @@ final class Draft {
     }
 
     /** Addresses that are allowed as a part of everything outside. */
-    SortedSet<IpAddress> outside() {
+    NavigableSet<IpAddress> outside() {
         return outside;
     }
 
     /** Names that an address was learned from. */
-    SortedSet<String> namesOf(final PolicyDirection direction, final DraftPeer.At at) {
-        final SortedSet<String> names = new TreeSet<>();
+    NavigableSet<String> namesOf(final PolicyDirection direction, final DraftPeer.At at) {
+        final NavigableSet<String> names = new TreeSet<>();
         side(direction)
                 .getOrDefault(at, new TreeMap<>())
                 .values()
@@ -125,7 +125,7 @@ final class Draft {
     }
 
     private void generalise(
-            final SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> side,
+            final NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> side,
             final Map<DraftPort, List<DraftPeer.At>> addresses,
             final DraftPeer.Outside everything,
             final int max) {
@@ -139,7 +139,7 @@ final class Draft {
                                     .computeIfAbsent(port, _ -> new DraftUse());
                     for (final DraftPeer.At peer : peers) {
                         outside.add(peer.address());
-                        final SortedMap<DraftPort, DraftUse> ports =
+                        final NavigableMap<DraftPort, DraftUse> ports =
                                 side.getOrDefault(peer, new TreeMap<>());
                         final DraftUse use = ports.remove(port);
                         if (use != null) {

@@ -1,7 +1,7 @@
 package io.sluice.control.policy.recommend;
 
 import java.util.Map;
-import java.util.SortedSet;
+import java.util.NavigableSet;
 import java.util.TreeSet;
 
 /**
@@ -9,11 +9,11 @@ import java.util.TreeSet;
  */
 final class DraftUse {
     private long flows;
-    private final SortedSet<String> names = new TreeSet<>();
+    private final NavigableSet<String> names = new TreeSet<>();
     private final HttpUse http = new HttpUse();
-    private final SortedSet<KafkaUse> kafka = new TreeSet<>();
-    private final SortedSet<String> serverNames = new TreeSet<>();
-    private final SortedSet<String> queries = new TreeSet<>();
+    private final NavigableSet<KafkaUse> kafka = new TreeSet<>();
+    private final NavigableSet<String> serverNames = new TreeSet<>();
+    private final NavigableSet<String> queries = new TreeSet<>();
 
     /** A Kafka request: its API, and the topic it names. */
     record KafkaUse(String api, String topic) implements Comparable<KafkaUse> {
@@ -66,7 +66,7 @@ final class DraftUse {
     }
 
     /** Names that the peer's address was learned from. */
-    SortedSet<String> names() {
+    NavigableSet<String> names() {
         return names;
     }
 
@@ -74,17 +74,17 @@ final class DraftUse {
         return http;
     }
 
-    SortedSet<KafkaUse> kafka() {
+    NavigableSet<KafkaUse> kafka() {
         return kafka;
     }
 
     /** Names that TLS clients asked for; empty for one that named none. */
-    SortedSet<String> serverNames() {
+    NavigableSet<String> serverNames() {
         return serverNames;
     }
 
     /** Names that were asked for. */
-    SortedSet<String> queries() {
+    NavigableSet<String> queries() {
         return queries;
     }
 

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedMap;
-import java.util.SortedSet;
+import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -49,7 +49,7 @@ final class HttpUse {
     }
 
     /** A path, and whether it was seen with a query. */
-    private final SortedMap<Rule, Boolean> seen = new TreeMap<>();
+    private final NavigableMap<Rule, Boolean> seen = new TreeMap<>();
 
     void add(final String method, final String pathAndQuery) {
         final int query = pathAndQuery.indexOf('?');
@@ -84,13 +84,13 @@ final class HttpUse {
     }
 
     /** Rules that let pass what was seen. */
-    SortedSet<Rule> rules() {
-        final SortedMap<String, SortedMap<List<Segment>, Boolean>> byMethod = new TreeMap<>();
+    NavigableSet<Rule> rules() {
+        final NavigableMap<String, NavigableMap<List<Segment>, Boolean>> byMethod = new TreeMap<>();
         seen.forEach(
                 (rule, query) ->
                         byMethod.computeIfAbsent(rule.method, _ -> newPaths())
                                 .put(segments(rule.path), query));
-        final SortedSet<Rule> rules = new TreeSet<>();
+        final NavigableSet<Rule> rules = new TreeSet<>();
         byMethod.forEach(
                 (method, paths) ->
                         generalised(paths)
@@ -102,7 +102,7 @@ final class HttpUse {
         return rules;
     }
 
-    private static <V> SortedMap<List<Segment>, V> newPaths() {
+    private static <V> NavigableMap<List<Segment>, V> newPaths() {
         return new TreeMap<>(
                 (one, other) ->
                         Arrays.compare(
@@ -123,20 +123,20 @@ final class HttpUse {
     }
 
     /** Segment by segment from the left. */
-    private static SortedMap<List<Segment>, Boolean> generalised(
-            final SortedMap<List<Segment>, Boolean> paths) {
+    private static NavigableMap<List<Segment>, Boolean> generalised(
+            final NavigableMap<List<Segment>, Boolean> paths) {
         final int longest = paths.keySet().stream().mapToInt(List::size).max().orElse(0);
-        SortedMap<List<Segment>, Boolean> now = paths;
+        NavigableMap<List<Segment>, Boolean> now = paths;
         for (int position = 0; position < longest; position++) {
             now = generalised(now, position);
         }
         return now;
     }
 
-    private static SortedMap<List<Segment>, Boolean> generalised(
-            final SortedMap<List<Segment>, Boolean> paths, final int position) {
-        final SortedMap<List<Segment>, SortedMap<Segment, Boolean>> alike = newPaths();
-        final SortedMap<List<Segment>, Boolean> next = newPaths();
+    private static NavigableMap<List<Segment>, Boolean> generalised(
+            final NavigableMap<List<Segment>, Boolean> paths, final int position) {
+        final NavigableMap<List<Segment>, NavigableMap<Segment, Boolean>> alike = newPaths();
+        final NavigableMap<List<Segment>, Boolean> next = newPaths();
         paths.forEach(
                 (segments, query) -> {
                     if (position < segments.size()) {

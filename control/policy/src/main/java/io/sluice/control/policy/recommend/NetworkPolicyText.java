@@ -11,7 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.SortedSet;
+import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
@@ -31,7 +31,7 @@ final class NetworkPolicyText implements PolicyText {
     private final Collection<Draft> drafts;
     private final RecommendOptions options;
     private final Function<Workload, WorkloadSelector> selectors;
-    private final SortedSet<IpAddress> inside = new TreeSet<>();
+    private final NavigableSet<IpAddress> inside = new TreeSet<>();
 
     NetworkPolicyText(
             final ReplayWorld world,
@@ -112,7 +112,7 @@ final class NetworkPolicyText implements PolicyText {
                     yaml.line(4, "- ipBlock:")
                             .line(8, "cidr: " + cidr(node.address()) + " # a node");
             case final DraftPeer.At at -> {
-                final SortedSet<String> names = draft.namesOf(direction, at);
+                final NavigableSet<String> names = draft.namesOf(direction, at);
                 yaml.line(4, "- ipBlock:");
                 if (!names.isEmpty()) {
                     yaml.comment(
@@ -151,7 +151,7 @@ final class NetworkPolicyText implements PolicyText {
         yaml.line(4, "- ipBlock:")
                 .comment(8, "everything outside: more than " + options.addressesMax() + " addresses")
                 .line(8, "cidr: " + (outside.ipv4() ? "0.0.0.0/0" : "'::/0'"));
-        final Map<Cidr, SortedSet<IpAddress>> byPrefix = new TreeMap<>();
+        final Map<Cidr, NavigableSet<IpAddress>> byPrefix = new TreeMap<>();
         for (final IpAddress address : inside) {
             if (address.isIpv4() == outside.ipv4()) {
                 byPrefix.computeIfAbsent(prefix(address), _ -> new TreeSet<>()).add(address);

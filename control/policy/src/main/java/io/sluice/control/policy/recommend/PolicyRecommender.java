@@ -20,8 +20,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.SortedSet;
+import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -54,15 +54,15 @@ public final class PolicyRecommender {
 
     private final ReplayWorld world;
     private final RecommendOptions options;
-    private final SortedSet<Workload> workloads = new TreeSet<>();
+    private final NavigableSet<Workload> workloads = new TreeSet<>();
     private final Map<Workload, WorkloadSelector> selectors = new HashMap<>();
-    private final SortedMap<Workload, Draft> drafts = new TreeMap<>();
+    private final NavigableMap<Workload, Draft> drafts = new TreeMap<>();
     private final Map<Workload, Set<String>> queries = new HashMap<>();
-    private final SortedSet<Workload> resolvers = new TreeSet<>();
+    private final NavigableSet<Workload> resolvers = new TreeSet<>();
     private final List<SeenTraffic> used = new ArrayList<>();
-    private final SortedMap<String, Long> inexpressible = new TreeMap<>();
-    private final SortedSet<String> warnings = new TreeSet<>();
-    private final SortedSet<String> leftOut = new TreeSet<>();
+    private final NavigableMap<String, Long> inexpressible = new TreeMap<>();
+    private final NavigableSet<String> warnings = new TreeSet<>();
+    private final NavigableSet<String> leftOut = new TreeSet<>();
 
     private PolicyRecommender(final ReplayWorld world, final RecommendOptions options) {
         this.world = world;
@@ -157,7 +157,7 @@ public final class PolicyRecommender {
     }
 
     private void makeDrafts(final Collection<SeenTraffic> passed) {
-        final SortedSet<Workload> seen = new TreeSet<>();
+        final NavigableSet<Workload> seen = new TreeSet<>();
         for (final SeenTraffic traffic : passed) {
             workload(traffic.flow().from()).ifPresent(seen::add);
             workload(traffic.flow().to()).ifPresent(seen::add);
@@ -319,7 +319,7 @@ public final class PolicyRecommender {
             draft.generaliseAddresses(direction, options.addressesMax());
         }
         // A client goes on over the other where an answer is too long, or is not trusted.
-        for (final SortedMap<DraftPort, DraftUse> ports :
+        for (final NavigableMap<DraftPort, DraftUse> ports :
                 draft.side(PolicyDirection.EGRESS).values()) {
             if (ports.keySet().stream().anyMatch(DraftPort::isDns)) {
                 ports.computeIfAbsent(DraftPort.DNS_UDP, _ -> new DraftUse());
@@ -330,7 +330,7 @@ public final class PolicyRecommender {
             remarkMixedRequests(draft);
         }
         if (resolvers.contains(draft.workload())) {
-            for (final SortedMap<DraftPort, DraftUse> ports :
+            for (final NavigableMap<DraftPort, DraftUse> ports :
                     draft.side(PolicyDirection.INGRESS).values()) {
                 if (ports.keySet().stream().anyMatch(DraftPort::isDns)) {
                     ports.computeIfAbsent(DraftPort.DNS_UDP, _ -> new DraftUse());
@@ -368,7 +368,7 @@ public final class PolicyRecommender {
 
     /** Names are learned from answers: without a rule for questions they stay unknown. */
     private void addResolver(final Draft draft) {
-        final SortedMap<DraftPeer, SortedMap<DraftPort, DraftUse>> egress =
+        final NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> egress =
                 draft.side(PolicyDirection.EGRESS);
         final boolean named = egress.keySet().stream().anyMatch(DraftPeer.Named.class::isInstance);
         final boolean asks =

@@ -4,7 +4,7 @@ import io.sluice.control.policy.Pod;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Set;
-import java.util.SortedMap;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 
 /**
@@ -14,7 +14,7 @@ import java.util.TreeMap;
  * @param namespace of the pods
  * @param labels that they have in common
  */
-record Workload(String namespace, SortedMap<String, String> labels)
+record Workload(String namespace, NavigableMap<String, String> labels)
         implements Comparable<Workload> {
     /**
      * Labels that controllers and tools put on pods, and that a policy must not depend on: of a
@@ -49,7 +49,7 @@ record Workload(String namespace, SortedMap<String, String> labels)
                     .thenComparing(workload -> workload.labels.toString());
 
     static Workload of(final Pod pod) {
-        final SortedMap<String, String> stable = new TreeMap<>();
+        final NavigableMap<String, String> stable = new TreeMap<>();
         pod.meta()
                 .labels()
                 .forEach(

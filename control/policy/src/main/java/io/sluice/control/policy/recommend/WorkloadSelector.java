@@ -5,8 +5,8 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedMap;
-import java.util.SortedSet;
+import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -20,7 +20,7 @@ import java.util.TreeSet;
  * @param labels that it must have
  * @param absent keys of labels that it must not have
  */
-record WorkloadSelector(SortedMap<String, String> labels, SortedSet<String> absent) {
+record WorkloadSelector(NavigableMap<String, String> labels, NavigableSet<String> absent) {
     /** Labels that say what a workload is, the best first. */
     private static final List<String> NAMING =
             List.of(
@@ -54,7 +54,7 @@ record WorkloadSelector(SortedMap<String, String> labels, SortedSet<String> abse
                         .filter(other -> other.namespace().equals(workload.namespace()))
                         .filter(other -> !other.equals(workload))
                         .toList();
-        final SortedMap<String, String> labels = new TreeMap<>();
+        final NavigableMap<String, String> labels = new TreeMap<>();
         final List<String> keys = new ArrayList<>(workload.labels().keySet());
         keys.sort(BEST_FIRST);
         for (final String key : keys) {
@@ -66,7 +66,7 @@ record WorkloadSelector(SortedMap<String, String> labels, SortedSet<String> abse
                 others = left;
             }
         }
-        final SortedSet<String> absent = new TreeSet<>();
+        final NavigableSet<String> absent = new TreeSet<>();
         for (final Workload other : others) {
             if (other.labels().keySet().stream().noneMatch(absent::contains)) {
                 // It has all labels of the workload, so it has others: they are not the same.

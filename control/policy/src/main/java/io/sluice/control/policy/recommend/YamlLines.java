@@ -4,8 +4,8 @@ import java.util.Collection;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.SortedSet;
+import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.regex.Pattern;
 
 /**
@@ -44,11 +44,11 @@ final class YamlLines {
      */
     YamlLines selector(
             final int indent, final Map<String, String> more, final WorkloadSelector selector) {
-        final SortedMap<String, String> labels = selector.labels();
+        final NavigableMap<String, String> labels = selector.labels();
         if (!labels.isEmpty() || !more.isEmpty()) {
             line(indent, "matchLabels:").map(indent + 2, more).map(indent + 2, labels);
         }
-        final SortedSet<String> absent = selector.absent();
+        final NavigableSet<String> absent = selector.absent();
         if (!absent.isEmpty()) {
             line(indent, "matchExpressions:");
             absent.forEach(

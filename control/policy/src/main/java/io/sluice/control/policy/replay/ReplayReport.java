@@ -15,7 +15,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedMap;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 
 /**
@@ -31,7 +31,7 @@ import java.util.TreeMap;
 public record ReplayReport(
         Map<Change, Long> connectionsByChange,
         Map<Change, Long> requestsByChange,
-        SortedMap<String, Long> unknown,
+        NavigableMap<String, Long> unknown,
         Map<Skipped, Long> skipped,
         int standIns,
         List<Row> rows) {
@@ -144,8 +144,8 @@ public record ReplayReport(
                     .thenComparing(row -> row.by().toString());
 
     /** The most frequent reasons; a record of the wrong cluster has one for every pair. */
-    private static SortedMap<String, Long> told(final Map<String, Long> unknown) {
-        final SortedMap<String, Long> told = new TreeMap<>();
+    private static NavigableMap<String, Long> told(final Map<String, Long> unknown) {
+        final NavigableMap<String, Long> told = new TreeMap<>();
         unknown.entrySet().stream()
                 .sorted(
                         Map.Entry.<String, Long>comparingByValue()

@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.SortedSet;
+import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -123,9 +123,9 @@ public final class ReplayWorld {
 
     private static final class Placement {
         private final World given;
-        private final SortedMap<ObjectRef, Pod> pods = new TreeMap<>();
-        private final SortedMap<String, KubeObject> namespaces = new TreeMap<>();
-        private final SortedMap<String, SortedSet<IpAddress>> nodes = new TreeMap<>();
+        private final NavigableMap<ObjectRef, Pod> pods = new TreeMap<>();
+        private final NavigableMap<String, KubeObject> namespaces = new TreeMap<>();
+        private final NavigableMap<String, NavigableSet<IpAddress>> nodes = new TreeMap<>();
         private final Map<IpAddress, ObjectRef> owners = new HashMap<>();
         private final Map<SeenPeer, ObjectRef> refs = new HashMap<>();
 
@@ -237,7 +237,7 @@ public final class ReplayWorld {
                     .filter(peer -> peer.isReserved("host"))
                     .forEach(peer -> hosts.add(peer.node()));
             PolicyOptions ofNode = options;
-            for (final Map.Entry<String, SortedSet<IpAddress>> node : nodes.entrySet()) {
+            for (final Map.Entry<String, NavigableSet<IpAddress>> node : nodes.entrySet()) {
                 final List<IpAddress> addresses = List.copyOf(node.getValue());
                 if (hosts.size() == 1 && hosts.contains(node.getKey())) {
                     ofNode = options.withNode(node.getKey(), addresses);

@@ -3,7 +3,7 @@ package io.sluice.control.policy.replay;
 import io.sluice.control.policy.ObjectRef;
 import java.util.List;
 import java.util.Optional;
-import java.util.SortedMap;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 
 /**
@@ -43,8 +43,8 @@ public record SeenPeer(
     }
 
     /** The pod's own labels. */
-    public SortedMap<String, String> podLabels() {
-        final SortedMap<String, String> own = new TreeMap<>();
+    public NavigableMap<String, String> podLabels() {
+        final NavigableMap<String, String> own = new TreeMap<>();
         for (final String label : labels) {
             final String key = key(label);
             if (label.startsWith(K8S) && !key.startsWith(DERIVED) && !key.equals(NAMESPACE)) {
@@ -55,8 +55,8 @@ public record SeenPeer(
     }
 
     /** Labels of its namespace. */
-    public SortedMap<String, String> namespaceLabels() {
-        final SortedMap<String, String> own = new TreeMap<>();
+    public NavigableMap<String, String> namespaceLabels() {
+        final NavigableMap<String, String> own = new TreeMap<>();
         for (final String label : labels) {
             final String key = key(label);
             if (key.startsWith(NAMESPACE_LABEL)) {
