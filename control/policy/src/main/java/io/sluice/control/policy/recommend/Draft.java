@@ -36,7 +36,7 @@ final class Draft {
     private final NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> egress =
             new TreeMap<>(DraftPeer.ORDER);
     private final NavigableSet<IpAddress> outside = new TreeSet<>();
-    private final List<String> remarks = new ArrayList<>();
+    private final NavigableSet<String> remarks = new TreeSet<>();
 
     Draft(final Workload workload, final WorkloadSelector selector, final String name) {
         this.workload = workload;
@@ -58,7 +58,7 @@ final class Draft {
     }
 
     /** What its reader has to know besides. */
-    List<String> remarks() {
+    NavigableSet<String> remarks() {
         return remarks;
     }
 

@@ -220,10 +220,7 @@ public final class PolicyRecommender {
                             + why.get();
             inexpressible.merge(what, seen.times(), Long::sum);
             List.of(sender, receiver)
-                    .forEach(
-                            end ->
-                                    end.filter(draft -> !draft.remarks().contains(why.get()))
-                                            .ifPresent(draft -> draft.remarks().add(why.get())));
+                    .forEach(end -> end.ifPresent(draft -> draft.remarks().add(why.get())));
             return;
         }
         boolean covered = true;

@@ -14,7 +14,8 @@ import java.util.regex.Pattern;
  */
 final class YamlLines {
     /** Text that means itself, unless it is a word that means something else. */
-    private static final Pattern PLAIN = Pattern.compile("[A-Za-z][A-Za-z0-9_./-]*");
+    private static final Pattern PLAIN =
+            Pattern.compile("[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)?|(\\d+\\.){3}\\d+/\\d+");
 
     private static final Set<String> WORDS =
             Set.of("true", "false", "null", "yes", "no", "on", "off", "y", "n");

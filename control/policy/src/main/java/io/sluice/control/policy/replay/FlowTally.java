@@ -6,7 +6,6 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Flow events, added up by what policy can tell apart.
@@ -85,10 +84,53 @@ public final class FlowTally {
         }
     }
 
-    private static final int KINDS = Kind.values().length;
-    private static final int VERDICTS = SeenVerdict.values().length;
+    /** What there was of one flow: nearly always one span. */
+    private static final class Spans {
+        private final EnumMap<Kind, EnumMap<SeenVerdict, Span>> byKind = new EnumMap<>(Kind.class);
 
-    private final Map<SeenFlow, @Nullable Span[]> spans = new HashMap<>();
+        Span span(final Kind kind, final SeenVerdict verdict) {
+            return byKind.computeIfAbsent(kind, _ -> new EnumMap<>(SeenVerdict.class))
+                    .computeIfAbsent(verdict, _ -> new Span());
+        }
+
+        boolean has(final Kind kind, final SeenVerdict verdict) {
+            final EnumMap<SeenVerdict, Span> ofKind = byKind.get(kind);
+            return ofKind != null && ofKind.containsKey(verdict);
+        }
+
+        boolean hasAllowed(final Kind kind) {
+            final EnumMap<SeenVerdict, Span> ofKind = byKind.get(kind);
+            return ofKind != null && ofKind.keySet().stream().anyMatch(SeenVerdict::isAllowed);
+        }
+
+        void forEach(final SpanReader reader) {
+            byKind.forEach(
+                    (kind, ofKind) ->
+                            ofKind.forEach((verdict, span) -> reader.read(kind, verdict, span)));
+        }
+
+        /** Whether another kind of event tells of the same connections, and says more. */
+        boolean isToldTwice(final Kind kind, final SeenVerdict verdict) {
+            return switch (kind) {
+                case INGRESS_VERDICT, REQUEST -> false;
+                case EGRESS_VERDICT ->
+                        verdict.isAllowed()
+                                && verdict != SeenVerdict.AUDIT
+                                && byKind.containsKey(Kind.INGRESS_VERDICT);
+                case TRACE -> hasAllowed(Kind.INGRESS_VERDICT) || hasAllowed(Kind.EGRESS_VERDICT);
+                case DROP ->
+                        has(Kind.INGRESS_VERDICT, SeenVerdict.DROPPED)
+                                || has(Kind.EGRESS_VERDICT, SeenVerdict.DROPPED);
+            };
+        }
+    }
+
+    @FunctionalInterface
+    private interface SpanReader {
+        void read(Kind kind, SeenVerdict verdict, Span span);
+    }
+
+    private final Map<SeenFlow, Spans> spans = new HashMap<>();
     private final Map<SeenPeer, SeenPeer> peers = new HashMap<>();
     private final EnumMap<Skipped, Long> skipped = new EnumMap<>(Skipped.class);
     /** A peer, the same instance for equal ones: it is hashed with every event. */
@@ -111,25 +153,24 @@ public final class FlowTally {
     /** Takes over what another tally has counted. */
     public void merge(final FlowTally other) {
         other.spans.forEach(
-                (flow, theirs) -> {
-                    for (final Kind kind : Kind.values()) {
-                        for (final SeenVerdict verdict : SeenVerdict.values()) {
-                            final Span span = theirs[index(kind, verdict)];
-                            if (span != null) {
-                                span(flow, kind, verdict).add(span.times, span.first, span.last);
-                            }
-                        }
-                    }
-                });
+                (flow, theirs) ->
+                        theirs.forEach(
+                                (kind, verdict, span) ->
+                                        span(flow, kind, verdict)
+                                                .add(span.times, span.first, span.last)));
         other.skipped.forEach(this::skip);
     }
 
     /** How many events were not counted, and why; reasons without any are left out. */
     public Map<Skipped, Long> skipped() {
         final EnumMap<Skipped, Long> all = new EnumMap<>(skipped);
-        final long twice = spans.values().stream().mapToLong(FlowTally::toldTwice).sum();
-        if (twice > 0) {
-            all.merge(Skipped.TWICE, twice, Long::sum);
+        for (final Spans ofFlow : spans.values()) {
+            ofFlow.forEach(
+                    (kind, verdict, span) -> {
+                        if (ofFlow.isToldTwice(kind, verdict)) {
+                            all.merge(Skipped.TWICE, span.times, Long::sum);
+                        }
+                    });
         }
         return all;
     }
@@ -138,85 +179,29 @@ public final class FlowTally {
     public List<SeenTraffic> traffic() {
         final List<SeenTraffic> traffic = new ArrayList<>();
         spans.forEach(
-                (flow, all) -> {
-                    for (final SeenVerdict verdict : SeenVerdict.values()) {
-                        final Span sum = new Span();
-                        for (final Kind kind : Kind.values()) {
-                            final Span span = all[index(kind, verdict)];
-                            if (span != null && !isToldTwice(all, kind, verdict)) {
-                                sum.add(span.times, span.first, span.last);
-                            }
-                        }
-                        if (sum.times > 0) {
-                            traffic.add(
-                                    new SeenTraffic(flow, verdict, sum.times, sum.first, sum.last));
-                        }
-                    }
+                (flow, ofFlow) -> {
+                    final EnumMap<SeenVerdict, Span> sums = new EnumMap<>(SeenVerdict.class);
+                    ofFlow.forEach(
+                            (kind, verdict, span) -> {
+                                if (!ofFlow.isToldTwice(kind, verdict)) {
+                                    sums.computeIfAbsent(verdict, _ -> new Span())
+                                            .add(span.times, span.first, span.last);
+                                }
+                            });
+                    sums.forEach(
+                            (verdict, sum) ->
+                                    traffic.add(
+                                            new SeenTraffic(
+                                                    flow,
+                                                    verdict,
+                                                    sum.times,
+                                                    sum.first,
+                                                    sum.last)));
                 });
         return traffic;
     }
 
-    private static long toldTwice(final @Nullable Span[] all) {
-        long twice = 0;
-        for (final Kind kind : Kind.values()) {
-            for (final SeenVerdict verdict : SeenVerdict.values()) {
-                final Span span = all[index(kind, verdict)];
-                if (span != null && isToldTwice(all, kind, verdict)) {
-                    twice += span.times;
-                }
-            }
-        }
-        return twice;
-    }
-
-    /** Whether another kind of event tells of the same connections, and says more. */
-    private static boolean isToldTwice(
-            final @Nullable Span[] all, final Kind kind, final SeenVerdict verdict) {
-        return switch (kind) {
-            case INGRESS_VERDICT, REQUEST -> false;
-            case EGRESS_VERDICT ->
-                    verdict.isAllowed()
-                            && verdict != SeenVerdict.AUDIT
-                            && hasAny(all, Kind.INGRESS_VERDICT);
-            case TRACE ->
-                    hasAllowed(all, Kind.INGRESS_VERDICT) || hasAllowed(all, Kind.EGRESS_VERDICT);
-            case DROP ->
-                    has(all, Kind.INGRESS_VERDICT, SeenVerdict.DROPPED)
-                            || has(all, Kind.EGRESS_VERDICT, SeenVerdict.DROPPED);
-        };
-    }
-
-    private static boolean hasAny(final @Nullable Span[] all, final Kind kind) {
-        return hasAllowed(all, kind) || has(all, kind, SeenVerdict.DROPPED);
-    }
-
-    private static boolean hasAllowed(final @Nullable Span[] all, final Kind kind) {
-        for (final SeenVerdict verdict : SeenVerdict.values()) {
-            if (verdict.isAllowed() && has(all, kind, verdict)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private static boolean has(
-            final @Nullable Span[] all, final Kind kind, final SeenVerdict verdict) {
-        return all[index(kind, verdict)] != null;
-    }
-
     private Span span(final SeenFlow flow, final Kind kind, final SeenVerdict verdict) {
-        final @Nullable Span[] all =
-                spans.computeIfAbsent(flow, _ -> new @Nullable Span[KINDS * VERDICTS]);
-        final int index = index(kind, verdict);
-        Span span = all[index];
-        if (span == null) {
-            span = new Span();
-            all[index] = span;
-        }
-        return span;
-    }
-
-    private static int index(final Kind kind, final SeenVerdict verdict) {
-        return kind.ordinal() * VERDICTS + verdict.ordinal();
+        return spans.computeIfAbsent(flow, _ -> new Spans()).span(kind, verdict);
     }
 }
