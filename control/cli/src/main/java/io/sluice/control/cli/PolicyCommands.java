@@ -24,7 +24,10 @@ final class PolicyCommands {
                 .addSubcommand(new PolicyMatrixCommand(console))
                 .addSubcommand(new PolicyDiffCommand(console))
                 .addSubcommand(new PolicySelectorCommand(console))
-                .addSubcommand(new PolicyRequestsCommand(console));
+                .addSubcommand(new PolicyRequestsCommand(console))
+                .addSubcommand(new PolicyHistoryCommands.History(console))
+                .addSubcommand(new PolicyHistoryCommands.Rollback(console))
+                .addSubcommand(new PolicyHistoryCommands.Confirm(console));
     }
 
     @Command(
