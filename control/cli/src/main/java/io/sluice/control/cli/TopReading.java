@@ -175,14 +175,20 @@ record TopReading(
                                     .put("flows", carried.flows())
                                     .put(
                                             "packetsPerSecond",
-                                            rate(carried.packets(), was.packets(), seconds))
+                                            rate(
+                                                    (double) carried.packets(),
+                                                    (double) was.packets(),
+                                                    seconds))
                                     .put(
                                             "bytesPerSecond",
-                                            rate(carried.bytes(), was.bytes(), seconds)));
+                                            rate(
+                                                    (double) carried.bytes(),
+                                                    (double) was.bytes(),
+                                                    seconds)));
                 });
         rates.sort(
                 Comparator.comparing((ObjectNode rate) -> rate.path("to").asText())
-                        .thenComparing(rate -> rate.path("port").asInt()));
+                        .thenComparingInt(rate -> rate.path("port").asInt()));
         return busiest(rates, "bytesPerSecond", "packetsPerSecond", "from", rows);
     }
 
