@@ -28,10 +28,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.concurrent.Callable;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The running daemon as the API asks and tells it: requests become tasks of the control thread,
@@ -47,6 +47,7 @@ final class ControlAgent implements ControlPlane {
             List<String> manifestFolders,
             ControlThread control,
             ObjectStore store,
+            Rollouts rollouts,
             Reconciler reconciler,
             PolicyPublisher publisher,
             Conntrack conntrack,
@@ -111,7 +112,15 @@ final class ControlAgent implements ControlPlane {
                 parts.config().uplink().enabled() ? parts.config().uplink().device() : "",
                 parts.proxy().namespace(),
                 parts.proxyCounters().openConnections(),
-                snapshot.problems());
+                parts.rollouts().confirmation(),
+                problems(snapshot));
+    }
+
+    private List<String> problems(final Reconciler.Snapshot snapshot) {
+        final String undoing = parts.rollouts().problem();
+        return undoing.isEmpty()
+                ? snapshot.problems()
+                : Stream.concat(Stream.of(undoing), snapshot.problems().stream()).toList();
     }
 
     @Override
@@ -339,45 +348,49 @@ final class ControlAgent implements ControlPlane {
     @Override
     public void deleteEndpoint(final String ref) {
         final EndpointReport endpoint = endpoint(ref);
-        delete("Pod", endpoint.namespace(), endpoint.name(), ChangeMode.CHANGE);
-    }
-
-    @Override
-    public List<ObjectChange> apply(final String source, final String text, final ChangeMode mode) {
-        return change(mode, () -> parts.store().apply(source, text, mode));
-    }
-
-    @Override
-    public List<ObjectChange> delete(
-            final String source, final String text, final ChangeMode mode) {
-        return change(mode, () -> parts.store().delete(source, text, mode));
-    }
-
-    @Override
-    public ObjectChange delete(
-            final String kind, final String namespace, final String name, final ChangeMode mode) {
-        final ResourceKind resource = ResourceKind.of(kind);
-        final ObjectRef ref =
-                new ObjectRef(
-                        resource.kind(),
-                        resource.isNamespaced() && namespace.isEmpty()
-                                ? "default"
-                                : resource.isNamespaced() ? namespace : "",
-                        name);
-        return change(mode, () -> List.of(parts.store().delete(ref, mode))).getFirst();
-    }
-
-    private List<ObjectChange> change(
-            final ChangeMode mode, final Callable<List<ObjectChange>> task) {
-        return parts.control()
+        final ObjectRef pod = ObjectRef.pod(endpoint.namespace(), endpoint.name());
+        parts.control()
                 .call(
                         () -> {
-                            final List<ObjectChange> changes = task.call();
-                            if (mode == ChangeMode.CHANGE) {
-                                parts.reconciler().reconcile();
-                            }
-                            return changes;
+                            final ObjectChange change =
+                                    parts.store().delete(pod, ChangeMode.CHANGE);
+                            parts.reconciler().reconcile();
+                            return change;
                         });
+    }
+
+    @Override
+    public ChangeReport change(final ChangeRequest request) {
+        return parts.rollouts().change(request, forChanges());
+    }
+
+    private Rollouts.Switch forChanges() {
+        return new Rollouts.Switch(
+                parts.control(),
+                parts.reconciler(),
+                parts.publisher(),
+                parts.conntrack(),
+                parts.clockNs());
+    }
+
+    @Override
+    public ConfirmationReport confirmation() {
+        return parts.rollouts().confirmation();
+    }
+
+    @Override
+    public ConfirmationReport confirm() {
+        return parts.rollouts().confirm(forChanges());
+    }
+
+    @Override
+    public List<RevisionReport> revisions() {
+        return parts.rollouts().revisions();
+    }
+
+    @Override
+    public RevisionReport revision(final int number) {
+        return parts.rollouts().revision(number);
     }
 
     @Override

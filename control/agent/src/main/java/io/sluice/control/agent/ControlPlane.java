@@ -58,14 +58,30 @@ public interface ControlPlane {
      * @throws RequestException INVALID with one line per problem; CONFLICT when a watched folder
      *     owns an object
      */
-    List<ObjectChange> apply(String source, String text, ChangeMode mode);
+    default List<ObjectChange> apply(
+            final String source, final String text, final ChangeMode mode) {
+        return change(
+                        ChangeRequest.of(
+                                new ChangeRequest.Apply(
+                                        List.of(new ChangeRequest.Manifest(source, text))),
+                                mode))
+                .changes();
+    }
 
     /**
      * Deletes the objects that a manifest names.
      *
      * @throws RequestException INVALID, NOT_FOUND, CONFLICT as for {@link #apply}
      */
-    List<ObjectChange> delete(String source, String text, ChangeMode mode);
+    default List<ObjectChange> delete(
+            final String source, final String text, final ChangeMode mode) {
+        return change(
+                        ChangeRequest.of(
+                                new ChangeRequest.Delete(
+                                        List.of(new ChangeRequest.Manifest(source, text))),
+                                mode))
+                .changes();
+    }
 
     /**
      * Deletes one object.
@@ -74,7 +90,43 @@ public interface ControlPlane {
      *     Pod}
      * @param namespace empty for a cluster-wide kind
      */
-    ObjectChange delete(String kind, String namespace, String name, ChangeMode mode);
+    default ObjectChange delete(
+            final String kind, final String namespace, final String name, final ChangeMode mode) {
+        return change(ChangeRequest.of(new ChangeRequest.DeleteObject(kind, namespace, name), mode))
+                .changes()
+                .getFirst();
+    }
+
+    /**
+     * Changes objects as one, with a revision in the history, a list of the open flows that are
+     * cut, and a deadline where one is wanted. Without a deadline and a user, {@link #apply} and
+     * both deletes are this.
+     *
+     * @throws RequestException INVALID, NOT_FOUND, CONFLICT as for these; CONFLICT also while
+     *     another change waits to be confirmed, and for cut flows where these are refused;
+     *     UNAVAILABLE when it cannot be written, or put in force
+     */
+    ChangeReport change(ChangeRequest request);
+
+    /** The latest change that has to be confirmed, or had to. */
+    ConfirmationReport confirmation();
+
+    /**
+     * Keeps the change that waits to be confirmed.
+     *
+     * @throws RequestException CONFLICT when none waits, or its time is over
+     */
+    ConfirmationReport confirm();
+
+    /** Changes of objects that are remembered, the oldest first, without manifests. */
+    List<RevisionReport> revisions();
+
+    /**
+     * One of {@link #revisions}, with manifests.
+     *
+     * @throws RequestException NOT_FOUND
+     */
+    RevisionReport revision(int number);
 
     /**
      * Objects in force, by kind, namespace and name.

@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.ChangeRequest.Manifest;
 import io.sluice.control.agent.ObjectChange.Outcome;
 import io.sluice.control.agent.ObjectReport.Origin;
 import io.sluice.control.agent.RequestException.Reason;
@@ -14,9 +15,11 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
@@ -39,8 +42,8 @@ final class ObjectStore {
     /** Longest name of a file on any file system in use, less what {@link StateFiles} adds. */
     private static final int FILE_NAME_BYTES_MAX = 255 - ".".length() - ".new".length();
 
-    /** An applied object as its file holds it, and what the reader says it does not do. */
-    private record Kept(KubeObject object, List<Problem> warnings) {}
+    /** An applied object, what the reader says it does not do, and the text of its file. */
+    private record Kept(KubeObject object, List<Problem> warnings, String text) {}
 
     private final Path folder;
     private List<KubeObject> folderObjects = List.of();
@@ -74,7 +77,8 @@ final class ObjectStore {
     }
 
     private void loadFile(final Path file) throws IOException, StartupException {
-        final ReadResult result = DaemonManifests.read(file.toString(), Files.readString(file));
+        final String text = Files.readString(file);
+        final ReadResult result = DaemonManifests.read(file.toString(), text);
         if (result.hasErrors()) {
             throw new StartupException(errors(result));
         }
@@ -89,7 +93,7 @@ final class ObjectStore {
                     "%s: holds %s: rename it to %s, or delete it"
                             .formatted(file, object.ref(), file(object.ref()).getFileName()));
         }
-        applied.put(object.ref(), new Kept(object, result.problems()));
+        applied.put(object.ref(), new Kept(object, result.problems(), text));
     }
 
     private static String errors(final ReadResult result) {
@@ -112,12 +116,17 @@ final class ObjectStore {
      * and the world tells which one counts.
      */
     List<KubeObject> objects() {
+        return inForce(applied.values().stream().map(Kept::object).toList());
+    }
+
+    private List<KubeObject> inForce(final Collection<KubeObject> ofApply) {
         final List<KubeObject> all = new ArrayList<>(folderObjects);
         final Map<ObjectRef, KubeObject> owned = byRef(folderObjects);
-        applied.values().stream()
-                .map(Kept::object)
-                .filter(object -> !owned.containsKey(object.ref()))
-                .forEach(all::add);
+        for (final KubeObject object : ofApply) {
+            if (!owned.containsKey(object.ref())) {
+                all.add(object);
+            }
+        }
         return all;
     }
 
@@ -179,35 +188,225 @@ final class ObjectStore {
                 object.shown());
     }
 
+    /**
+     * What a change would do to one applied object.
+     *
+     * @param change as it is told to whoever asked
+     * @param before text of its file; empty where there is none
+     * @param after the object from then on; empty where it goes
+     * @param text of its file from then on; empty where it goes
+     */
+    record Step(
+            ObjectRef ref,
+            ObjectChange change,
+            Optional<String> before,
+            Optional<KubeObject> after,
+            Optional<String> text,
+            List<Problem> warnings) {
+        boolean changesSomething() {
+            return change.outcome() != Outcome.UNCHANGED;
+        }
+    }
+
     /** As {@link ControlPlane#apply}. */
     List<ObjectChange> apply(final String source, final String text, final ChangeMode mode) {
-        final ReadResult result = read(source, text);
-        result.objects().forEach(this::refuseFolderObject);
-        final Map<ObjectRef, List<String>> warnings = warnings(result);
-        final List<ObjectChange> changes = new ArrayList<>();
-        final Map<Path, String> files = new LinkedHashMap<>();
-        final Map<ObjectRef, Kept> kept = new LinkedHashMap<>();
-        for (final KubeObject object : result.objects()) {
-            final ObjectRef ref = object.ref();
-            final Kept before = applied.get(ref);
-            final Outcome outcome =
-                    before == null
-                            ? Outcome.CREATED
-                            : sameManifest(before.object(), object)
-                                    ? Outcome.UNCHANGED
-                                    : Outcome.CONFIGURED;
-            changes.add(change(ref, outcome, warnings.getOrDefault(ref, List.of())));
-            if (outcome != Outcome.UNCHANGED) {
-                final String own = yaml(object.meta().manifest());
-                kept.put(ref, readBack(object, own));
-                files.put(file(ref), own);
+        return make(planApply(List.of(new Manifest(source, text))), mode);
+    }
+
+    private List<ObjectChange> make(final List<Step> steps, final ChangeMode mode) {
+        if (mode == ChangeMode.CHANGE) {
+            carryOut(steps);
+        }
+        return steps.stream().map(Step::change).toList();
+    }
+
+    /**
+     * What applying manifests would do; changes nothing.
+     *
+     * @throws RequestException INVALID, CONFLICT as for {@link ControlPlane#apply}
+     */
+    List<Step> planApply(final List<Manifest> manifests) {
+        final List<Step> steps = new ArrayList<>();
+        for (final ReadResult result : readAll(manifests)) {
+            result.objects().forEach(this::refuseFolderObject);
+            final Map<ObjectRef, List<String>> warnings = warnings(result);
+            for (final KubeObject object : result.objects()) {
+                steps.add(planApply(object, warnings.getOrDefault(object.ref(), List.of())));
             }
         }
-        if (mode == ChangeMode.CHANGE) {
-            write(files);
-            applied.putAll(kept);
+        return steps;
+    }
+
+    private Step planApply(final KubeObject object, final List<String> warnings) {
+        final ObjectRef ref = object.ref();
+        final Kept before = applied.get(ref);
+        if (before != null && sameManifest(before.object(), object)) {
+            return unchanged(ref, before, warnings);
         }
-        return changes;
+        final String own = yaml(object.meta().manifest());
+        final Kept kept = readBack(object, own);
+        return new Step(
+                ref,
+                change(ref, before == null ? Outcome.CREATED : Outcome.CONFIGURED, warnings),
+                Optional.ofNullable(before).map(Kept::text),
+                Optional.of(kept.object()),
+                Optional.of(own),
+                kept.warnings());
+    }
+
+    private static Step unchanged(
+            final ObjectRef ref, final Kept kept, final List<String> warnings) {
+        return new Step(
+                ref,
+                change(ref, Outcome.UNCHANGED, warnings),
+                Optional.of(kept.text()),
+                Optional.of(kept.object()),
+                Optional.of(kept.text()),
+                kept.warnings());
+    }
+
+    /**
+     * What deleting the objects that manifests name would do; changes nothing.
+     *
+     * @throws RequestException INVALID, NOT_FOUND, CONFLICT
+     */
+    List<Step> planDelete(final List<Manifest> manifests) {
+        final List<ObjectRef> refs = new ArrayList<>();
+        for (final ReadResult result : readAll(manifests)) {
+            result.objects().forEach(object -> refs.add(object.ref()));
+        }
+        refs.forEach(this::requireApplied);
+        return refs.stream().map(this::planDelete).toList();
+    }
+
+    /**
+     * What deleting one applied object would do; changes nothing.
+     *
+     * @throws RequestException NOT_FOUND, CONFLICT
+     */
+    Step planDelete(final ObjectRef ref) {
+        requireApplied(ref);
+        return gone(ref);
+    }
+
+    private Step gone(final ObjectRef ref) {
+        return new Step(
+                ref,
+                change(ref, Outcome.DELETED, List.of()),
+                text(ref),
+                Optional.empty(),
+                Optional.empty(),
+                List.of());
+    }
+
+    /** Text of the file of an applied object; empty where there is none. */
+    Optional<String> text(final ObjectRef ref) {
+        return Optional.ofNullable(applied.get(ref)).map(Kept::text);
+    }
+
+    /** Where a watched folder defines an object of this name; empty where none does. */
+    Optional<SourceLocation> folderOf(final ObjectRef ref) {
+        return Optional.ofNullable(byRef(folderObjects).get(ref)).map(KubeObject::where);
+    }
+
+    /**
+     * What giving applied objects former contents would do; changes nothing, and asks no folder.
+     *
+     * @param texts of the files; empty where there was none
+     * @throws RequestException INVALID where a text cannot be read any more
+     */
+    List<Step> planRestore(final Map<ObjectRef, Optional<String>> texts) {
+        final List<Step> steps = new ArrayList<>();
+        texts.forEach(
+                (ref, text) -> {
+                    final Kept before = applied.get(ref);
+                    if (text(ref).equals(text)) {
+                        if (before != null) {
+                            steps.add(unchanged(ref, before, List.of()));
+                        }
+                    } else if (text.isEmpty()) {
+                        steps.add(gone(ref));
+                    } else {
+                        steps.add(planRestore(ref, text.get()));
+                    }
+                });
+        return steps;
+    }
+
+    private Step planRestore(final ObjectRef ref, final String text) {
+        final ReadResult result = DaemonManifests.read(file(ref).toString(), text);
+        if (result.hasErrors()
+                || result.objects().size() != 1
+                || !result.objects().getFirst().ref().equals(ref)) {
+            throw new RequestException(
+                    Reason.INVALID,
+                    "%s cannot be restored: its former text is not read any more:%n%s"
+                            .formatted(ref, errors(result)));
+        }
+        return new Step(
+                ref,
+                change(
+                        ref,
+                        applied.containsKey(ref) ? Outcome.CONFIGURED : Outcome.CREATED,
+                        List.of()),
+                text(ref),
+                Optional.of(result.objects().getFirst()),
+                Optional.of(text),
+                result.problems());
+    }
+
+    /** All objects that would be in force after a change, as {@link #objects}. */
+    List<KubeObject> objectsAfter(final List<Step> steps) {
+        final Map<ObjectRef, KubeObject> after = new TreeMap<>();
+        applied.forEach((ref, kept) -> after.put(ref, kept.object()));
+        for (final Step step : steps) {
+            step.after()
+                    .ifPresentOrElse(
+                            object -> after.put(step.ref(), object),
+                            () -> after.remove(step.ref()));
+        }
+        return inForce(after.values());
+    }
+
+    /**
+     * Makes a change: files first, memory then. Of files that are replaced all or none are, but for
+     * a file system that fails half-way; those that go, go last.
+     *
+     * @throws RequestException UNAVAILABLE where the files cannot be written
+     */
+    void carryOut(final List<Step> steps) {
+        final Map<Path, String> files = new LinkedHashMap<>();
+        for (final Step step : steps) {
+            if (step.changesSomething()) {
+                step.text().ifPresent(text -> files.put(file(step.ref()), text));
+            }
+        }
+        write(files);
+        for (final Step step : steps) {
+            if (step.changesSomething() && step.text().isPresent()) {
+                applied.put(
+                        step.ref(),
+                        new Kept(
+                                step.after().orElseThrow(),
+                                step.warnings(),
+                                step.text().orElseThrow()));
+            }
+        }
+        for (final Step step : steps) {
+            if (step.text().isEmpty()) {
+                remove(step.ref());
+            }
+        }
+    }
+
+    private void remove(final ObjectRef ref) {
+        try {
+            Files.deleteIfExists(file(ref));
+        } catch (final IOException e) {
+            throw new RequestException(
+                    Reason.UNAVAILABLE, "%s cannot be deleted: %s".formatted(file(ref), e));
+        }
+        applied.remove(ref);
     }
 
     private static boolean sameManifest(final KubeObject one, final KubeObject other) {
@@ -268,7 +467,7 @@ final class ObjectStore {
                                             ? ": " + errors(back).lines().findFirst().orElse("")
                                             : ""));
         }
-        return new Kept(back.objects().getFirst(), back.problems());
+        return new Kept(back.objects().getFirst(), back.problems(), text);
     }
 
     private void write(final Map<Path, String> files) {
@@ -283,14 +482,7 @@ final class ObjectStore {
 
     /** As {@link ControlPlane#delete(String, String, ChangeMode)}. */
     List<ObjectChange> delete(final String source, final String text, final ChangeMode mode) {
-        final List<ObjectRef> refs =
-                read(source, text).objects().stream().map(KubeObject::ref).toList();
-        refs.forEach(this::requireApplied);
-        final List<ObjectChange> changes = new ArrayList<>();
-        for (final ObjectRef ref : refs) {
-            changes.add(delete(ref, mode));
-        }
-        return changes;
+        return make(planDelete(List.of(new Manifest(source, text))), mode);
     }
 
     /**
@@ -299,20 +491,21 @@ final class ObjectStore {
      * @throws RequestException NOT_FOUND, CONFLICT
      */
     ObjectChange delete(final ObjectRef ref, final ChangeMode mode) {
-        requireApplied(ref);
-        if (mode == ChangeMode.CHANGE) {
-            try {
-                Files.deleteIfExists(file(ref));
-            } catch (final IOException e) {
-                throw new RequestException(
-                        Reason.UNAVAILABLE, "%s cannot be deleted: %s".formatted(file(ref), e));
-            }
-            applied.remove(ref);
-        }
-        return change(ref, Outcome.DELETED, List.of());
+        return make(List.of(planDelete(ref)), mode).getFirst();
     }
 
-    private static ReadResult read(final String source, final String text) {
+    /** Reads manifests that are one change: no object may be in two of them. */
+    private static List<ReadResult> readAll(final List<Manifest> manifests) {
+        final List<ReadResult> results = new ArrayList<>();
+        final Map<ObjectRef, SourceLocation> seen = new LinkedHashMap<>();
+        for (final Manifest manifest : manifests) {
+            results.add(read(manifest.source(), manifest.text(), seen));
+        }
+        return results;
+    }
+
+    private static ReadResult read(
+            final String source, final String text, final Map<ObjectRef, SourceLocation> seen) {
         final ReadResult result = DaemonManifests.read(source, text);
         if (result.hasErrors()) {
             throw new RequestException(Reason.INVALID, List.of(errors(result).split("\n")));
@@ -321,7 +514,6 @@ final class ObjectStore {
             throw new RequestException(
                     Reason.INVALID, "%s: no objects passed to apply".formatted(source));
         }
-        final Map<ObjectRef, SourceLocation> seen = new LinkedHashMap<>();
         for (final KubeObject object : result.objects()) {
             final SourceLocation first = seen.putIfAbsent(object.ref(), object.where());
             if (first != null) {

@@ -163,6 +163,14 @@ final class PolicyPublisher {
     }
 
     /**
+     * What the policies of a world would be; publishes nothing. Costs what differs from the last
+     * world that was compiled, and the next publication what differs from this one.
+     */
+    PolicySet onTrial(final World world, final PolicyOptions options) {
+        return compile(world, options);
+    }
+
+    /**
      * Addresses were learned from other names, and nothing else has changed. Costs what differs,
      * unless a combination of rules appears or vanishes that no address had before.
      *

@@ -186,6 +186,27 @@ final class Reconciler {
         return specs;
     }
 
+    /**
+     * The policy that would be if the objects were others; nothing is changed by it. Endpoints that
+     * are there keep their addresses, those that would be new have none.
+     */
+    FlowCuts.Other onTrial(final List<KubeObject> objects) {
+        final World live = publisher.live().world();
+        final List<Pod> pods = new ArrayList<>();
+        for (final Pod pod : firstPods(objects).values()) {
+            pods.add(
+                    EndpointPlan.isLocal(pod, config.nodeName())
+                            ? pod.withAddresses(
+                                    live.lookupPod(pod.ref().namespace(), pod.ref().name())
+                                            .map(Pod::addresses)
+                                            .orElse(List.of()))
+                            : pod);
+        }
+        final World world = world(objects, pods).withNames(names);
+        return new FlowCuts.Other(
+                world, publisher.onTrial(world, options()), FlowCuts.NOT_IN_FORCE);
+    }
+
     /** {@link #reconcile} where nobody waits for an answer: log and status have the problem. */
     void reconcileUnasked() {
         try {

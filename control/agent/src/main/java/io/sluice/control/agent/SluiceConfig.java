@@ -138,10 +138,37 @@ public record SluiceConfig(
      *
      * @param defaultVerdict where no policy answers
      * @param cidrMatches peers beside the world that CIDR rules of Cilium policies match
+     * @param history changes of applied objects that are remembered
      */
-    public record Policy(DefaultVerdict defaultVerdict, Set<CidrMatch> cidrMatches) {
+    public record Policy(
+            DefaultVerdict defaultVerdict, Set<CidrMatch> cidrMatches, History history) {
         public Policy {
             cidrMatches = Set.copyOf(cidrMatches);
+        }
+    }
+
+    /**
+     * How far back {@code policy rollback} reaches; whichever comes first.
+     *
+     * @param revisions 2 to {@link #REVISIONS_MAX}
+     * @param mebibytes size of all of them, in MiB, 1 to {@link #MEBIBYTES_MAX}
+     */
+    public record History(int revisions, int mebibytes) {
+        /** A listing reads them all. */
+        public static final int REVISIONS_MAX = 10_000;
+
+        public static final int MEBIBYTES_MAX = 1024;
+
+        /** A change a day for three months; objects of a change are a few KiB. */
+        static final History DEFAULTS = new History(100, 64);
+
+        public History {
+            inRange(
+                    "policy.history.revisions",
+                    revisions,
+                    PolicyHistory.REVISIONS_MIN,
+                    REVISIONS_MAX);
+            inRange("policy.history.mebibytes", mebibytes, 1, MEBIBYTES_MAX);
         }
     }
 
@@ -310,7 +337,7 @@ public record SluiceConfig(
                 1500,
                 new Pool(Optional.of(pool("10.244.0.0/24")), Optional.of(pool("fd00:10:244::/64"))),
                 new Uplink(true, "sluice0", 1500),
-                new Policy(DefaultVerdict.ALLOW, Set.of()),
+                new Policy(DefaultVerdict.ALLOW, Set.of(), History.DEFAULTS),
                 ConntrackConfig.defaults(),
                 new Dns(
                         DnsLimits.DeniedRcode.REFUSED,
@@ -372,7 +399,11 @@ public record SluiceConfig(
                         settings.value(
                                 "policy.cidrMatch",
                                 defaults.policy().cidrMatches(),
-                                SluiceConfig::cidrMatches));
+                                SluiceConfig::cidrMatches),
+                        build(
+                                settings,
+                                defaults.policy().history(),
+                                () -> history(settings, defaults.policy().history())));
         final ConntrackConfig conntrack =
                 build(
                         settings,
@@ -645,6 +676,12 @@ public record SluiceConfig(
             }
         }
         return matches;
+    }
+
+    private static History history(final Settings settings, final History defaults) {
+        return new History(
+                settings.number("policy.history.revisions", defaults.revisions()),
+                settings.number("policy.history.mebibytes", defaults.mebibytes()));
     }
 
     /** The same with another run folder, as {@code --run-folder} says. */

@@ -14,6 +14,7 @@ import io.sluice.control.agent.state.NameChanges;
 import io.sluice.control.agent.state.StateException;
 import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
+import io.sluice.control.policy.KubeObject;
 import io.sluice.control.policy.Problem;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
@@ -41,6 +42,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -301,6 +303,7 @@ public final class SluiceMain implements AutoCloseable {
                                                 : FlowLog.Start.ALONE));
         final ObjectStore store = ObjectStore.load(config.stateFolder().resolve("objects"));
         store.setFolderContent(folders.objects(), folders.problems());
+        final Rollouts rollouts = rollouts(store);
         final AddressBook book = AddressBook.load(config.stateFolder().resolve("addresses"));
         final PortFactory ports =
                 inherited.isPresent() ? inherited.get() : prepared(own, store, book);
@@ -448,15 +451,29 @@ public final class SluiceMain implements AutoCloseable {
                         return reconciler;
                     });
         }
+        final CutLog cutLog = keep(new CutLog(conntrack, System::nanoTime));
         controlThread.everySecond(
                 () -> {
+                    told(cutLog, publisher, () -> rollouts.tick(reconciler));
                     reconciler.tick();
                     dns.names.tick();
                 });
         keep(
                 new FolderWatcher(
                         folders,
-                        () -> foldersChanged(folders, controlThread, store, reconciler),
+                        () ->
+                                foldersChanged(
+                                        folders,
+                                        controlThread,
+                                        (objects, problems) ->
+                                                told(
+                                                        cutLog,
+                                                        publisher,
+                                                        () -> {
+                                                            store.setFolderContent(
+                                                                    objects, problems);
+                                                            reconciler.reconcileUnasked();
+                                                        })),
                         this::controlFailed));
 
         // The outside.
@@ -467,6 +484,7 @@ public final class SluiceMain implements AutoCloseable {
                                 manifests.stream().map(Path::toString).toList(),
                                 controlThread,
                                 store,
+                                rollouts,
                                 reconciler,
                                 publisher,
                                 conntrack,
@@ -502,6 +520,22 @@ public final class SluiceMain implements AutoCloseable {
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    /** What was changed before, mended after a crash and undone where nobody confirmed it. */
+    private Rollouts rollouts(final ObjectStore store) throws StartupException {
+        final SluiceConfig.History limits = config.policy().history();
+        final Rollouts rollouts =
+                new Rollouts(
+                        store,
+                        PolicyHistory.load(
+                                config.stateFolder().resolve("history"),
+                                limits.revisions(),
+                                (long) limits.mebibytes() << 20),
+                        Clock.systemUTC(),
+                        System::nanoTime);
+        rollouts.recover();
+        return rollouts;
     }
 
     /** Devices are made beside what follows, too; no lane has their ports before policy is live. */
@@ -765,16 +799,19 @@ public final class SluiceMain implements AutoCloseable {
     private static boolean foldersChanged(
             final ManifestFolders folders,
             final ControlThread control,
-            final ObjectStore store,
-            final Reconciler reconciler) {
-        final var objects = folders.objects();
-        final var problems = folders.problems();
+            final BiConsumer<List<KubeObject>, List<Problem>> take) {
+        final List<KubeObject> objects = folders.objects();
+        final List<Problem> problems = folders.problems();
         problems.stream().filter(Problem::isError).forEach(problem -> LOG.warn("{}", problem));
-        return control.post(
-                () -> {
-                    store.setFolderContent(objects, problems);
-                    reconciler.reconcileUnasked();
-                });
+        return control.post(() -> take.accept(objects, problems));
+    }
+
+    /** Runs what may change the policy, and has the log say which flows that cut. */
+    private static void told(
+            final CutLog log, final PolicyPublisher publisher, final Runnable change) {
+        final LivePolicy before = publisher.live();
+        change.run();
+        log.changed(before, publisher.live());
     }
 
     private void laneFailed(final Throwable error) {

@@ -34,6 +34,7 @@ import java.util.Map;
  * @param uplink the uplink's device name, empty when there is none
  * @param l7Namespace where the L7 proxy's network namespace is found, empty until it is needed
  * @param l7Connections client connections in the L7 proxy
+ * @param confirmation the latest change of objects that has to be confirmed, or had to
  * @param problems what is wrong now, one line each: bad files, endpoints that wait, policies not
  *     enforced wholly
  */
@@ -65,4 +66,5 @@ public record StatusReport(
         String uplink,
         String l7Namespace,
         int l7Connections,
+        ConfirmationReport confirmation,
         List<String> problems) {}

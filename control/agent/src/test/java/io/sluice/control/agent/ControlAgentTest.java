@@ -43,6 +43,7 @@ class ControlAgentTest {
                                 List.of("manifests"),
                                 thread,
                                 sluice.store,
+                                sluice.rollouts,
                                 sluice.reconciler,
                                 sluice.publisher,
                                 sluice.conntrack,

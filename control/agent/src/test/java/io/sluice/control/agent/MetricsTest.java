@@ -65,6 +65,7 @@ class MetricsTest {
                                 List.of(),
                                 thread,
                                 sluice.store,
+                                sluice.rollouts,
                                 sluice.reconciler,
                                 sluice.publisher,
                                 sluice.conntrack,

@@ -61,6 +61,8 @@ class SluiceConfigTest {
         values.put("uplink.mtu", "1400");
         values.put("policy.default", "deny");
         values.put("policy.cidrMatch", "[pods, nodes]");
+        values.put("policy.history.revisions", "7");
+        values.put("policy.history.mebibytes", "8");
         values.put("conntrack.flows", "4096");
         values.put("conntrack.flowsIpv6", "2048");
         values.put("conntrack.timeoutSeconds.tcpSyn", "61");
@@ -171,6 +173,8 @@ class SluiceConfigTest {
                 "uplink: {device: a b}     | f.yaml:1:18: uplink.device: \"a b\": 1 to 15 letters, digits, '-', '_' and '.', beginning with a letter",
                 "policy: {default: drop}   | f.yaml:1:19: policy.default: \"drop\": allow or deny",
                 "policy: {cidrMatch: all}  | f.yaml:1:21: policy.cidrMatch: \"all\": none, or a list of pods and nodes",
+                "policy: {history: {revisions: 1}} | f.yaml:1:31: policy.history.revisions: 1: 2 to 10000",
+                "policy: {history: {mebibytes: 0}} | f.yaml:1:31: policy.history.mebibytes: 0: 1 to 1024",
                 "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
                 "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
                 "flows: {redact: {http: {headers: {allow: [a b]}}}} | f.yaml:1:42: flows.redact.http.headers.allow: \"a b\": a list of names of headers",

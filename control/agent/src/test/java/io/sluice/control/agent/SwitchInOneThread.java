@@ -17,6 +17,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.ZoneOffset;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,6 +43,8 @@ final class SwitchInOneThread implements AutoCloseable {
     final MemoryPorts ports = new MemoryPorts(journal);
     final SluiceConfig config = SluiceConfig.defaults("node-1");
     final ObjectStore store;
+    final PolicyHistory revisions;
+    final Rollouts rollouts;
     final PolicyPublisher publisher;
     final Reconciler reconciler;
     final FlowHistory history = new FlowHistory(Optional.empty());
@@ -66,8 +71,18 @@ final class SwitchInOneThread implements AutoCloseable {
 
     long nowNs = 1_000_000_000L;
 
+    /** Time of day, which somebody may set; it does not follow {@link #nowNs}. */
+    Instant timeOfDay = Instant.parse("2026-03-01T12:00:00Z");
+
     SwitchInOneThread(final Path folder) throws Exception {
         store = ObjectStore.load(folder.resolve("objects"));
+        revisions = PolicyHistory.load(folder.resolve("history"), 5, 1 << 20);
+        rollouts =
+                new Rollouts(
+                        store,
+                        revisions,
+                        ((InstantSource) () -> timeOfDay).withZone(ZoneOffset.UTC),
+                        () -> nowNs);
         counterFile = LaneCounterFile.create(folder.resolve("counters"));
         counters = new LaneCounters(counterFile.manager());
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();

@@ -80,10 +80,10 @@ final class ApiClient {
         return json(exchange("POST", target, contentType, body));
     }
 
-    /** Posts a manifest; one that is invalid is a no, not wrong usage. */
-    JsonNode manifest(final String target, final String text) {
+    /** Asks for a change of objects; a manifest that is invalid is a no, not wrong usage. */
+    JsonNode change(final JsonNode request) {
         try {
-            return post(target, "application/yaml", text);
+            return post("/v1/changes", "application/json", request.toString());
         } catch (final CommandError e) {
             throw e.status() == 400 ? CommandError.no(e.text()) : e;
         }

@@ -3,6 +3,7 @@ package io.sluice.control.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.cli.Output.Format;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -13,8 +14,9 @@ import picocli.CommandLine.Mixin;
         name = "apply",
         description = {
             "Adds or changes the objects of manifests.",
-            "They are live when the command ends. Each file is taken wholly or, when something in",
-            "it is wrong, not at all."
+            "They are live when the command ends. All files are one change: taken wholly or, when",
+            "something in one of them is wrong, not at all. Open connections that it cuts are told",
+            "on standard error; `sluice policy rollback` undoes it."
         })
 final class ApplyCommand implements Callable<Integer> {
     private final Console console;
@@ -22,6 +24,7 @@ final class ApplyCommand implements Callable<Integer> {
     @Mixin private DaemonOption daemon = new DaemonOption();
     @Mixin private Manifests manifests = new Manifests();
     @Mixin private DryRun dryRun = new DryRun();
+    @Mixin private RolloutOptions rollout = new RolloutOptions();
     @Mixin private Output output = new Output();
 
     ApplyCommand(final Console console) {
@@ -31,15 +34,14 @@ final class ApplyCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         final Changes changes = new Changes(console, output, dryRun);
+        final ObjectNode request = rollout.request(dryRun);
+        request.set("apply", RolloutOptions.manifests(manifests.read(console)));
         final ApiClient client = daemon.client(console);
-        for (final Manifests.Text text : manifests.read(console)) {
-            changes.add(
-                    client.manifest(
-                            "/v1/objects" + ApiClient.query(dryRun.parameters(text.name())),
-                            text.content()));
-        }
+        final JsonNode report = client.change(request);
+        changes.add(report.path("changes"));
         changes.end();
-        return ExitCode.YES;
+        RolloutOptions.tellCuts(console, dryRun, report.path("cuts"));
+        return rollout.await(console, client, report);
     }
 
     /** What became of objects, in kubectl's words. */
@@ -56,7 +58,7 @@ final class ApplyCommand implements Callable<Integer> {
             this.dryRun = dryRun;
         }
 
-        /** Printed at once: what is done stays done when a later file is refused. */
+        /** Printed at once: what is done stays done when a later deletion is refused. */
         void add(final JsonNode changes) {
             for (final JsonNode change : changes) {
                 all.add(change);

@@ -1,9 +1,10 @@
 package io.sluice.control.cli;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sluice.control.agent.api.ApiJson;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -19,6 +20,7 @@ final class DeleteCommand implements Callable<Integer> {
     @Mixin private DaemonOption daemon = new DaemonOption();
     @Mixin private Manifests manifests = new Manifests();
     @Mixin private DryRun dryRun = new DryRun();
+    @Mixin private RolloutOptions rollout = new RolloutOptions();
     @Mixin private Output output = new Output();
 
     @Option(
@@ -34,6 +36,9 @@ final class DeleteCommand implements Callable<Integer> {
 
     private final List<String> refused = new ArrayList<>();
 
+    /** Report of the last change. */
+    private JsonNode last = ApiJson.newObject();
+
     DeleteCommand(final Console console) {
         this.console = console;
     }
@@ -46,13 +51,9 @@ final class DeleteCommand implements Callable<Integer> {
         final ApplyCommand.Changes changes = new ApplyCommand.Changes(console, output, dryRun);
         final ApiClient client = daemon.client(console);
         if (manifests.isGiven()) {
-            for (final Manifests.Text text : manifests.read(console)) {
-                changes.add(
-                        client.manifest(
-                                "/v1/objects/delete"
-                                        + ApiClient.query(dryRun.parameters(text.name())),
-                                text.content()));
-            }
+            final ObjectNode request = rollout.request(dryRun);
+            request.set("delete", RolloutOptions.manifests(manifests.read(console)));
+            last = ask(client, request, changes);
         } else {
             final ObjectWords asked = ObjectWords.of(words);
             if (asked.names().isEmpty()) {
@@ -60,6 +61,11 @@ final class DeleteCommand implements Callable<Integer> {
                         "sluice delete "
                                 + String.join(",", asked.kinds())
                                 + ": which? Give a name");
+            }
+            if (rollout.isConfirmed() && asked.kinds().size() * asked.names().size() > 1) {
+                throw CommandError.usage(
+                        "sluice delete: --confirm: one object, or -f: each would be a change that"
+                                + " waits");
             }
             for (final String kind : asked.kinds()) {
                 for (final String name : asked.names()) {
@@ -69,7 +75,15 @@ final class DeleteCommand implements Callable<Integer> {
         }
         changes.end();
         refused.forEach(console::note);
-        return refused.isEmpty() ? ExitCode.YES : ExitCode.NO;
+        return refused.isEmpty() ? rollout.await(console, client, last) : ExitCode.NO;
+    }
+
+    private JsonNode ask(
+            final ApiClient client, final ObjectNode request, final ApplyCommand.Changes changes) {
+        final JsonNode report = client.change(request);
+        changes.add(report.path("changes"));
+        RolloutOptions.tellCuts(console, dryRun, report.path("cuts"));
+        return report;
     }
 
     /** As kubectl: what is not there, or refused, does not keep the others. */
@@ -78,15 +92,13 @@ final class DeleteCommand implements Callable<Integer> {
             final String kind,
             final String name,
             final ApplyCommand.Changes changes) {
-        final Map<String, String> parameters = dryRun.parameters();
-        parameters.put("kind", kind);
-        parameters.put("namespace", namespace);
-        parameters.put("name", name);
+        final ObjectNode request = rollout.request(dryRun);
+        request.putObject("deleteObject")
+                .put("kind", kind)
+                .put("namespace", namespace)
+                .put("name", name);
         try {
-            changes.add(
-                    JsonNodeFactory.instance
-                            .arrayNode()
-                            .add(client.delete("/v1/objects" + ApiClient.query(parameters))));
+            last = ask(client, request, changes);
         } catch (final CommandError e) {
             if (e.exitCode() != ExitCode.NO) {
                 throw e;

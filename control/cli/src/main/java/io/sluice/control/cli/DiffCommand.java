@@ -67,7 +67,8 @@ final class DiffCommand implements Callable<Integer> {
         return differs ? ExitCode.NO : ExitCode.YES;
     }
 
-    private static String name(final String kind, final String namespace, final String name) {
+    /** The name of an object in the head of a difference. */
+    static String name(final String kind, final String namespace, final String name) {
         return kind + "." + (namespace.isEmpty() ? name : namespace + "." + name);
     }
 
@@ -86,7 +87,7 @@ final class DiffCommand implements Callable<Integer> {
     }
 
     /** The same with the fields of every object in alphabetical order. */
-    private static JsonNode sorted(final JsonNode value) {
+    static JsonNode sorted(final JsonNode value) {
         if (value.isArray()) {
             final ArrayNode items = JsonNodeFactory.instance.arrayNode();
             value.forEach(item -> items.add(sorted(item)));

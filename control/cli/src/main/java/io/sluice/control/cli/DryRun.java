@@ -1,7 +1,5 @@
 package io.sluice.control.cli;
 
-import java.util.LinkedHashMap;
-import java.util.Map;
 import picocli.CommandLine.Option;
 
 /**
@@ -33,18 +31,5 @@ final class DryRun {
                     throw CommandError.usage(
                             "--dry-run=" + mode + ": unknown: accepted are none, client, server");
         };
-    }
-
-    /** Query parameters of a request about the manifest of this name. */
-    Map<String, String> parameters(final String source) {
-        final Map<String, String> parameters = parameters();
-        parameters.put("source", source);
-        return parameters;
-    }
-
-    Map<String, String> parameters() {
-        final Map<String, String> parameters = new LinkedHashMap<>();
-        parameters.put("dryRun", Boolean.toString(isOn()));
-        return parameters;
     }
 }

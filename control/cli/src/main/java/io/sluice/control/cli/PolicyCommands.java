@@ -26,7 +26,10 @@ final class PolicyCommands {
                 .addSubcommand(new PolicyReplayCommand(console))
                 .addSubcommand(new PolicyRecommendCommand(console))
                 .addSubcommand(new PolicySelectorCommand(console))
-                .addSubcommand(new PolicyRequestsCommand(console));
+                .addSubcommand(new PolicyRequestsCommand(console))
+                .addSubcommand(new PolicyHistoryCommands.History(console))
+                .addSubcommand(new PolicyHistoryCommands.Rollback(console))
+                .addSubcommand(new PolicyHistoryCommands.Confirm(console));
     }
 
     @Command(

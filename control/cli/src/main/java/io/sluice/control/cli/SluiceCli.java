@@ -80,6 +80,7 @@ public final class SluiceCli implements Runnable {
         all.put("fqdn", () -> FqdnCommands.of(console));
         all.put("drops", () -> new TableCommands.Drops(console));
         all.put("metrics", () -> new MetricsCommand(console));
+        all.put("top", () -> new TopCommand(console));
         all.put("version", () -> new VersionCommand(console));
         return all;
     }

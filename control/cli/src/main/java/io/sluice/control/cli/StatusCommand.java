@@ -75,6 +75,15 @@ final class StatusCommand implements Callable<Integer> {
                         + status.path("policyPublishedAt").asText()
                         + ", compiled in "
                         + String.format("%.1f ms", status.path("policyCompileNs").asLong() / 1e6));
+        final JsonNode confirmation = status.path("confirmation");
+        if (confirmation.path("state").asText().equals("PENDING")) {
+            line(
+                    "Confirmation",
+                    "revision %s of the history is undone at %s unless it is confirmed"
+                            .formatted(
+                                    confirmation.path("revision").asText(),
+                                    confirmation.path("until").asText()));
+        }
         line("Objects", counts(status.path("objectCounts")));
         line("Endpoints", counts(status.path("endpointCounts")));
         line(

@@ -3,6 +3,7 @@ package io.sluice.control.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.sluice.control.agent.api.ApiJson;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -74,8 +75,7 @@ final class ApiClientTest {
                         new CountDownLatch(0));
 
         final CommandError error =
-                catchThrowableOfType(
-                        CommandError.class, () -> client.manifest("/v1/objects", "a: b"));
+                catchThrowableOfType(CommandError.class, () -> client.change(ApiJson.newObject()));
 
         assertThat(error.text()).isEqualTo("why");
         assertThat(error.exitCode()).isEqualTo(ExitCode.NO);
@@ -91,7 +91,10 @@ final class ApiClientTest {
         final CommandError error =
                 catchThrowableOfType(
                         CommandError.class,
-                        () -> client.manifest("/v1/objects", "# comment\n".repeat(1 << 18)));
+                        () ->
+                                client.change(
+                                        ApiJson.newObject()
+                                                .put("text", "# comment\n".repeat(1 << 18))));
 
         assertThat(error.text()).isEqualTo("why");
         assertThat(error.exitCode()).isEqualTo(ExitCode.NO);

@@ -87,6 +87,12 @@ final class ApiServerTest {
                 "GET    | /v1/flows?last=1&last=2          | 400 | given 2 times",
                 "POST   | /v1/endpoints                    | 400 | empty: a JSON value",
                 "GET    | /v1/policy/eval                  | 405 | accepted is POST",
+                "GET    | /v1/changes                      | 405 | accepted is POST",
+                "GET    | /v1/policy/history/7             | 200 | \"outcome\":\"DELETED\"",
+                "GET    | /v1/policy/history/x             | 404 | no such path",
+                "GET    | /v1/policy/confirmation          | 200 | \"state\":\"NONE\"",
+                "POST   | /v1/policy/confirmation          | 409 | nothing waits for a confirmation",
+                "DELETE | /v1/policy/confirmation          | 405 | accepted is GET or POST",
             })
     void answersWithAStatusThatFits(
             final String method, final String target, final int status, final String body)
@@ -114,6 +120,26 @@ final class ApiServerTest {
         final String answer = request("POST", "/v1/endpoints", body);
 
         assertThat(answer).startsWith("HTTP/1.1 400 ").contains(error.replace("\"", "\\\""));
+        assertThat(control.told).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{}                                | exactly one of apply, delete, deleteObject, rollback",
+                "{\"rollback\":1,\"apply\":[]}       | exactly one of apply",
+                "{\"apply\":[]}                     | apply: a list of manifests, at least one",
+                "{\"apply\":[{\"txt\":\"\"}]}         | apply.txt: unknown field: accepted are source, text",
+                "{\"rollback\":-1}                  | rollback: -1: a number from 0",
+                "{\"rollback\":1,\"dryRun\":1}       | dryRun: 1: true or false",
+                "{\"rollback\":1,\"confirmSeconds\":86401} | confirm: 86401 s: 1 to 86400 seconds",
+                "{\"deleteObject\":{\"kind\":\"po\"}} | deleteObject: kind and name are needed",
+            })
+    void aChangeIsReadStrictly(final String body, final String error) throws IOException {
+        final String answer = request("POST", "/v1/changes", body);
+
+        assertThat(answer).startsWith("HTTP/1.1 400 ").contains(error);
         assertThat(control.told).isEmpty();
     }
 

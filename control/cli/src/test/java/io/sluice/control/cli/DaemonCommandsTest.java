@@ -3,6 +3,8 @@ package io.sluice.control.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sluice.control.agent.ConfirmationReport;
+import io.sluice.control.agent.CutsReport;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.api.ApiServer;
 import java.io.IOException;
@@ -97,6 +99,9 @@ final class DaemonCommandsTest {
         "observe.table, observe -o table",
         "requests.txt, policy requests",
         "requests.json, policy requests -o json",
+        "history.txt, policy history",
+        "history.json, policy history -o json",
+        "history-one.txt, policy history 7",
         "observe.table, observe --output tab",
         "observe.json, observe --output jsonpb",
         "matrix.txt, policy matrix --live --port 8080/TCP",
@@ -283,6 +288,162 @@ final class DaemonCommandsTest {
         assertThat(run.code()).isZero();
         assertThat(run.err()).isEqualTo(file + ":7:3: spec.toFQDNs: warning: no effect\n");
         assertThat(run.out()).doesNotContain("warning").hasLineCount(2);
+    }
+
+    @Test
+    void topPrintsOnePageOfRatesWhereOneIsWanted() {
+        final CommandLineRun text = run("top", "--once", "--interval", "0.1");
+        final CommandLineRun json = run("top", "--once", "--interval", "0.1", "-o", "jsonl");
+        final CommandLineRun wrong = run("top", "--interval", "0");
+
+        assertThat(text.err()).isEmpty();
+        assertThat(text.out())
+                .startsWith("node1  revision 7  flows 3 of 65536\n")
+                .contains("shop/frontend   READY")
+                .doesNotContain("\u001b");
+        assertThat(json.out()).hasLineCount(1).contains("\"talkers\":[{\"from\":");
+        assertThat(wrong.code()).isEqualTo(ExitCode.USAGE);
+        assertThat(wrong.err()).isEqualTo("--interval 0.0: 0.1 to 3600 seconds\n");
+    }
+
+    @Test
+    void severalFilesAreOneChange() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "a: 1\n");
+        final Path other = Files.writeString(folder.resolve("b.yaml"), "spec.ingres\n");
+
+        final CommandLineRun run = run("apply", "-f", file.toString(), "-f", other.toString());
+
+        assertThat(run.code()).isEqualTo(ExitCode.NO);
+        assertThat(run.out()).isEmpty();
+    }
+
+    private static CutsReport cuts() {
+        return new CutsReport(
+                120,
+                45,
+                List.of(
+                        new CutsReport.Pair(
+                                "shop/frontend",
+                                "shop/backend",
+                                "TCP",
+                                8080,
+                                40,
+                                CutsReport.Reason.INGRESS_DENIED,
+                                "end of tier default: isolated by NetworkPolicy shop/deny"),
+                        new CutsReport.Pair(
+                                "10.9.9.9",
+                                "shop/web",
+                                "ICMP",
+                                0,
+                                1,
+                                CutsReport.Reason.UNPLUGGED,
+                                "")),
+                "");
+    }
+
+    @Test
+    void openFlowsThatAreCutAreToldOnStandardError() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "a: 1\n");
+        control.cuts = cuts();
+
+        final CommandLineRun made = run("apply", "-f", file.toString());
+        final CommandLineRun tried = run("delete", "netpol", "one", "--dry-run=server");
+        final CommandLineRun refused = run("apply", "-f", file.toString(), "--refuse-cuts");
+
+        assertThat(made.code()).isZero();
+        assertThat(made.err())
+                .isEqualTo(
+                        """
+                        warning: 45 of 120 open flows are cut:
+                          shop/frontend -> shop/backend 8080/TCP: 40 flows: ingress denied: end of tier default: isolated by NetworkPolicy shop/deny
+                          10.9.9.9 -> shop/web ICMP: 1 flow: endpoint unplugged
+                          and 4 more flows
+                        """);
+        assertThat(tried.err())
+                .startsWith("warning: 45 of 120 open flows would be cut (server dry run):\n");
+        assertThat(refused.code()).isEqualTo(ExitCode.NO);
+        assertThat(refused.err()).isEqualTo("nothing was changed: flows would be cut\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "CONFIRMED, 0, revision 7 is confirmed",
+        "UNDONE, 1, revision 7 was not confirmed: undone"
+    })
+    void applyWaitsForItsConfirmation(
+            final ConfirmationReport.State decision, final int code, final String word)
+            throws Exception {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "a: 1\n");
+        final Thread other =
+                Thread.ofVirtual()
+                        .start(
+                                () -> {
+                                    try {
+                                        control.pending.await();
+                                        control.decide(decision);
+                                    } catch (final InterruptedException e) {
+                                        Thread.currentThread().interrupt();
+                                    }
+                                });
+
+        final CommandLineRun run = run("apply", "-f", file.toString(), "--confirm", "1m30s");
+        other.join();
+
+        assertThat(run.code()).isEqualTo(code);
+        assertThat(run.err())
+                .isEqualTo(
+                        "revision 7 is undone at 2026-03-01T12:01:30Z unless it is confirmed:"
+                                + " sluice policy confirm\n"
+                                + word
+                                + "\n");
+    }
+
+    @Test
+    void aConfirmationIsSeenInStatusAndGivenByACommand() throws IOException {
+        final Path file = Files.writeString(folder.resolve("a.yaml"), "a: 1\n");
+
+        assertThat(run("policy", "confirm").err()).isEqualTo("nothing waits for a confirmation\n");
+        assertThat(run("apply", "-f", file.toString(), "--confirm", "60s", "--no-wait").code())
+                .isZero();
+        assertThat(run("status").out())
+                .contains(
+                        "Confirmation: revision 7 of the history is undone at 2026-03-01T12:01:00Z"
+                                + " unless it is confirmed\n");
+        assertThat(run("policy", "confirm").out()).isEqualTo("revision 7 is confirmed\n");
+        assertThat(run("status").out()).doesNotContain("Confirmation");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "apply -f x --no-wait | --no-wait: only with --confirm",
+                "policy rollback 1 --confirm soon | --confirm soon: not a time: as 60s, 5m, 1h30m",
+                "policy rollback 1 --confirm 0s | confirm: 0 s: 1 to 86400 seconds",
+                "policy rollback 1 --confirm 60s --dry-run=server | --confirm: a dry run changes nothing",
+                "policy rollback x | sluice policy rollback x: a number of `sluice policy history`",
+                "policy history 9 | revision 9 is not in the history",
+                "delete netpol a b --confirm 60s | sluice delete: --confirm: one object, or -f",
+            })
+    void whatMakesNoSenseIsSaid(final String command, final String error) {
+        final CommandLineRun run = run(command.split(" ", -1));
+
+        assertThat(run.code()).isNotZero();
+        assertThat(run.err()).contains(error);
+        assertThat(control.confirmation).isEqualTo(ConfirmationReport.NONE);
+    }
+
+    @Test
+    void rollbackSaysWhatItChangesAndWhoAsksIsKnownByTheSocket() {
+        final CommandLineRun tried = run("policy", "rollback", "6", "--dry-run=server");
+        final CommandLineRun made = run("policy", "rollback", "6");
+
+        assertThat(tried.out())
+                .isEqualTo("networkpolicy.networking.k8s.io/backend configured (server dry run)\n");
+        assertThat(made.out()).isEqualTo("networkpolicy.networking.k8s.io/backend configured\n");
+        final String user = System.getProperty("user.name");
+        assertThat(control.told)
+                .containsExactly("rollback 6 DRY_RUN of " + user, "rollback 6 CHANGE of " + user);
     }
 
     @Test

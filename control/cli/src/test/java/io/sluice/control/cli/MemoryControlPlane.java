@@ -1,9 +1,13 @@
 package io.sluice.control.cli;
 
 import io.sluice.control.agent.ChangeMode;
+import io.sluice.control.agent.ChangeReport;
+import io.sluice.control.agent.ChangeRequest;
+import io.sluice.control.agent.ConfirmationReport;
 import io.sluice.control.agent.ConntrackReport;
 import io.sluice.control.agent.ControlPlane;
 import io.sluice.control.agent.CounterReport;
+import io.sluice.control.agent.CutsReport;
 import io.sluice.control.agent.DropReport;
 import io.sluice.control.agent.EndpointReport;
 import io.sluice.control.agent.EndpointRequest;
@@ -22,12 +26,14 @@ import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
+import io.sluice.control.agent.RevisionReport;
 import io.sluice.control.agent.RuleReport;
 import io.sluice.control.agent.StatusReport;
 import io.sluice.control.agent.TableReport;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -100,10 +106,154 @@ final class MemoryControlPlane implements ControlPlane {
                 "sluice0",
                 "/proc/4711/task/4720/ns/net",
                 3,
+                confirmation,
                 List.of("/etc/sluice/shop/bad.yaml:3:1: spec.ingres: unknown field"));
     }
 
     Optional<String> illness = Optional.empty();
+
+    /** How the latest confirmation stands. */
+    volatile ConfirmationReport confirmation = ConfirmationReport.NONE;
+
+    /** What a change cuts. */
+    CutsReport cuts = CutsReport.NONE;
+
+    @Override
+    public ChangeReport change(final ChangeRequest request) {
+        final List<ObjectChange> changes = new ArrayList<>();
+        switch (request.what()) {
+            case ChangeRequest.Apply(List<ChangeRequest.Manifest> manifests) ->
+                    manifests.forEach(
+                            manifest ->
+                                    changes.addAll(
+                                            apply(
+                                                    manifest.source(),
+                                                    manifest.text(),
+                                                    request.mode())));
+            case ChangeRequest.Delete(List<ChangeRequest.Manifest> manifests) ->
+                    manifests.forEach(
+                            manifest ->
+                                    changes.addAll(
+                                            delete(
+                                                    manifest.source(),
+                                                    manifest.text(),
+                                                    request.mode())));
+            case ChangeRequest.DeleteObject object ->
+                    changes.add(
+                            delete(
+                                    object.kind(),
+                                    object.namespace(),
+                                    object.name(),
+                                    request.mode()));
+            case ChangeRequest.Rollback(int revision) -> {
+                told.add("rollback " + revision + " " + request.mode() + " of " + request.user());
+                changes.add(
+                        new ObjectChange(
+                                "networkpolicy.networking.k8s.io",
+                                "shop",
+                                "backend",
+                                ObjectChange.Outcome.CONFIGURED));
+            }
+        }
+        if (request.cuts() == ChangeRequest.CutMode.REFUSE && cuts.cut() > 0) {
+            throw new RequestException(
+                    RequestException.Reason.CONFLICT, "nothing was changed: flows would be cut");
+        }
+        request.confirmWithin()
+                .ifPresent(
+                        within ->
+                                confirmation =
+                                        new ConfirmationReport(
+                                                ConfirmationReport.State.PENDING,
+                                                7,
+                                                6,
+                                                CommandLineRun.NOW.plus(within)));
+        pending.countDown();
+        return new ChangeReport(
+                request.mode() == ChangeMode.DRY_RUN ? 0 : 7, changes, cuts, confirmation);
+    }
+
+    /** Released when a change was asked for. */
+    final CountDownLatch pending = new CountDownLatch(1);
+
+    @Override
+    public ConfirmationReport confirmation() {
+        return confirmation;
+    }
+
+    @Override
+    public ConfirmationReport confirm() {
+        if (confirmation.state() != ConfirmationReport.State.PENDING) {
+            throw new RequestException(
+                    RequestException.Reason.CONFLICT, "nothing waits for a confirmation");
+        }
+        decide(ConfirmationReport.State.CONFIRMED);
+        return confirmation;
+    }
+
+    void decide(final ConfirmationReport.State state) {
+        confirmation =
+                new ConfirmationReport(
+                        state,
+                        confirmation.revision(),
+                        confirmation.undoneTo(),
+                        confirmation.until());
+    }
+
+    @Override
+    public List<RevisionReport> revisions() {
+        return List.of(
+                new RevisionReport(
+                        6,
+                        CommandLineRun.NOW.minusSeconds(3600),
+                        "apply",
+                        "root",
+                        List.of("a.yaml", "b.yaml", "c.yaml", "d.yaml"),
+                        List.of(
+                                changed("backend", ObjectChange.Outcome.CREATED, 0, 80),
+                                changed("database", ObjectChange.Outcome.CREATED, 0, 81))),
+                new RevisionReport(
+                        7,
+                        CommandLineRun.NOW.minusSeconds(60),
+                        "delete",
+                        "",
+                        List.of("netpol database -n shop"),
+                        List.of(changed("database", ObjectChange.Outcome.DELETED, 81, 0))));
+    }
+
+    @Override
+    public RevisionReport revision(final int number) {
+        return revisions().stream()
+                .filter(revision -> revision.revision() == number)
+                .findFirst()
+                .orElseThrow(
+                        () ->
+                                new RequestException(
+                                        RequestException.Reason.NOT_FOUND,
+                                        "revision " + number + " is not in the history"));
+    }
+
+    private static RevisionReport.ChangedObject changed(
+            final String name,
+            final ObjectChange.Outcome outcome,
+            final int portBefore,
+            final int portAfter) {
+        return new RevisionReport.ChangedObject(
+                "NetworkPolicy",
+                "shop",
+                name,
+                outcome,
+                portBefore == 0 ? Map.of() : manifest(name, portBefore),
+                portAfter == 0 ? Map.of() : manifest(name, portAfter));
+    }
+
+    private static Map<String, Object> manifest(final String name, final int port) {
+        final Map<String, Object> manifest = new LinkedHashMap<>();
+        manifest.put("kind", "NetworkPolicy");
+        manifest.put("metadata", Map.of("name", name));
+        manifest.put("spec", Map.of("port", port));
+        return manifest;
+    }
 
     @Override
     public Optional<String> illness() {

@@ -110,6 +110,12 @@ public final class ApiJson {
         return value.asText();
     }
 
+    /**
+     * A field that is a whole number, or the fallback where there is none.
+     *
+     * @param max largest that is accepted; the smallest is 0
+     * @throws io.sluice.control.agent.RequestException INVALID if it is anything else
+     */
     static int number(
             final JsonNode object, final String field, final int fallback, final int max) {
         final JsonNode value = object.path(field);
@@ -120,6 +126,19 @@ public final class ApiJson {
             throw ApiRequest.invalid(field + ": " + value + ": a number from 0 to " + max);
         }
         return value.asInt();
+    }
+
+    /**
+     * A field that is true or false; false where there is none.
+     *
+     * @throws io.sluice.control.agent.RequestException INVALID if it is anything else
+     */
+    static boolean flag(final JsonNode object, final String field) {
+        final JsonNode value = object.path(field);
+        if (!value.isMissingNode() && !value.isBoolean()) {
+            throw ApiRequest.invalid(field + ": " + kind(value) + ": true or false");
+        }
+        return value.asBoolean();
     }
 
     static List<String> texts(final JsonNode object, final String field) {

@@ -17,10 +17,16 @@ import java.util.TreeSet;
  * @param segments decoded parts of the path: {@code [v1, endpoints, shop, web]}
  * @param parameters query parameters, each with its values in order
  * @param body text of the body
+ * @param user whose process asks, by the socket; empty where that is unknown
  */
 record ApiRequest(
-        String method, List<String> segments, Map<String, List<String>> parameters, String body) {
-    static ApiRequest of(final String method, final String uri, final String body) {
+        String method,
+        List<String> segments,
+        Map<String, List<String>> parameters,
+        String body,
+        String user) {
+    static ApiRequest of(
+            final String method, final String uri, final String body, final String user) {
         final QueryStringDecoder decoder = new QueryStringDecoder(uri);
         final List<String> segments = new ArrayList<>();
         for (final String segment : decoder.rawPath().split("/", -1)) {
@@ -28,7 +34,7 @@ record ApiRequest(
                 segments.add(decode(segment));
             }
         }
-        return new ApiRequest(method, List.copyOf(segments), decoder.parameters(), body);
+        return new ApiRequest(method, List.copyOf(segments), decoder.parameters(), body, user);
     }
 
     private static String decode(final String segment) {

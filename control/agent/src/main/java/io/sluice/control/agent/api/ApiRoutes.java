@@ -2,9 +2,13 @@ package io.sluice.control.agent.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.sluice.control.agent.ChangeMode;
+import io.sluice.control.agent.ChangeRequest;
+import io.sluice.control.agent.ChangeRequest.CutMode;
+import io.sluice.control.agent.ChangeRequest.Manifest;
 import io.sluice.control.agent.ControlPlane;
 import io.sluice.control.agent.EndpointRequest;
 import io.sluice.control.agent.FlowQuery;
+import io.sluice.control.agent.ObjectChange;
 import io.sluice.control.agent.ObjectReport;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.RequestException;
@@ -16,6 +20,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -75,6 +80,7 @@ final class ApiRoutes implements Routes {
             case "endpoints" -> endpoints(request, rest);
             case "objects" -> objects(request, rest);
             case "policy" -> policy(request, rest);
+            case "changes" -> rest.isEmpty() ? changes(request) : notFound(path);
             case "flows" -> rest.isEmpty() ? flows(request) : notFound(path);
             case "metrics" ->
                     rest.isEmpty()
@@ -213,7 +219,7 @@ final class ApiRoutes implements Routes {
                 return wrongMethod(request, "POST");
             }
             request.accept(Set.of("source", "dryRun"));
-            return page(control.delete(source(request), request.body(), mode(request)));
+            return page(change(request, new ChangeRequest.Delete(List.of(manifest(request)))));
         }
         if (!rest.isEmpty()) {
             return notFound(request.segments());
@@ -225,16 +231,18 @@ final class ApiRoutes implements Routes {
             }
             case "POST" -> {
                 request.accept(Set.of("source", "dryRun"));
-                yield page(control.apply(source(request), request.body(), mode(request)));
+                yield page(change(request, new ChangeRequest.Apply(List.of(manifest(request)))));
             }
             case "DELETE" -> {
                 request.accept(Set.of("kind", "namespace", "name", "dryRun"));
                 yield page(
-                        control.delete(
-                                required(request, "kind"),
-                                request.parameter("namespace", ""),
-                                required(request, "name"),
-                                mode(request)));
+                        change(
+                                        request,
+                                        new ChangeRequest.DeleteObject(
+                                                required(request, "kind"),
+                                                request.parameter("namespace", ""),
+                                                required(request, "name")))
+                                .getFirst());
             }
             default -> wrongMethod(request, "GET, POST or DELETE");
         };
@@ -257,8 +265,19 @@ final class ApiRoutes implements Routes {
         return found;
     }
 
-    private static String source(final ApiRequest request) {
-        return request.parameter("source", "-");
+    private List<ObjectChange> change(final ApiRequest request, final ChangeRequest.What what) {
+        return control.change(
+                        new ChangeRequest(
+                                what,
+                                mode(request),
+                                CutMode.TELL,
+                                Optional.empty(),
+                                request.user()))
+                .changes();
+    }
+
+    private static Manifest manifest(final ApiRequest request) {
+        return new Manifest(request.parameter("source", "-"), request.body());
     }
 
     private static ChangeMode mode(final ApiRequest request) {
@@ -273,11 +292,58 @@ final class ApiRoutes implements Routes {
         return value;
     }
 
+    // Changes: POST /v1/changes
+
+    private ApiReply changes(final ApiRequest request) {
+        if (!request.method().equals("POST")) {
+            return wrongMethod(request, "POST");
+        }
+        request.accept(Set.of());
+        return page(control.change(ChangeJson.read(request.body(), request.user())));
+    }
+
+    // History: GET /v1/policy/history, GET /v1/policy/history/NUMBER
+
+    private ApiReply history(final ApiRequest request, final List<String> rest) {
+        if (rest.size() == 1) {
+            return get(request, JSON, () -> ApiJson.write(control.revisions()));
+        }
+        if (rest.size() == 2 && rest.getLast().matches("[0-9]{1,9}")) {
+            final int revision = Integer.parseInt(rest.getLast());
+            return get(request, JSON, () -> ApiJson.write(control.revision(revision)));
+        }
+        return notFound(request.segments());
+    }
+
+    // Confirmation: GET (follow=true waits for the decision) and POST /v1/policy/confirmation
+
+    private ApiReply confirmation(final ApiRequest request) {
+        return switch (request.method()) {
+            case "GET" -> {
+                request.accept(Set.of("follow"));
+                yield request.flag("follow")
+                        ? new ApiReply.Lines(new ConfirmationLines(control))
+                        : page(control.confirmation());
+            }
+            case "POST" -> {
+                request.accept(Set.of());
+                yield page(control.confirm());
+            }
+            default -> wrongMethod(request, "GET or POST");
+        };
+    }
+
     // Policy: POST /v1/policy/eval with probe lines, GET /v1/policy/matrix
 
     private ApiReply policy(final ApiRequest request, final List<String> rest) {
         if (rest.equals(List.of("requests"))) {
             return get(request, JSON, () -> ApiJson.write(control.requests()));
+        }
+        if (!rest.isEmpty() && rest.getFirst().equals("history")) {
+            return history(request, rest);
+        }
+        if (rest.equals(List.of("confirmation"))) {
+            return confirmation(request);
         }
         final PolicySnapshot policy = control.policy();
         if (rest.equals(List.of("eval"))) {

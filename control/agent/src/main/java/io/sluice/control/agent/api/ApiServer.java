@@ -13,6 +13,8 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioChannelOption;
+import io.netty.channel.socket.nio.NioDomainSocketChannel;
 import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
@@ -47,6 +49,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import jdk.net.ExtendedSocketOptions;
+import jdk.net.UnixDomainPrincipal;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -299,8 +303,20 @@ public final class ApiServer implements AutoCloseable {
                     ApiRequest.of(
                             request.method().name(),
                             request.uri(),
-                            request.content().toString(StandardCharsets.UTF_8));
+                            request.content().toString(StandardCharsets.UTF_8),
+                            user(context.channel()));
             requests.execute(() -> answer(context, asked, keepAlive));
+        }
+
+        /** Whose process is at the other end (unix(7), SO_PEERCRED); empty over TCP. */
+        private static String user(final Channel channel) {
+            if (!(channel instanceof NioDomainSocketChannel)) {
+                return "";
+            }
+            final @Nullable UnixDomainPrincipal peer =
+                    channel.config()
+                            .getOption(NioChannelOption.of(ExtendedSocketOptions.SO_PEERCRED));
+            return peer == null ? "" : peer.user().getName();
         }
 
         /** Netty hands on what it cannot read as a request for "/bad-request". */

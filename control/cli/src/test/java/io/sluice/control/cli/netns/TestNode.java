@@ -453,6 +453,15 @@ final class TestNode implements AutoCloseable {
         return line;
     }
 
+    /** A text as JSON writes it. */
+    static String quoted(final String text) {
+        return JSON.valueToTree(text).toString();
+    }
+
+    Path stateFolder() {
+        return folder.resolve("state");
+    }
+
     Path socket() {
         return folder.resolve("run/api.sock");
     }
