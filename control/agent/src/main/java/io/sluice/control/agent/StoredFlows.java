@@ -38,8 +38,7 @@ public final class StoredFlows {
         final AtomicInteger damaged = new AtomicInteger();
         final FlowEvent event = new FlowEvent();
         try (BlockCursor blocks =
-                FlowLog.readOnly(
-                        stateFolder.resolve(FOLDER), since, damaged::incrementAndGet)) {
+                FlowLog.readOnly(stateFolder.resolve(FOLDER), since, damaged::incrementAndGet)) {
             for (Optional<BlockCursor.Block> block = blocks.next();
                     block.isPresent();
                     block = blocks.next()) {

@@ -253,7 +253,9 @@ class ReconcilerTest {
                 pod("a"),
                 pod("b"),
                 denyAll("closed")
-                        .replace("namespace: shop", "namespace: shop, annotations: {sluice.io/audit: 'true'}"));
+                        .replace(
+                                "namespace: shop",
+                                "namespace: shop, annotations: {sluice.io/audit: 'true'}"));
         sluice.send("a", A, B, 80);
         assertThat(sluice.received("b")).isTrue();
         sluice.folder(pod("a"), pod("b"), denyAll("closed"));

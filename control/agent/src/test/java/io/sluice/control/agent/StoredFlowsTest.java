@@ -26,15 +26,15 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What a daemon stored, read back by others: from its folder, and from its JSON lines. */
 class StoredFlowsTest {
-    private static final Instant START = Instant.now().minusSeconds(1_000);
+    private final Instant start = Instant.now().minusSeconds(1_000);
 
     @TempDir private Path state = Path.of("");
 
-    private static List<Flow> flows(final int count) {
+    private List<Flow> flows(final int count) {
         final Random random = new Random(3);
         final List<Flow> flows = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            flows.add(RandomFlows.next(random, i, START));
+            flows.add(RandomFlows.next(random, i, start));
         }
         return flows;
     }
@@ -54,8 +54,7 @@ class StoredFlowsTest {
         final FlowTally tally = new FlowTally();
         final FlowJsonReader reader = new FlowJsonReader(tally);
         for (final Flow flow : flows) {
-            final byte[] line =
-                    FlowJson.response(flow).toString().getBytes(StandardCharsets.UTF_8);
+            final byte[] line = FlowJson.response(flow).toString().getBytes(StandardCharsets.UTF_8);
             assertThat(reader.read(line, 0, line.length)).isTrue();
         }
         return tally;

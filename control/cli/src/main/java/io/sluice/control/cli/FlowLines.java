@@ -6,8 +6,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutionException;
@@ -45,8 +47,11 @@ final class FlowLines {
 
     private final InputStream in;
     private final int processors = Runtime.getRuntime().availableProcessors();
-    private final FlowTally[] tallies = new FlowTally[processors];
-    private final BlockingQueue<Integer> idle = new LinkedBlockingQueue<>();
+    private final List<FlowTally> tallies = new ArrayList<>();
+
+    /** One for each thread, taken while it reads a piece. */
+    private final BlockingQueue<FlowJsonReader> idle = new LinkedBlockingQueue<>();
+
     private final Deque<Future<Lines>> underway = new ArrayDeque<>();
 
     private byte[] bytes = new byte[PIECE_BYTES];
@@ -58,8 +63,9 @@ final class FlowLines {
     private FlowLines(final InputStream in) {
         this.in = in;
         for (int i = 0; i < processors; i++) {
-            tallies[i] = new FlowTally();
-            idle.add(i);
+            final FlowTally tally = new FlowTally();
+            tallies.add(tally);
+            idle.add(new FlowJsonReader(tally));
         }
     }
 
@@ -90,10 +96,8 @@ final class FlowLines {
                 takeNext();
             }
         }
-        final FlowTally all = tallies[0];
-        for (int i = 1; i < processors; i++) {
-            all.merge(tallies[i]);
-        }
+        final FlowTally all = tallies.getFirst();
+        tallies.stream().skip(1).forEach(all::merge);
         return new Read(all, firstUnreadable);
     }
 
@@ -115,11 +119,11 @@ final class FlowLines {
     }
 
     private Lines count(final byte[] piece, final int end) {
-        final int worker = idle.remove();
+        final FlowJsonReader reader = idle.remove();
         try {
-            return count(new FlowJsonReader(tallies[worker]), piece, end);
+            return count(reader, piece, end);
         } finally {
-            idle.add(worker);
+            idle.add(reader);
         }
     }
 

@@ -86,7 +86,10 @@ final class FlowOptions {
 
     private FlowTally ofDaemon(final Instant from, final Console console) {
         final String target =
-                "/v1/flows?last=" + Integer.MAX_VALUE + "&since=" + ApiClient.encode(from.toString());
+                "/v1/flows?last="
+                        + Integer.MAX_VALUE
+                        + "&since="
+                        + ApiClient.encode(from.toString());
         try {
             return told(
                     daemon.client(console)

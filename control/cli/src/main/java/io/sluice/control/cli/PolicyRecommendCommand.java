@@ -111,7 +111,8 @@ final class PolicyRecommendCommand implements Callable<Integer> {
             throw CommandError.no(
                     "sluice policy recommend: labels or names of the record do not make a policy:\n"
                             + String.join(
-                                    "\n", read.problems().stream().map(Problem::toString).toList()));
+                                    "\n",
+                                    read.problems().stream().map(Problem::toString).toList()));
         }
         if (format == Format.TEXT) {
             console.out().print(drafted.text());
@@ -150,7 +151,9 @@ final class PolicyRecommendCommand implements Callable<Integer> {
                 wanted, Set.copyOf(namespaces), requests, audited, addressesMax);
     }
 
-    /** Pods and namespaces that there are, without policies: those that are drafted replace them. */
+    /**
+     * Pods and namespaces that there are, without policies: those that are drafted replace them.
+     */
     private World given() {
         if (!manifests.isGiven()) {
             return World.EMPTY;
@@ -160,9 +163,7 @@ final class PolicyRecommendCommand implements Callable<Integer> {
             throw CommandError.usage(policy.errorText());
         }
         final List<ObjectRef> policies =
-                policy.world().all(KubeObject.Policy.class).stream()
-                        .map(KubeObject::ref)
-                        .toList();
+                policy.world().all(KubeObject.Policy.class).stream().map(KubeObject::ref).toList();
         if (!policies.isEmpty()) {
             console.note("policies in the manifests, not taken into account: " + policies.size());
         }
@@ -174,8 +175,7 @@ final class PolicyRecommendCommand implements Callable<Integer> {
                 PolicyCompiler.compile(world.world(), new IdentityAllocator(), world.options());
         final FlowReplay replay =
                 new FlowReplay(world, new PolicyEvaluator(world.world(), policies));
-        final List<Answer> answers =
-                drafted.used().parallelStream().map(replay::judge).toList();
+        final List<Answer> answers = drafted.used().parallelStream().map(replay::judge).toList();
         final ReplayReport report = ReplayReport.of(answers, Map.of(), 0);
         final long denied = report.flows(Change.NOW_DENIED) + report.flows(Change.UNKNOWN);
         console.note(
@@ -195,14 +195,14 @@ final class PolicyRecommendCommand implements Callable<Integer> {
                         row ->
                                 told.add(
                                         ("denied: "
-                                                        + row.from()
-                                                        + " -> "
-                                                        + row.to()
-                                                        + " "
-                                                        + row.port()
-                                                        + " "
-                                                        + row.request())
-                                                .strip()
+                                                                + row.from()
+                                                                + " -> "
+                                                                + row.to()
+                                                                + " "
+                                                                + row.port()
+                                                                + " "
+                                                                + row.request())
+                                                        .strip()
                                                 + " by "
                                                 + row.by()));
         report.unknown().keySet().forEach(reason -> told.add("not judged: " + reason));

@@ -69,7 +69,11 @@ final class PolicyReplayCommand implements Callable<Integer> {
             case TEXT -> text(console.out(), report);
             case JSONL -> {
                 report.rows().forEach(row -> console.out().println(json(row)));
-                console.out().println(JsonNodeFactory.instance.objectNode().set("summary", summary(report)));
+                console.out()
+                        .println(
+                                JsonNodeFactory.instance
+                                        .objectNode()
+                                        .set("summary", summary(report)));
             }
             default -> {
                 final ObjectNode json = summary(report);
@@ -92,8 +96,7 @@ final class PolicyReplayCommand implements Callable<Integer> {
 
     private static ReplayReport report(final OfflinePolicy given, final FlowTally tally) {
         final List<SeenTraffic> traffic = tally.traffic();
-        final ReplayWorld world =
-                ReplayWorld.of(given.world(), PolicyOptions.DEFAULTS, traffic);
+        final ReplayWorld world = ReplayWorld.of(given.world(), PolicyOptions.DEFAULTS, traffic);
         final PolicySet policies =
                 PolicyCompiler.compile(world.world(), new IdentityAllocator(), world.options());
         final FlowReplay replay =
@@ -147,8 +150,16 @@ final class PolicyReplayCommand implements Callable<Integer> {
     private void table(final PrintWriter out, final List<Row> rows) {
         final TextTable table =
                 new TextTable(
-                        "FROM", "TO", "PORT", "REQUEST", "WAS", "NOW", "TIMES", "FIRST SEEN",
-                        "LAST SEEN", "BY");
+                        "FROM",
+                        "TO",
+                        "PORT",
+                        "REQUEST",
+                        "WAS",
+                        "NOW",
+                        "TIMES",
+                        "FIRST SEEN",
+                        "LAST SEEN",
+                        "BY");
         rows.stream()
                 .limit(limit)
                 .forEach(

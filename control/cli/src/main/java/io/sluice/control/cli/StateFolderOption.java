@@ -129,8 +129,7 @@ final class StateFolderOption {
 
     private StateTables read(final Console console, final Which which) {
         try {
-            final StateTables tables =
-                    StateTables.read(folder(), which);
+            final StateTables tables = StateTables.read(folder(), which);
             tables.notes().forEach(console::note);
             return tables;
         } catch (final StateException | IOException e) {

@@ -38,18 +38,23 @@ final class PolicyRecommendCommandTest {
     @ParameterizedTest
     @CsvSource({"''", "--kind cnp", "--kind cnp --l7"})
     void itsReplayDeniesNothingButWhatItWarnedOf(final String options) throws IOException {
-        final CommandLineRun drafted =
-                run(("--flows " + FLOWS + " -o jsonl " + options).strip());
+        final CommandLineRun drafted = run(("--flows " + FLOWS + " -o jsonl " + options).strip());
         final Path file = folder.resolve("drafted.yaml");
         Files.writeString(file, drafted.out().replaceAll("(?m)^", "---\n"));
 
         final CommandLineRun replayed =
                 CommandLineRun.of(
-                        "policy", "replay", "-f", PODS, file.toString(), "--flows", FLOWS, "-o",
+                        "policy",
+                        "replay",
+                        "-f",
+                        PODS,
+                        file.toString(),
+                        "--flows",
+                        FLOWS,
+                        "-o",
                         "json");
 
-        assertThat(replayed.out())
-                .contains("\"nowDenied\": " + (options.isEmpty() ? 1 : 0) + ",");
+        assertThat(replayed.out()).contains("\"nowDenied\": " + (options.isEmpty() ? 1 : 0) + ",");
         assertThat(drafted.err().contains("a NetworkPolicy cannot allow ICMP"))
                 .isEqualTo(options.isEmpty());
     }

@@ -57,7 +57,12 @@ final class PolicyReplayCommandTest {
                         CommandLineRun.with(
                                         Map.of(),
                                         Files.readString(FLOWS),
-                                        "policy", "replay", "-f", SHOP, "--flows", "-")
+                                        "policy",
+                                        "replay",
+                                        "-f",
+                                        SHOP,
+                                        "--flows",
+                                        "-")
                                 .out())
                 .isEqualTo(expected);
     }

@@ -8,25 +8,37 @@ import io.sluice.control.policy.replay.FlowEvent;
 import io.sluice.control.policy.replay.FlowTally;
 import io.sluice.control.policy.replay.FlowTally.Skipped;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Reads what {@link FlowJson} writes, and Hubble's own exports: JSON lines of {@code
- * GetFlowsResponse}, or of {@code Flow} alone, as older {@code hubble observe -o json} printed them.
- * A field that it does not know is passed over, as in any reader of protobuf's JSON.
+ * GetFlowsResponse}, or of {@code Flow} alone, as older {@code hubble observe -o json} printed
+ * them. A field that it does not know is passed over, as in any reader of protobuf's JSON.
  *
- * <p>A line goes through a streaming parser into one {@link FlowEvent} that is used again and again:
- * of a million lines of a kilobyte each most of the time is reading characters.
+ * <p>A line goes through a streaming parser into one {@link FlowEvent} that is used again and
+ * again: of a million lines of a kilobyte each most of the time is reading characters.
  *
  * <p>Thread: one; a reader for each.
  */
 public final class FlowJsonReader {
     private static final JsonFactory JSON = new JsonFactory();
 
+    /** Some 30 MB at most: a cluster has thousands of pods. */
+    private static final int PEERS_MAX = 1 << 14;
+
     private final FlowTally tally;
     private final FlowEvent event = new FlowEvent();
+
+    /** Peers by how they are written, ends of pods and of the world. */
+    private final Map<String, FlowEvent.Side> peers = new HashMap<>();
+
+    private byte[] line = new byte[0];
+    private int lineFrom;
 
     /**
      * @param tally counts what is read
@@ -45,6 +57,8 @@ public final class FlowJsonReader {
      *     counted as unreadable
      */
     public boolean read(final byte[] text, final int from, final int to) {
+        line = text;
+        lineFrom = from;
         try (JsonParser parser = JSON.createParser(text, from, to - from)) {
             final JsonToken first = parser.nextToken();
             if (first == null) {
@@ -146,7 +160,12 @@ public final class FlowJsonReader {
 
     private void field(final JsonParser parser, final String field) throws IOException {
         switch (field) {
-            case "time" -> event.time = Instant.parse(parser.getValueAsString(""));
+            case "time" -> {
+                // Hubble's envelope says it once more.
+                if (event.time.equals(Instant.EPOCH)) {
+                    event.time = Instant.parse(parser.getValueAsString(""));
+                }
+            }
             case "verdict" -> event.verdict = parser.getValueAsString("");
             case "drop_reason" -> event.dropReason = parser.getValueAsInt();
             case "drop_reason_desc" -> event.dropReasonName = parser.getValueAsString("");
@@ -155,9 +174,8 @@ public final class FlowJsonReader {
             case "is_reply" -> event.reply = parser.currentToken() == JsonToken.VALUE_TRUE;
             case "IP" -> fields(parser, this::address);
             case "l4" -> fields(parser, this::l4);
-            case "source" -> fields(parser, (peer, name) -> side(peer, name, event.source));
-            case "destination" ->
-                    fields(parser, (peer, name) -> side(peer, name, event.destination));
+            case "source" -> side(parser, event.source);
+            case "destination" -> side(parser, event.destination);
             case "destination_names" -> strings(parser, event.names);
             case "l7" -> {
                 event.type = FlowEvent.L7;
@@ -190,8 +208,35 @@ public final class FlowJsonReader {
         }
     }
 
-    private static void side(
-            final JsonParser parser, final String field, final FlowEvent.Side side)
+    /** A peer is nearly always written as it was before: then its bytes say who it is. */
+    private void side(final JsonParser parser, final FlowEvent.Side side) throws IOException {
+        if (parser.currentToken() != JsonToken.START_OBJECT) {
+            parser.skipChildren();
+            return;
+        }
+        final int from = lineFrom + (int) parser.currentTokenLocation().getByteOffset();
+        parser.skipChildren();
+        final int to = lineFrom + (int) parser.currentLocation().getByteOffset();
+        final String written = new String(line, from, to - from, StandardCharsets.ISO_8859_1);
+        FlowEvent.Side known = peers.get(written);
+        if (known == null) {
+            final FlowEvent.Side read = new FlowEvent.Side();
+            try (JsonParser peer = JSON.createParser(line, from, to - from)) {
+                peer.nextToken();
+                fields(peer, (at, name) -> side(at, name, read));
+            }
+            if (peers.size() == PEERS_MAX) {
+                peers.clear();
+            }
+            peers.put(written, read);
+            known = read;
+        }
+        side.namespace = known.namespace;
+        side.pod = known.pod;
+        side.labels.addAll(known.labels);
+    }
+
+    private static void side(final JsonParser parser, final String field, final FlowEvent.Side side)
             throws IOException {
         switch (field) {
             case "namespace" -> side.namespace = parser.getValueAsString("");

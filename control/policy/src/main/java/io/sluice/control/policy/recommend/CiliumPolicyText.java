@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.NavigableMap;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 
@@ -46,8 +46,7 @@ final class CiliumPolicyText implements PolicyText {
     public String write() {
         final YamlLines yaml = new YamlLines();
         for (final Draft draft : drafts) {
-            PolicyText.head(
-                    yaml, draft, "cilium.io/v2", "CiliumNetworkPolicy", options.audited());
+            PolicyText.head(yaml, draft, "cilium.io/v2", "CiliumNetworkPolicy", options.audited());
             if (draft.selector().isEmpty()) {
                 yaml.line(2, "endpointSelector: {}");
             } else {
@@ -113,26 +112,24 @@ final class CiliumPolicyText implements PolicyText {
             case final DraftPeer.OfNode node ->
                     yaml.line(
                             2,
-                            "- "
-                                    + verb
-                                    + "Entities: "
-                                    + (node.own() ? "[host]" : "[remote-node]"));
+                            "- " + verb + "Entities: " + (node.own() ? "[host]" : "[remote-node]"));
             case final DraftPeer.Named named -> {
                 yaml.line(2, "- " + verb + "FQDNs:");
-                named.names().forEach(name -> yaml.line(4, "- matchName: " + YamlLines.scalar(name)));
+                named.names()
+                        .forEach(name -> yaml.line(4, "- matchName: " + YamlLines.scalar(name)));
             }
             case DraftPeer.At _ -> {
                 yaml.line(2, "- " + verb + "CIDR:");
                 for (final DraftPeer peer : peers) {
                     if (peer instanceof final DraftPeer.At at) {
-                        yaml.line(
-                                4, "- " + YamlLines.scalar(Cidr.host(at.address()).toString()));
+                        yaml.line(4, "- " + YamlLines.scalar(Cidr.host(at.address()).toString()));
                     }
                 }
             }
             case final DraftPeer.Outside outside -> {
                 yaml.comment(
-                        2, "everything outside: more than " + options.addressesMax() + " addresses");
+                        2,
+                        "everything outside: more than " + options.addressesMax() + " addresses");
                 yaml.line(
                         2,
                         "- "
@@ -152,8 +149,7 @@ final class CiliumPolicyText implements PolicyText {
             return;
         }
         final YamlLines lines = new YamlLines();
-        lines.selector(
-                6, foreign ? Map.of(NAMESPACE, workload.namespace()) : Map.of(), selector);
+        lines.selector(6, foreign ? Map.of(NAMESPACE, workload.namespace()) : Map.of(), selector);
         yaml.line(2, "- " + field + ":").item(lines, 6);
     }
 

@@ -11,9 +11,7 @@ import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
-/**
- * What one workload may do, before it is written down. Thread: the recommender's.
- */
+/** What one workload may do, before it is written down. Thread: the recommender's. */
 final class Draft {
     /**
      * Peers that use the same ports.
@@ -62,7 +60,8 @@ final class Draft {
         return remarks;
     }
 
-    NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> side(final PolicyDirection direction) {
+    NavigableMap<DraftPeer, NavigableMap<DraftPort, DraftUse>> side(
+            final PolicyDirection direction) {
         return switch (direction) {
             case INGRESS -> ingress;
             case EGRESS -> egress;

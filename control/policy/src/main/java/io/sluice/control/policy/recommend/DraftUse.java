@@ -4,9 +4,7 @@ import java.util.Map;
 import java.util.NavigableSet;
 import java.util.TreeSet;
 
-/**
- * What was seen of one port of one peer. Thread: the recommender's.
- */
+/** What was seen of one port of one peer. Thread: the recommender's. */
 final class DraftUse {
     private long flows;
     private final NavigableSet<String> names = new TreeSet<>();

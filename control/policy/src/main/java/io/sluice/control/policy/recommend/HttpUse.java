@@ -3,7 +3,6 @@ package io.sluice.control.policy.recommend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.NavigableMap;
 import java.util.NavigableSet;
 import java.util.TreeMap;
@@ -35,8 +34,7 @@ final class HttpUse {
     private static final List<Pattern> IDENTIFIERS =
             List.of(
                     Pattern.compile("[0-9]+"),
-                    Pattern.compile(
-                            "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+                    Pattern.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
                     Pattern.compile("[0-9a-f]{" + HEX_MIN + ",}"));
 
     /** A rule: a method, and a regular expression for path and query. */
@@ -105,8 +103,7 @@ final class HttpUse {
     private static <V> NavigableMap<List<Segment>, V> newPaths() {
         return new TreeMap<>(
                 (one, other) ->
-                        Arrays.compare(
-                                one.toArray(new Segment[0]), other.toArray(new Segment[0])));
+                        Arrays.compare(one.toArray(new Segment[0]), other.toArray(new Segment[0])));
     }
 
     private static List<Segment> segments(final String path) {
@@ -140,8 +137,7 @@ final class HttpUse {
         paths.forEach(
                 (segments, query) -> {
                     if (position < segments.size()) {
-                        alike.computeIfAbsent(
-                                        with(segments, position, OPEN), _ -> new TreeMap<>())
+                        alike.computeIfAbsent(with(segments, position, OPEN), _ -> new TreeMap<>())
                                 .put(segments.get(position), query);
                     } else {
                         next.put(segments, query);
@@ -160,7 +156,10 @@ final class HttpUse {
                                 query |= Boolean.TRUE.equals(values.remove(value));
                             }
                             next.put(
-                                    with(segments, position, new Segment(identifier.pattern(), true)),
+                                    with(
+                                            segments,
+                                            position,
+                                            new Segment(identifier.pattern(), true)),
                                     query);
                         }
                     }

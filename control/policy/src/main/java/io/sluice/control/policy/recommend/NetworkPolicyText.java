@@ -10,8 +10,8 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.NavigableSet;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
@@ -19,10 +19,10 @@ import java.util.function.Function;
 /**
  * Drafts as {@code NetworkPolicy}.
  *
- * <p>It has no names: the address that a name had is allowed, with the name in a comment. Its {@code
- * ipBlock} matches pods and nodes as well, so everything outside is everything except the prefixes
- * in which pods and nodes are: of 24 and 64 bits, or each address where a peer outside was seen in
- * its prefix.
+ * <p>It has no names: the address that a name had is allowed, with the name in a comment. Its
+ * {@code ipBlock} matches pods and nodes as well, so everything outside is everything except the
+ * prefixes in which pods and nodes are: of 24 and 64 bits, or each address where a peer outside was
+ * seen in its prefix.
  */
 final class NetworkPolicyText implements PolicyText {
     private static final int IPV4_PREFIX_BITS = 24;
@@ -44,9 +44,7 @@ final class NetworkPolicyText implements PolicyText {
         world.world().pods().stream()
                 .filter(Pod::isEndpoint)
                 .forEach(pod -> inside.addAll(pod.addresses()));
-        world.world()
-                .all(KubeObject.Node.class)
-                .forEach(node -> inside.addAll(node.addresses()));
+        world.world().all(KubeObject.Node.class).forEach(node -> inside.addAll(node.addresses()));
         inside.addAll(world.options().hostAddresses());
     }
 
@@ -129,8 +127,7 @@ final class NetworkPolicyText implements PolicyText {
     }
 
     private void pods(final YamlLines yaml, final Draft draft, final Workload workload) {
-        final WorkloadSelector selector =
-                selectors.apply(workload);
+        final WorkloadSelector selector = selectors.apply(workload);
         final boolean foreign = !workload.namespace().equals(draft.workload().namespace());
         String dash = "- ";
         if (foreign) {
@@ -146,10 +143,10 @@ final class NetworkPolicyText implements PolicyText {
         }
     }
 
-    private void outside(
-            final YamlLines yaml, final Draft draft, final DraftPeer.Outside outside) {
+    private void outside(final YamlLines yaml, final Draft draft, final DraftPeer.Outside outside) {
         yaml.line(4, "- ipBlock:")
-                .comment(8, "everything outside: more than " + options.addressesMax() + " addresses")
+                .comment(
+                        8, "everything outside: more than " + options.addressesMax() + " addresses")
                 .line(8, "cidr: " + (outside.ipv4() ? "0.0.0.0/0" : "'::/0'"));
         final Map<Cidr, NavigableSet<IpAddress>> byPrefix = new TreeMap<>();
         for (final IpAddress address : inside) {

@@ -18,10 +18,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
 import java.util.NavigableMap;
 import java.util.NavigableSet;
+import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -31,17 +31,18 @@ import java.util.TreeSet;
  * <p><b>Theory of operation.</b> Pods of a namespace with the same stable labels are a {@link
  * Workload}; each that was seen gets one policy, which isolates it both ways and allows what was
  * seen: by peer (workload, node, name, address) and port. {@link WorkloadSelector} selects it and
- * no other workload that is known. Traffic that was dropped is not taken up, and neither are answers.
+ * no other workload that is known. Traffic that was dropped is not taken up, and neither are
+ * answers.
  *
- * <p><b>More than was seen</b> is allowed in these places, and only there: to all pods of a workload
- * what one of them did; DNS over UDP and TCP where either was seen, as a client goes from one to the
- * other; an address outside as one of everything outside where there are more than {@link
- * RecommendOptions#addressesMax} for one port; of ICMP all codes of a type; what {@link HttpUse}
- * says about paths.
+ * <p><b>More than was seen</b> is allowed in these places, and only there: to all pods of a
+ * workload what one of them did; DNS over UDP and TCP where either was seen, as a client goes from
+ * one to the other; an address outside as one of everything outside where there are more than
+ * {@link RecommendOptions#addressesMax} for one port; of ICMP all codes of a type; what {@link
+ * HttpUse} says about paths.
  *
  * <p><b>Less</b> than was seen where the kind cannot say it (a NetworkPolicy has no ICMP and no
- * names): a comment at the policy, a warning, and the flow is not among {@link Recommendation#used},
- * of which the caller checks by replay that every one passes.
+ * names): a comment at the policy, a warning, and the flow is not among {@link
+ * Recommendation#used}, of which the caller checks by replay that every one passes.
  *
  * <p>Names that an address was learned from become {@code toFQDNs}: those that the workload asked
  * for where that was recorded, else all. They need the DNS rule that goes with them, which teaches
@@ -115,7 +116,10 @@ public final class PolicyRecommender {
 
     private static String head(final Collection<SeenTraffic> passed) {
         final Instant first =
-                passed.stream().map(SeenTraffic::first).min(Comparator.naturalOrder()).orElseThrow();
+                passed.stream()
+                        .map(SeenTraffic::first)
+                        .min(Comparator.naturalOrder())
+                        .orElseThrow();
         final Instant last =
                 passed.stream().map(SeenTraffic::last).max(Comparator.naturalOrder()).orElseThrow();
         return "# Drafted from "
@@ -176,8 +180,7 @@ public final class PolicyRecommender {
     }
 
     private WorkloadSelector selector(final Workload workload) {
-        return selectors.computeIfAbsent(
-                workload, asked -> WorkloadSelector.of(asked, workloads));
+        return selectors.computeIfAbsent(workload, asked -> WorkloadSelector.of(asked, workloads));
     }
 
     /** As the object's name has to be (RFC 1123), and no other of the namespace is. */

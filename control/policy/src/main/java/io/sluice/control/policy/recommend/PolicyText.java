@@ -30,7 +30,8 @@ interface PolicyText {
                         + " in, "
                         + flows(draft.flows(PolicyDirection.EGRESS))
                         + " out");
-        draft.remarks().forEach(remark -> yaml.comment(0, "Not covered, or to be looked at: " + remark));
+        draft.remarks()
+                .forEach(remark -> yaml.comment(0, "Not covered, or to be looked at: " + remark));
         yaml.line(0, "apiVersion: " + apiVersion)
                 .line(0, "kind: " + kind)
                 .line(0, "metadata:")

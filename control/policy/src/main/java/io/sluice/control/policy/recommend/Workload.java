@@ -3,8 +3,8 @@ package io.sluice.control.policy.recommend;
 import io.sluice.control.policy.Pod;
 import java.util.Comparator;
 import java.util.Map;
-import java.util.Set;
 import java.util.NavigableMap;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**

@@ -14,8 +14,8 @@ import java.util.TreeSet;
  * What selects one workload of its namespace and none of the others that are known.
  *
  * <p>The label by which people name the workload, and as many more as it takes to leave out the
- * others: a policy with all labels would lose its pods with the first label that somebody adds. What
- * has all labels of the workload and some besides is left out by the absence of one of these.
+ * others: a policy with all labels would lose its pods with the first label that somebody adds.
+ * What has all labels of the workload and some besides is left out by the absence of one of these.
  *
  * @param labels that it must have
  * @param absent keys of labels that it must not have

@@ -3,9 +3,9 @@ package io.sluice.control.policy.recommend;
 import java.util.Collection;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.NavigableMap;
 import java.util.NavigableSet;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * One event of a record of traffic, in the terms of Hubble's {@code flow.proto}: what readers of the
- * different forms fill in, field by field, and {@link #countIn} understands.
+ * One event of a record of traffic, in the terms of Hubble's {@code flow.proto}: what readers of
+ * the different forms fill in, field by field, and {@link #countIn} understands.
  *
  * <p>One instance is used for a whole record ({@link #clear} between two events). Thread: the
  * reader's.
@@ -44,8 +44,6 @@ public final class FlowEvent {
         public String address = "";
         public final List<String> labels = new ArrayList<>();
 
-        private Side() {}
-
         private void clear() {
             namespace = "";
             pod = "";
@@ -59,7 +57,9 @@ public final class FlowEvent {
             final List<String> kept =
                     isPod
                             ? labels
-                            : labels.stream().filter(label -> label.startsWith("reserved:")).toList();
+                            : labels.stream()
+                                    .filter(label -> label.startsWith("reserved:"))
+                                    .toList();
             return new SeenPeer(
                     namespace,
                     pod,

@@ -18,12 +18,13 @@ import java.util.Optional;
  * <p><b>Theory of operation.</b> {@link FlowTally} adds equal flows up, {@link ReplayWorld} gives
  * everybody who was seen a place among the objects, and every different flow becomes one probe of
  * the same evaluator that {@code policy eval} and the daemon use: both ends' policies, and the L7
- * rules where the flow is a request. A destination that was reached by names is asked for under each
- * of them; one that lets it pass is enough, as for the packet.
+ * rules where the flow is a request. A destination that was reached by names is asked for under
+ * each of them; one that lets it pass is enough, as for the packet.
  *
- * <p><b>What it cannot know.</b> A record says what was seen, not what was meant: traffic that never
- * came is in none. Requests are in it only where a proxy read them, and of their headers those that
- * rules spoke of. What policy decided about replies is not asked: they follow their flow.
+ * <p><b>What it cannot know.</b> A record says what was seen, not what was meant: traffic that
+ * never came is in none. Requests are in it only where a proxy read them, and of their headers
+ * those that rules spoke of. What policy decided about replies is not asked: they follow their
+ * flow.
  *
  * <p>Immutable, any thread; flows may be judged side by side.
  */
@@ -113,8 +114,7 @@ public final class FlowReplay {
     }
 
     /** Names only allow: the first that does is the answer. */
-    private Evaluation evaluate(final Probe probe, final List<String> names)
-            throws ProbeException {
+    private Evaluation evaluate(final Probe probe, final List<String> names) throws ProbeException {
         Evaluation answer = evaluator.evaluate(probe);
         for (final String name : names) {
             if (answer.allowed() && answer.verdict() != Evaluation.Verdict.AUDIT) {

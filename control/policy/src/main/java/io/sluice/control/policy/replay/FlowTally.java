@@ -14,12 +14,12 @@ import java.util.Map;
  * of a thousand pods are some ten thousand different ones. Everything after this class costs by the
  * kind, so events are added up as they are read, and forgotten.
  *
- * <p>One connection can be told of several times: Hubble reports a verdict at either end, the packet
- * that passed (a trace), and beside the verdict of a drop the drop. Counted is what says most, and
- * the rest is {@link Skipped#TWICE}: of an ingress and an egress verdict the ingress one, which comes
- * last and only if egress allowed; of a verdict and a trace, and of a verdict and a drop, the
- * verdict. So an egress verdict FORWARDED says that a connection passed only where nobody tells of
- * its other end.
+ * <p>One connection can be told of several times: Hubble reports a verdict at either end, the
+ * packet that passed (a trace), and beside the verdict of a drop the drop. Counted is what says
+ * most, and the rest is {@link Skipped#TWICE}: of an ingress and an egress verdict the ingress one,
+ * which comes last and only if egress allowed; of a verdict and a trace, and of a verdict and a
+ * drop, the verdict. So an egress verdict FORWARDED says that a connection passed only where nobody
+ * tells of its other end.
  *
  * <p>Not counted, but how often is known: what is no flow that policy judged ({@link Skipped}).
  *
@@ -133,6 +133,7 @@ public final class FlowTally {
     private final Map<SeenFlow, Spans> spans = new HashMap<>();
     private final Map<SeenPeer, SeenPeer> peers = new HashMap<>();
     private final EnumMap<Skipped, Long> skipped = new EnumMap<>(Skipped.class);
+
     /** A peer, the same instance for equal ones: it is hashed with every event. */
     public SeenPeer interned(final SeenPeer peer) {
         final SeenPeer known = peers.putIfAbsent(peer, peer);
@@ -192,10 +193,7 @@ public final class FlowTally {
                             (verdict, sum) ->
                                     traffic.add(
                                             new SeenTraffic(
-                                                    flow,
-                                                    verdict,
-                                                    sum.times,
-                                                    sum.first,
+                                                    flow, verdict, sum.times, sum.first,
                                                     sum.last)));
                 });
         return traffic;

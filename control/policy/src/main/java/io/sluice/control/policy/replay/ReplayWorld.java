@@ -15,10 +15,10 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
 import java.util.NavigableMap;
 import java.util.NavigableSet;
+import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -69,9 +69,7 @@ public final class ReplayWorld {
      * @param traffic what was seen
      */
     public static ReplayWorld of(
-            final World given,
-            final PolicyOptions options,
-            final Collection<SeenTraffic> traffic) {
+            final World given, final PolicyOptions options, final Collection<SeenTraffic> traffic) {
         return new Placement(given).place(peers(traffic), options);
     }
 
@@ -219,8 +217,7 @@ public final class ReplayWorld {
         private KubeObject namespace(final String name, final SeenPeer peer) {
             final ObjectRef ref = new ObjectRef("Namespace", "", name);
             return given.lookup(ref)
-                    .orElseGet(
-                            () -> new KubeObject.Namespace(meta(ref, peer.namespaceLabels())));
+                    .orElseGet(() -> new KubeObject.Namespace(meta(ref, peer.namespaceLabels())));
         }
 
         private static ObjectMeta meta(final ObjectRef ref, final Map<String, String> labels) {
@@ -251,8 +248,7 @@ public final class ReplayWorld {
 
         /** By its address where that is the pod's: of two families policy may mean one. */
         private static String end(final World world, final SeenPeer peer, final ObjectRef ref) {
-            final Optional<Pod> there =
-                    IpAddress.parse(peer.address()).flatMap(world::podAt);
+            final Optional<Pod> there = IpAddress.parse(peer.address()).flatMap(world::podAt);
             return there.filter(pod -> pod.ref().equals(ref)).isPresent()
                     ? peer.address()
                     : ref.path();

@@ -11,8 +11,8 @@ import java.util.Map;
  * @param protocol IP protocol number
  * @param port destination port; for ICMP and ICMPv6 type * 256 + code; 0 for other protocols
  * @param names that the destination's address was learned from, sorted, without the final dot
- * @param request what a proxy read, in the fields of {@link
- *     io.sluice.control.policy.Probe#l7}; empty for the connection itself
+ * @param request what a proxy read, in the fields of {@link io.sluice.control.policy.Probe#l7};
+ *     empty for the connection itself
  */
 public record SeenFlow(
         SeenPeer from,

@@ -2,8 +2,8 @@ package io.sluice.control.policy.replay;
 
 import io.sluice.control.policy.ObjectRef;
 import java.util.List;
-import java.util.Optional;
 import java.util.NavigableMap;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**

@@ -9,7 +9,9 @@ final class HttpUseTest {
     private static List<String> rules(final String... requests) {
         final HttpUse use = new HttpUse();
         for (final String request : requests) {
-            use.add(request.substring(0, request.indexOf(' ')), request.substring(request.indexOf(' ') + 1));
+            use.add(
+                    request.substring(0, request.indexOf(' ')),
+                    request.substring(request.indexOf(' ') + 1));
         }
         return use.rules().stream().map(rule -> rule.method() + " " + rule.path()).toList();
     }
@@ -26,8 +28,17 @@ final class HttpUseTest {
                 .containsExactly("GET /orders/1", "GET /orders/22", "GET /orders/333/lines");
         assertThat(rules("GET /orders/1", "GET /orders/22", "GET /orders/333"))
                 .containsExactly("GET /orders/[0-9]+");
-        assertThat(rules("GET /o/1/l/4", "GET /o/2/l/5", "GET /o/3/l/4", "GET /o/1/l/5",
-                        "GET /o/2/l/4", "GET /o/3/l/5", "GET /o/1/l/6", "GET /o/2/l/6", "GET /o/3/l/6"))
+        assertThat(
+                        rules(
+                                "GET /o/1/l/4",
+                                "GET /o/2/l/5",
+                                "GET /o/3/l/4",
+                                "GET /o/1/l/5",
+                                "GET /o/2/l/4",
+                                "GET /o/3/l/5",
+                                "GET /o/1/l/6",
+                                "GET /o/2/l/6",
+                                "GET /o/3/l/6"))
                 .containsExactly("GET /o/[0-9]+/l/[0-9]+");
     }
 
@@ -35,8 +46,7 @@ final class HttpUseTest {
     void methodsAreNotPutTogetherAndNeitherAreWords() {
         assertThat(rules("GET /orders/1", "PUT /orders/2", "GET /orders/3"))
                 .containsExactly("GET /orders/1", "PUT /orders/2", "GET /orders/3");
-        assertThat(rules("GET /a/cafe", "GET /a/feed", "GET /a/beef", "GET /a/admin"))
-                .hasSize(4);
+        assertThat(rules("GET /a/cafe", "GET /a/feed", "GET /a/beef", "GET /a/admin")).hasSize(4);
     }
 
     @Test

@@ -31,8 +31,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Random clusters with random traffic: what was seen passes under the drafted policies, and what was
- * not is denied, as a model says that knows nothing of policies.
+ * Random clusters with random traffic: what was seen passes under the drafted policies, and what
+ * was not is denied, as a model says that knows nothing of policies.
  */
 final class PolicyRecommenderTest {
     private static final int[] PORTS = {53, 80, 81, 443, 8080};
@@ -106,7 +106,8 @@ final class PolicyRecommenderTest {
                                     String.join(", ", written),
                                     number + 1,
                                     number + 1));
-            for (final String address : List.of("10.0.0." + (number + 1), "fd00::" + (number + 1))) {
+            for (final String address :
+                    List.of("10.0.0." + (number + 1), "fd00::" + (number + 1))) {
                 pods.add(new End(new SeenPeer(namespace, name, seen, address, ""), workload));
             }
         }
@@ -207,8 +208,7 @@ final class PolicyRecommenderTest {
             }
             final boolean byName =
                     !flow.names().isEmpty() && options.kind() == Kind.CILIUM_NETWORK_POLICY;
-            final String to =
-                    byName ? "name " + flow.names() : cluster.workload(flow.to());
+            final String to = byName ? "name " + flow.names() : cluster.workload(flow.to());
             final String from = cluster.workload(flow.from());
             allowed.add(new Known(from, to, flow.protocol(), flow.port()));
             final boolean udpOrTcp =
@@ -443,6 +443,7 @@ final class PolicyRecommenderTest {
         final ReadResult read = ManifestReader.read("drafted.yaml", drafted.text());
 
         assertThat(read.objects().size()).isLessThanOrEqualTo(1);
-        assertThat(read.problems()).anyMatch(problem -> problem.toString().contains("a valid label"));
+        assertThat(read.problems())
+                .anyMatch(problem -> problem.toString().contains("a valid label"));
     }
 }

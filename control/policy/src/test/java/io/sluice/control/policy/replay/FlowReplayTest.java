@@ -56,8 +56,7 @@ final class FlowReplayTest {
                 .extracting(Answer::change)
                 .containsExactly(Change.NONE, Change.NOW_DENIED, Change.NOW_ALLOWED, Change.NONE);
         assertThat(answers.get(1).by().map(Author::toString))
-                .contains(
-                        "end of tier default: isolated by NetworkPolicy shop/db (world.yaml:7)");
+                .contains("end of tier default: isolated by NetworkPolicy shop/db (world.yaml:7)");
     }
 
     @Test
@@ -109,7 +108,9 @@ final class FlowReplayTest {
                                 PODS + DB_FROM_WEB,
                                 List.of(
                                         once(tcp(node("10.0.0.254"), DB, 9), SeenVerdict.FORWARDED),
-                                        once(tcp(outside("10.9.9.9"), DB, 9), SeenVerdict.FORWARDED))))
+                                        once(
+                                                tcp(outside("10.9.9.9"), DB, 9),
+                                                SeenVerdict.FORWARDED))))
                 .extracting(Answer::change)
                 .containsExactly(Change.NONE, Change.NOW_DENIED);
     }
@@ -143,7 +144,10 @@ final class FlowReplayTest {
                                                 SeenVerdict.FORWARDED),
                                         once(
                                                 Traffic.named(
-                                                        WEB, outside("192.0.2.1"), 443, "b.example"),
+                                                        WEB,
+                                                        outside("192.0.2.1"),
+                                                        443,
+                                                        "b.example"),
                                                 SeenVerdict.FORWARDED))))
                 .extracting(Answer::change)
                 .containsExactly(Change.NONE, Change.NOW_DENIED);
@@ -178,8 +182,7 @@ final class FlowReplayTest {
                                         once(orders, SeenVerdict.FORWARDED),
                                         once(orders, SeenVerdict.DROPPED))))
                 .extracting(Answer::change)
-                .containsExactly(
-                        Change.NONE, Change.NONE, Change.NOW_DENIED, Change.NONE);
+                .containsExactly(Change.NONE, Change.NONE, Change.NOW_DENIED, Change.NONE);
     }
 
     @Test

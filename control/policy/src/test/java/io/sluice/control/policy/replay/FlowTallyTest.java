@@ -28,8 +28,7 @@ final class FlowTallyTest {
 
         assertThat(tally.traffic())
                 .containsExactly(
-                        new SeenTraffic(
-                                FLOW, SeenVerdict.FORWARDED, 3, NOON, NOON.plusSeconds(2)));
+                        new SeenTraffic(FLOW, SeenVerdict.FORWARDED, 3, NOON, NOON.plusSeconds(2)));
         assertThat(tally.skipped()).isEmpty();
     }
 
@@ -117,7 +116,10 @@ final class FlowTallyTest {
     @Test
     void prefixesAmongTheLabelsOfAnAddressDoNotTellFlowsApart() {
         count(() -> event.destination.labels.addAll(List.of("cidr:0.0.0.0/0", "reserved:world")));
-        count(() -> event.destination.labels.addAll(List.of("cidr:192.0.2.0/24", "reserved:world")));
+        count(
+                () ->
+                        event.destination.labels.addAll(
+                                List.of("cidr:192.0.2.0/24", "reserved:world")));
 
         assertThat(tally.traffic()).extracting(SeenTraffic::times).containsExactly(2L);
     }

@@ -1,8 +1,8 @@
 package io.sluice.control.policy.replay;
 
+import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.IpProtocol;
 import io.sluice.control.policy.ManifestReader;
-import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.PolicyCompiler;
 import io.sluice.control.policy.PolicyEvaluator;
 import io.sluice.control.policy.PolicyOptions;
