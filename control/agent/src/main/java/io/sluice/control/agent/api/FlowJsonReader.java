@@ -178,7 +178,10 @@ public final class FlowJsonReader {
             case "destination" -> side(parser, event.destination);
             case "destination_names" -> strings(parser, event.names);
             case "l7" -> {
-                event.type = FlowEvent.L7;
+                // Some writers say that there is none.
+                if (parser.currentToken() == JsonToken.START_OBJECT) {
+                    event.type = FlowEvent.L7;
+                }
                 fields(parser, this::l7);
             }
             case "event_type" -> fields(parser, this::eventType);
