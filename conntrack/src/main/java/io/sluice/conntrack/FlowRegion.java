@@ -22,6 +22,9 @@ final class FlowRegion {
 
     static final int NO_SLOT = -1;
 
+    /** Slots that a call of {@link #recover} looks at; divides every number of slots. */
+    private static final int RECOVERED_AT_ONCE_SLOTS = 16;
+
     /** The upper three bits of a hash; the lower ones name the home. */
     private static final int ASIDE_SHIFT = Long.SIZE - 3;
 
@@ -393,35 +396,76 @@ final class FlowRegion {
      * @param longestNs no deadline is farther away
      */
     Recovery recover(final KeyedHash hash, final long nowNs, final long longestNs) {
-        for (int slot = 0; slot < slotCount; slot++) {
+        for (int slot = 0; slot < slotCount; slot += Long.SIZE) {
+            ALL.set(LONG, occupancy + slot / Byte.SIZE, 0);
+        }
+        // A call for every few slots: the compilers take up methods that are called often within
+        // milliseconds, but one long loop only after 60,000 interpreted rounds of it, and this is
+        // the first thing that a start after a crash waits for.
+        for (int slot = 0; slot < slotCount; slot += RECOVERED_AT_ONCE_SLOTS) {
+            clearHomeMaps(slot, slot + RECOVERED_AT_ONCE_SLOTS);
+        }
+        final Recovering recovering = new Recovering(this, hash, nowNs, longestNs);
+        for (int slot = 0; slot < slotCount; slot += RECOVERED_AT_ONCE_SLOTS) {
+            recovering.slots(slot, slot + RECOVERED_AT_ONCE_SLOTS);
+        }
+        LONG_HANDLE.setRelease(ALL, size, (long) recovering.kept);
+        return new Recovery(recovering.kept, recovering.expired, recovering.torn);
+    }
+
+    private void clearHomeMaps(final int from, final int end) {
+        for (int slot = from; slot < end; slot++) {
             // Most are 0, and a page that is only read stays clean.
             if (ALL.get(LONG, hotOf(slot) + FlowSlot.HOME_MAP) != 0) {
                 ALL.set(LONG, hotOf(slot) + FlowSlot.HOME_MAP, 0);
             }
         }
-        for (int slot = 0; slot < slotCount; slot += Long.SIZE) {
-            ALL.set(LONG, occupancy + slot / Byte.SIZE, 0);
+    }
+
+    /** One pass over the slots of a former process. */
+    private static final class Recovering {
+        private final FlowRegion region;
+        private final KeyedHash hash;
+        private final long nowNs;
+        private final long longestNs;
+        private final FlowKey key = new FlowKey();
+        private final Tuple tuple = new Tuple();
+        private final FlowEntry twin = new FlowEntry();
+        int kept;
+        int expired;
+        int torn;
+
+        Recovering(
+                final FlowRegion region,
+                final KeyedHash hash,
+                final long nowNs,
+                final long longestNs) {
+            this.region = region;
+            this.hash = hash;
+            this.nowNs = nowNs;
+            this.longestNs = longestNs;
         }
-        final FlowKey key = new FlowKey();
-        final Tuple tuple = new Tuple();
-        final FlowEntry twin = new FlowEntry();
-        int kept = 0;
-        int expired = 0;
-        int torn = 0;
-        for (int slot = 0; slot < slotCount; slot++) {
-            final long at = hotOf(slot);
+
+        void slots(final int from, final int end) {
+            for (int slot = from; slot < end; slot++) {
+                final long at = region.hotOf(slot);
+                if (ALL.get(LONG, at + FlowSlot.KEY) != 0
+                        || (ALL.get(INT, at + FlowSlot.SEQUENCE) & 1) != 0) {
+                    used(slot);
+                }
+            }
+        }
+
+        private void used(final int slot) {
+            final long at = region.hotOf(slot);
             final int sequence = ALL.get(INT, at + FlowSlot.SEQUENCE);
             final long word = ALL.get(LONG, at + FlowSlot.KEY);
-            final boolean isTorn = (sequence & 1) != 0;
-            if (word == 0 && !isTorn) {
-                continue;
-            }
             final long leftNs = ALL.get(LONG, at + FlowSlot.DEADLINE) - nowNs;
             final boolean whole =
-                    !isTorn
+                    (sequence & 1) == 0
                             && leftNs <= longestNs
-                            && isPlausible(at, slot, word, key, tuple, hash)
-                            && !find(key, twin);
+                            && region.isPlausible(at, slot, word, key, tuple, hash)
+                            && !region.find(key, twin);
             if (whole && leftNs > 0) {
                 ALL.set(INT, at + FlowSlot.REVISION, FlowEntry.NO_REVISION);
                 final long sides = ALL.get(LONG, at + FlowSlot.SIDES);
@@ -431,21 +475,19 @@ final class FlowRegion {
                         FlowSlot.sides(
                                 FlowEntry.NO_PORT, FlowEntry.NO_PORT, FlowSlot.number(sides)));
                 final int distance = FlowSlot.distance(word);
-                setHomeBit((slot - distance) & slotMask, distance, true);
-                setOccupied(slot, true);
+                region.setHomeBit((slot - distance) & region.slotMask, distance, true);
+                region.setOccupied(slot, true);
                 kept++;
+                return;
+            }
+            ALL.set(LONG, at + FlowSlot.KEY, 0);
+            ALL.set(INT, at + FlowSlot.SEQUENCE, (sequence | 1) + 1);
+            if (whole) {
+                expired++;
             } else {
-                ALL.set(LONG, at + FlowSlot.KEY, 0);
-                ALL.set(INT, at + FlowSlot.SEQUENCE, (sequence | 1) + 1);
-                if (whole) {
-                    expired++;
-                } else {
-                    torn++;
-                }
+                torn++;
             }
         }
-        LONG_HANDLE.setRelease(ALL, size, (long) kept);
-        return new Recovery(kept, expired, torn);
     }
 
     private boolean isPlausible(

@@ -4,6 +4,9 @@ import io.sluice.dataplane.wire.Udp;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import org.agrona.BitUtil;
+import org.agrona.BufferUtil;
 import org.agrona.MutableDirectBuffer;
 import org.agrona.concurrent.MessageHandler;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -119,10 +122,11 @@ public final class PuntRing {
     private static final int FRAME_LENGTH = 12;
     private static final int RETURNED = 16;
 
-    private final byte[] outMemory = new byte[RING_BYTES + RingBufferDescriptor.TRAILER_LENGTH];
-    private final byte[] backMemory = new byte[RING_BYTES + RingBufferDescriptor.TRAILER_LENGTH];
-    private final MemorySegment outSegment = MemorySegment.ofArray(outMemory);
-    private final MemorySegment backSegment = MemorySegment.ofArray(backMemory);
+    // Not arrays: a JVM need not align their longs, which both sides change atomically.
+    private final ByteBuffer outMemory = ringMemory();
+    private final ByteBuffer backMemory = ringMemory();
+    private final MemorySegment outSegment = MemorySegment.ofBuffer(outMemory);
+    private final MemorySegment backSegment = MemorySegment.ofBuffer(backMemory);
     private final RingBuffer out = new OneToOneRingBuffer(new UnsafeBuffer(outMemory));
     private final RingBuffer back = new OneToOneRingBuffer(new UnsafeBuffer(backMemory));
     private final Runnable laneWaker;
@@ -143,6 +147,11 @@ public final class PuntRing {
      */
     PuntRing(final Runnable laneWaker) {
         this.laneWaker = laneWaker;
+    }
+
+    private static ByteBuffer ringMemory() {
+        return BufferUtil.allocateDirectAligned(
+                RING_BYTES + RingBufferDescriptor.TRAILER_LENGTH, BitUtil.CACHE_LINE_LENGTH);
     }
 
     // The lane's side.
