@@ -150,9 +150,11 @@ class DefaultDenyNetnsTest {
 
         apply(enforced);
         assertThat(legitimate()).containsOnly("answered");
-        assertThat(flows("DROPPED")).isEmpty();
+        assertThat(flows("DROPPED&drop-reason-desc=POLICY_DENIED")).isEmpty();
         assertThat(intruder()).isEqualTo("timed out");
-        TestNode.await("the drop is told of", () -> !flows("DROPPED").isEmpty());
+        TestNode.await(
+                "the drop is told of",
+                () -> !flows("DROPPED&drop-reason-desc=POLICY_DENIED").isEmpty());
     }
 
     @Test
