@@ -219,6 +219,168 @@ endpoints_ready() {
     [ "$(sluice endpoint list -o json | jq -r '[.[].state] | "\(map(select(. == "READY")) | length)/\(length)"')" = "$1/$1" ]
 }
 
+# ------------------------------------------------------------------------------------------------ a table of steps
+
+# table_begin WORK: steps keep what they see in the folder. `good` and `bad` count them.
+table_begin() {
+    work=$1 good=0 bad=0 waiting=() background=""
+    green='' red='' plain=''
+    if [ -t 1 ]; then
+        green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+    fi
+}
+
+# remember: the process started last is no step.
+remember() { background+=" $STARTED_PID"; }
+
+title() { printf '\n%-60s %-27s %s\n' "$1" expected seen; }
+
+# step WHAT EXPECTED COMMAND...: runs COMMAND in the background; what it prints is what was seen. Steps of a group run side
+# by side, as most of them wait for a time-out.
+step() {
+    local number=${#waiting[@]}
+    waiting+=("$1"$'\t'"$2")
+    shift 2
+    { "$@" >"$work/seen.$number" 2>"$work/seen.$number.err" || true; } &
+}
+
+# rows: waits for the steps of the group and prints them in order. What is seen may have more to say in brackets.
+rows() {
+    local number what expected seen mark
+    for job in $(jobs -p); do
+        [[ " $background " == *" $job "* ]] || wait "$job" || true
+    done
+    for number in "${!waiting[@]}"; do
+        IFS=$'\t' read -r what expected <<<"${waiting[number]}"
+        seen=$(head -n 1 "$work/seen.$number")
+        [ -n "$seen" ] || seen="nothing: $(tail -n 1 "$work/seen.$number.err")"
+        if [ "${seen%% (*}" = "$expected" ]; then
+            mark="${green}ok$plain"
+            good=$((good + 1))
+        else
+            mark="${red}WRONG$plain"
+            bad=$((bad + 1))
+        fi
+        printf '  %-58s %-27s %-29s %s\n' "$what" "$expected" "$seen" "$mark"
+    done
+    waiting=()
+}
+
+# ------------------------------------------------------------------------------------------------ the shop of examples/shop, in namespaces
+
+# Namespaces are called SHOP_NETNS and a name: of a pod, node, outsider.
+SHOP=$ROOT/examples/shop
+SHOP_NETNS=shop-
+PODS=(frontend backend database monitoring dns)
+declare -A V4=([frontend]=10.244.0.11 [backend]=10.244.0.12 [database]=10.244.0.13 [monitoring]=10.244.0.14 [dns]=10.244.0.53
+    [outsider]=198.51.100.10 [gateway]=169.254.1.1)
+declare -A V6=([frontend]=fd00:10:244::11 [backend]=fd00:10:244::12 [database]=fd00:10:244::13 [monitoring]=fd00:10:244::14
+    [dns]=fd00:10:244::53 [outsider]=2001:db8:100::10 [gateway]=fe80::1%eth0)
+
+# shop_network: namespaces, the network outside, and servers in all of them. After table_begin.
+shop_network() {
+    local name address
+    need_free_netns "${SHOP_NETNS}node" "${SHOP_NETNS}outsider" "${PODS[@]/#/$SHOP_NETNS}"
+    for name in node outsider "${PODS[@]}"; do
+        on_exit netns_del "$SHOP_NETNS$name"
+        netns_add "$SHOP_NETNS$name"
+    done
+
+    # The node routes between the pods behind sluice0 and a network outside, where customers are.
+    ip -n "${SHOP_NETNS}node" link add outside type veth peer name eth0 netns "${SHOP_NETNS}outsider"
+    ip -n "${SHOP_NETNS}node" addr add 198.51.100.1/24 dev outside
+    ip -n "${SHOP_NETNS}node" addr add 2001:db8:100::1/64 dev outside nodad
+    ip -n "${SHOP_NETNS}node" link set outside up
+    ip -n "${SHOP_NETNS}outsider" addr add 198.51.100.10/24 dev eth0
+    ip -n "${SHOP_NETNS}outsider" addr add 2001:db8:100::10/64 dev eth0 nodad
+    ip -n "${SHOP_NETNS}outsider" link set eth0 up
+    ip -n "${SHOP_NETNS}outsider" route add default via 198.51.100.1
+    ip -n "${SHOP_NETNS}outsider" route add default via 2001:db8:100::1
+    in_netns "${SHOP_NETNS}node" sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+
+    for name in "${PODS[@]}"; do
+        for address in "${V4[$name]}" "${V6[$name]}"; do
+            echo "$address $name.shop.svc.cluster.local"
+        done
+    done >"$work/hosts"
+
+    shop_server frontend http:80 http:9100
+    shop_server backend http:8080 http:9100
+    shop_server database echo:5432 http:9187
+    shop_server monitoring http:9090
+    shop_server dns dns:53 --hosts "$work/hosts"
+    shop_server outsider http:80
+}
+
+# shop_server NAME SERVICE...
+shop_server() {
+    local name=$1
+    shift
+    start_in_netns "$SHOP_NETNS$name" "$work/$name.log" python3 "$SHOP/server.py" "$name" "$@"
+    remember
+}
+
+# shop_start OBJECTS NODE: the daemon for a folder of manifests; waits for endpoints and servers.
+shop_start() {
+    local name
+    daemon_start "${SHOP_NETNS}node" "$work" "$1" "nodeName: $2"
+    remember
+    wait_until 30 endpoints_ready ${#PODS[@]} || die "the endpoints did not become ready:
+$(sluice endpoint list)
+$(sluice status)"
+    for name in "${PODS[@]}" outsider; do
+        wait_until 10 grep -q ready "$work/$name.log" ||
+            die "the server of $name did not start: $(tail -n 1 "$work/$name.log")"
+    done
+}
+
+# both COMMAND NAME PODorHOST ARGUMENT...: COMMAND for the IPv4 and the IPv6 address; one word if they agree.
+both() {
+    local ask=$1 from=$2 to=$3 four six second=$work/second.$BASHPID
+    shift 3
+    "$ask" "$from" "${V6[$to]}" "$@" >"$second" &
+    four=$("$ask" "$from" "${V4[$to]}" "$@")
+    wait $!
+    six=$(cat "$second")
+    if [ "$four" = "$six" ]; then echo "$four"; else echo "IPv4 $four, IPv6 $six"; fi
+}
+
+tcp_to() {
+    local said
+    if said=$(in_netns "$SHOP_NETNS$1" nc -zv -w 2 "$2" "$3" 2>&1); then
+        echo connects
+    else
+        case $said in
+            *"timed out"*) echo "times out" ;;
+            *refused*) echo refused ;;
+            *) echo "${said##*: }" ;;
+        esac
+    fi
+}
+
+http_to() {
+    local code status=0 host=$2
+    [[ $host != *:* ]] || host="[$host]"
+    code=$(in_netns "$SHOP_NETNS$1" curl -g -s -o /dev/null -w '%{http_code}' --max-time 2 "http://$host:$3${4:-/}") || status=$?
+    case $status in
+        0) echo "HTTP $code" ;;
+        7) echo refused ;;
+        28) echo "times out" ;;
+        *) echo "curl: $status" ;;
+    esac
+}
+
+ping_to() {
+    if in_netns "$SHOP_NETNS$1" ping -n -c 1 -W 2 "$2" >/dev/null 2>&1; then echo answers; else echo "no answer"; fi
+}
+
+# dig_to FROM SERVER OPTION NAME
+dig_to() {
+    local answer
+    answer=$(in_netns "$SHOP_NETNS$1" dig "@$2" +short +tries=1 +time=2 "$3" "$4") || answer="times out"
+    echo "$answer"
+}
+
 # ------------------------------------------------------------------------------------------------ build
 
 # build_is_fresh: whether the last build is newer than every source.

@@ -148,7 +148,7 @@ public record Flow(
      * allowed by the sender's egress before.
      */
     public boolean isDeniedIn(final Direction asked) {
-        return verdict == Verdict.DROPPED && direction == asked;
+        return (verdict == Verdict.DROPPED || verdict == Verdict.AUDIT) && direction == asked;
     }
 
     /** Policy direction, with Hubble's number (flow.proto TrafficDirection). */

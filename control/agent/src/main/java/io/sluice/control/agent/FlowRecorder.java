@@ -309,6 +309,8 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                                 : 0,
                         slot.destinationIdentity,
                         mac(slot, slot.destinationMac));
+        final Optional<Flow.Direction> audited =
+                slot.opened && judged ? auditedDirection(policy, slot) : Optional.empty();
         store.append(
                 sequence ->
                         new Flow(
@@ -317,7 +319,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                                 new UUID(uuidHigh, sequence).toString(),
                                 nodeName,
                                 slot.opened ? Flow.Kind.POLICY_VERDICT : Flow.Kind.DROP,
-                                verdict(slot),
+                                audited.isPresent() ? Flow.Verdict.AUDIT : verdict(slot),
                                 slot.reason.code(),
                                 slot.opened ? "" : slot.reason.name(),
                                 addressed ? version(slot.sourceHigh, slot.sourceLow) : 0,
@@ -327,7 +329,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                                 ported && slot.icmp ? slot.icmpTypeCode & 0xff : -1,
                                 sender,
                                 receiver,
-                                direction(slot, receiver),
+                                audited.orElseGet(() -> direction(slot, receiver)),
                                 isReply(slot),
                                 slot.revision,
                                 judged ? authors(policy, slot.egressEntry) : List.of(),
@@ -421,8 +423,27 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         return !slot.opened && !slot.fromInitiator && slot.known.compareTo(Packet.Known.SIDES) >= 0;
     }
 
+    /** The end whose audited policies would have denied the flow, the sender's first. */
+    private static Optional<Flow.Direction> auditedDirection(
+            final LivePolicy policy, final Slot slot) {
+        if (isAudited(policy, slot.egressEntry)) {
+            return Optional.of(Flow.Direction.EGRESS);
+        }
+        return isAudited(policy, slot.ingressEntry)
+                ? Optional.of(Flow.Direction.INGRESS)
+                : Optional.empty();
+    }
+
+    private static boolean isAudited(final LivePolicy policy, final long entry) {
+        return policy.decision(PolicyEntry.rule(entry)).stream()
+                .anyMatch(decision -> decision.audited().isPresent());
+    }
+
+    /** Who decided, or who would have denied what passes. */
     private static List<PolicyAuthor> authors(final LivePolicy policy, final long entry) {
-        return policy.author(PolicyEntry.rule(entry)).stream().map(FlowRecorder::author).toList();
+        return policy.decision(PolicyEntry.rule(entry)).stream()
+                .map(decision -> author(decision.audited().orElse(decision.by())))
+                .toList();
     }
 
     private static PolicyAuthor author(final Author author) {

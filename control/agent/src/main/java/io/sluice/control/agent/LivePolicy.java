@@ -1,6 +1,5 @@
 package io.sluice.control.agent;
 
-import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
@@ -23,7 +22,7 @@ import java.util.Map;
  * @param world objects it was compiled from
  * @param policies what the compiler made of them
  * @param evaluator answers probes as the data plane answers packets
- * @param authors who decided, by the rule number of a data-plane policy entry
+ * @param decisions who decided, by the rule number of a data-plane policy entry
  * @param identities by number
  * @param routes prefixes as they are in the data plane
  * @param endpointIds ids of this node's endpoints, by address
@@ -35,7 +34,7 @@ record LivePolicy(
         World world,
         PolicySet policies,
         PolicyEvaluator evaluator,
-        List<Author> authors,
+        List<Decision> decisions,
         Map<Integer, Identity> identities,
         PersistentMap<Cidr, Route> routes,
         Map<IpAddress, Integer> endpointIds) {
@@ -65,8 +64,8 @@ record LivePolicy(
         return routes.values().stream().sorted(Comparator.comparing(Route::prefix)).toList();
     }
 
-    /** Who decided; the list of authors of an entry that no policy gave is empty. */
-    List<Author> author(final int rule) {
-        return rule >= 0 && rule < authors.size() ? List.of(authors.get(rule)) : List.of();
+    /** Who decided; empty for a number that this revision does not know. */
+    List<Decision> decision(final int rule) {
+        return rule >= 0 && rule < decisions.size() ? List.of(decisions.get(rule)) : List.of();
     }
 }

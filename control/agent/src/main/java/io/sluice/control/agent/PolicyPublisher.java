@@ -222,7 +222,7 @@ final class PolicyPublisher {
                         world,
                         policies,
                         new PolicyEvaluator(world, policies),
-                        before.authors(),
+                        before.decisions(),
                         before.identities(),
                         routes,
                         before.endpointIds());
@@ -243,7 +243,7 @@ final class PolicyPublisher {
                         world,
                         policies,
                         new PolicyEvaluator(world, policies),
-                        built.maps().authors(),
+                        built.maps().decisions(),
                         policies.identities().stream()
                                 .collect(
                                         Collectors.toMap(

@@ -1,6 +1,5 @@
 package io.sluice.control.agent;
 
-import io.sluice.control.policy.Author;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.Identity;
 import io.sluice.control.policy.IpAddress;
@@ -72,7 +71,7 @@ final class PolicyTables {
      * Endpoints with their policy maps, and what they were made from.
      *
      * @param byPort endpoints by port index
-     * @param authors by the rule numbers in the maps
+     * @param decisions by the rule numbers in the maps
      * @param parsers who of the L7 proxy reads flows; empty if nothing is redirected
      * @param knownIdentities identities that the maps have a program for
      * @param policies what they were compiled to
@@ -81,7 +80,7 @@ final class PolicyTables {
      */
     record Maps(
             List<Endpoint> byPort,
-            List<Author> authors,
+            List<Decision> decisions,
             Set<Parser> parsers,
             Set<Integer> knownIdentities,
             PolicySet policies,
@@ -137,12 +136,12 @@ final class PolicyTables {
      * which maps are new and the revision is not names the right rule; when most are of rules gone
      * by, numbering begins again.
      */
-    private static final int AUTHORS_SPARE = 1024;
+    private static final int DECISIONS_SPARE = 1024;
 
     private final PolicySet policies;
     private final Maps before;
     private final PolicySet current;
-    private final Map<Author, Integer> authors = new LinkedHashMap<>();
+    private final Map<Decision, Integer> decisions = new LinkedHashMap<>();
     private final Set<Integer> used = new HashSet<>();
     private final Set<Integer> leaving = new HashSet<>();
     private final Map<MapKey, PolicyMap> maps = new HashMap<>();
@@ -154,7 +153,7 @@ final class PolicyTables {
         this.before = before;
         this.current = current;
         // Rule 0 stands in entries that no policy gave; it must not name one.
-        authors.put(Author.DEFAULT, 0);
+        decisions.put(Decision.DEFAULT, 0);
     }
 
     /**
@@ -220,21 +219,21 @@ final class PolicyTables {
                 leaving.add(identity.number());
             }
         }
-        for (final Author author : before.authors()) {
-            authors.putIfAbsent(author, authors.size());
+        for (final Decision decision : before.decisions()) {
+            decisions.putIfAbsent(decision, decisions.size());
         }
         List<Endpoint> byPort = byPort(endpoints, node);
-        if (authors.size() > 2 * used.size() + AUTHORS_SPARE) {
+        if (decisions.size() > 2 * used.size() + DECISIONS_SPARE) {
             maps.values().forEach(PolicyMap::free);
             maps.clear();
             programs.clear();
-            authors.clear();
-            authors.put(Author.DEFAULT, 0);
+            decisions.clear();
+            decisions.put(Decision.DEFAULT, 0);
             byPort = byPort(endpoints, node);
         }
         return new Maps(
                 byPort,
-                List.copyOf(authors.keySet()),
+                List.copyOf(decisions.keySet()),
                 Set.copyOf(parsers),
                 known,
                 policies,
@@ -343,8 +342,8 @@ final class PolicyTables {
     }
 
     private long entry(final int protocol, final io.sluice.control.policy.PolicyEntry entry) {
-        final int known = authors.size();
-        final int rule = authors.computeIfAbsent(entry.by(), author -> known);
+        final int known = decisions.size();
+        final int rule = decisions.computeIfAbsent(Decision.of(entry), _ -> known);
         used.add(rule);
         final Optional<Parser> parser =
                 protocol == IpProtocol.TCP ? L7Rulings.parser(entry) : Optional.empty();

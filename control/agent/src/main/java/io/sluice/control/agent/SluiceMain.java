@@ -297,7 +297,7 @@ public final class SluiceMain implements AutoCloseable {
                         "sluice-flow-log",
                         () ->
                                 FlowHistory.open(
-                                        config.stateFolder().resolve("flows"),
+                                        config.stateFolder().resolve(StoredFlows.FOLDER),
                                         config.flowStore().limits(),
                                         predecessor.isPresent()
                                                 ? FlowLog.Start.BESIDE

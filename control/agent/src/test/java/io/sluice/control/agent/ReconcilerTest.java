@@ -248,6 +248,32 @@ class ReconcilerTest {
     }
 
     @Test
+    void whatPassesUnderAuditIsToldWithWhoWouldHaveDeniedIt() throws Exception {
+        sluice.folder(
+                pod("a"),
+                pod("b"),
+                denyAll("closed")
+                        .replace(
+                                "namespace: shop",
+                                "namespace: shop, annotations: {sluice.io/audit: 'true'}"));
+        sluice.send("a", A, B, 80);
+        assertThat(sluice.received("b")).isTrue();
+        sluice.folder(pod("a"), pod("b"), denyAll("closed"));
+        sluice.send("a", A, B, 81);
+        sluice.recorder.close();
+
+        final List<Flow> flows = Flows.last(sluice.flows, flow -> true, 10);
+        assertThat(flows)
+                .extracting(Flow::verdict)
+                .containsExactly(Flow.Verdict.AUDIT, Flow.Verdict.DROPPED);
+        assertThat(flows.getFirst().kind()).isEqualTo(Flow.Kind.POLICY_VERDICT);
+        assertThat(flows.getFirst().direction()).isEqualTo(Flow.Direction.INGRESS);
+        assertThat(flows.getFirst().ingressBy())
+                .singleElement()
+                .satisfies(author -> assertThat(author.name()).isEqualTo("closed"));
+    }
+
+    @Test
     void anEndpointWaitsForItsNamespaceAndOpensWithoutANewRevision() {
         sluice.ports.removeNamespace("b");
         sluice.folder(pod("a"), pod("b"));

@@ -98,6 +98,21 @@ final class ApiClient {
         return exchange(method, target, type, body);
     }
 
+    /** What is made of an answer as it comes. */
+    @FunctionalInterface
+    interface BodyReader<T> {
+        T read(InputStream body) throws IOException;
+    }
+
+    /** Has the answer read as it comes; the reader reads to its end. */
+    <T> T read(final String target, final BodyReader<T> reader) {
+        try (DaemonConnection connection = connect()) {
+            return reader.read(send(connection, "GET", target, "application/json", ""));
+        } catch (final IOException e) {
+            throw broken(reason(e));
+        }
+    }
+
     /** Hands every line of the answer to the consumer until the daemon ends it. */
     void lines(final String target, final Consumer<String> consumer) {
         lines(target, false, consumer);

@@ -6,17 +6,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.api.FlowFilter;
 import java.io.PrintWriter;
-import java.time.Duration;
-import java.time.Instant;
-import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Stack;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IParameterConsumer;
@@ -36,10 +31,6 @@ import picocli.CommandLine.ParameterException;
         })
 final class ObserveCommand implements Callable<Integer> {
     private static final ObjectMapper JSON = new ObjectMapper();
-
-    /** Go's durations as far as people write them: 90s, 5m, 1h30m, 2d. */
-    private static final Pattern DURATION =
-            Pattern.compile("(?:(\\d+)d)?(?:(\\d+)h)?(?:(\\d+)m)?(?:(\\d+)s)?");
 
     private static final int LAST_DEFAULT = 20;
 
@@ -441,32 +432,9 @@ final class ObserveCommand implements Callable<Integer> {
     }
 
     private List<String> time(final String option, final @Nullable String text) {
-        if (text == null) {
-            return List.of();
-        }
-        final Matcher duration = DURATION.matcher(text);
-        if (!text.isEmpty() && duration.matches()) {
-            final Duration age =
-                    Duration.ofDays(number(duration, 1))
-                            .plusHours(number(duration, 2))
-                            .plusMinutes(number(duration, 3))
-                            .plusSeconds(number(duration, 4));
-            return List.of(console.clock().instant().minus(age).toString());
-        }
-        try {
-            return List.of(Instant.parse(text).toString());
-        } catch (final DateTimeParseException e) {
-            throw CommandError.usage(
-                    option
-                            + " "
-                            + text
-                            + ": not a time: a duration as 90s, 5m, 1h30m, or a time as"
-                            + " 2026-01-31T10:00:00Z");
-        }
-    }
-
-    private static long number(final Matcher duration, final int group) {
-        return duration.group(group) == null ? 0 : Long.parseLong(duration.group(group));
+        return text == null
+                ? List.of()
+                : List.of(TimeOption.parse(option, text, console.clock()).toString());
     }
 
     private static JsonNode parse(final String line) {

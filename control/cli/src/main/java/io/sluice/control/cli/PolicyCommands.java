@@ -23,6 +23,8 @@ final class PolicyCommands {
                 .addSubcommand(new PolicyEvalCommand(console))
                 .addSubcommand(new PolicyMatrixCommand(console))
                 .addSubcommand(new PolicyDiffCommand(console))
+                .addSubcommand(new PolicyReplayCommand(console))
+                .addSubcommand(new PolicyRecommendCommand(console))
                 .addSubcommand(new PolicySelectorCommand(console))
                 .addSubcommand(new PolicyRequestsCommand(console))
                 .addSubcommand(new PolicyHistoryCommands.History(console))

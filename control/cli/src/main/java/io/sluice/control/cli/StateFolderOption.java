@@ -41,6 +41,11 @@ final class StateFolderOption {
 
     StateFolderOption() {}
 
+    /** The folder to read. */
+    Path folder() {
+        return Optional.ofNullable(folder).orElse(FOLDER_DEFAULT);
+    }
+
     boolean isOffline() {
         if (folder != null && !offline) {
             throw CommandError.usage("--state-folder: goes with --offline");
@@ -124,8 +129,7 @@ final class StateFolderOption {
 
     private StateTables read(final Console console, final Which which) {
         try {
-            final StateTables tables =
-                    StateTables.read(Optional.ofNullable(folder).orElse(FOLDER_DEFAULT), which);
+            final StateTables tables = StateTables.read(folder(), which);
             tables.notes().forEach(console::note);
             return tables;
         } catch (final StateException | IOException e) {

@@ -162,7 +162,12 @@ final class RequestJudge {
                         .orElse(KAFKA_API_UNKNOWN),
                 KAFKA_VERSION_UNKNOWN,
                 fields.getOrDefault("kafka.clientId", ""),
-                topic.isEmpty() ? List.of() : List.of(topic));
+                topics(topic));
+    }
+
+    /** Several with commas between, which no topic's name has in it, and {@code *} for no list. */
+    private static List<String> topics(final String text) {
+        return text.isEmpty() || text.equals("*") ? List.of() : List.of(text.split(",", -1));
     }
 
     private String refusal(final L7Rules rules) {

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
@@ -20,6 +21,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.zip.DataFormatException;
 import java.util.zip.Deflater;
 import java.util.zip.Inflater;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A log of numbered entries with times, on disk: append-only, bounded by size and age, whole after
@@ -59,6 +62,8 @@ import java.util.zip.Inflater;
  * in memory, never for a write.
  */
 public final class FlowLog implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(FlowLog.class);
+
     /** How a log is opened. */
     public enum Start {
         /** Nobody else writes: what a killed process left is made whole. */
@@ -232,18 +237,24 @@ public final class FlowLog implements AutoCloseable {
         if (place.lastSequence() >= stored) {
             return true;
         }
-        for (final Segment segment : segments) {
-            for (final BlockPlace other : segment.places()) {
-                if (other.firstSequence() <= place.lastSequence()
-                        && place.firstSequence() <= other.lastSequence()) {
-                    return false;
-                }
+        return segments.stream().allMatch(segment -> isInNone(place, segment.places()));
+    }
+
+    private static boolean isInNone(final BlockPlace place, final List<BlockPlace> others) {
+        for (final BlockPlace other : others) {
+            if (other.firstSequence() <= place.lastSequence()
+                    && place.firstSequence() <= other.lastSequence()) {
+                return false;
             }
         }
         return true;
     }
 
     private List<Path> list(final String prefix) throws IOException {
+        return list(folder, prefix);
+    }
+
+    private static List<Path> list(final Path folder, final String prefix) throws IOException {
         final List<Path> files = new ArrayList<>();
         try (DirectoryStream<Path> found = Files.newDirectoryStream(folder, prefix + "*")) {
             found.forEach(files::add);
@@ -593,6 +604,40 @@ public final class FlowLog implements AutoCloseable {
             lock.unlock();
         }
         return new BlockCursor(clipped, direction, parts, this::damaged);
+    }
+
+    /**
+     * The blocks of a folder, without a change to it: those of segments, oldest first, then those
+     * that are in a tail and in no segment. Beside a writer, what is on its way from the tail to a
+     * segment may be missing.
+     *
+     * @param from least time of an entry
+     * @param damaged is told of each block that is left out because it is not what was written
+     */
+    public static BlockCursor readOnly(
+            final Path folder, final Instant from, final Runnable damaged) throws IOException {
+        final List<BlockCursor.Part> parts = new ArrayList<>();
+        final List<BlockPlace> stored = new ArrayList<>();
+        for (final String prefix : List.of(SEGMENT_PREFIX, TAIL_PREFIX)) {
+            for (final Path file : list(folder, prefix)) {
+                try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+                    final List<BlockPlace> places =
+                            Segment.open(file, channel).places().stream()
+                                    .filter(place -> isInNone(place, stored))
+                                    .toList();
+                    parts.add(new BlockCursor.Part(file, false, places, List.of()));
+                } catch (final NoSuchFileException e) {
+                    // Its time was over, or a tail has become a segment's: read that.
+                    LOG.debug("{} was deleted before it was read", file, e);
+                }
+            }
+            parts.forEach(part -> stored.addAll(part.places()));
+        }
+        return new BlockCursor(
+                new BlockQuery(from, Instant.MAX, 0, Long.MAX_VALUE, List.of()),
+                Direction.FORWARD,
+                parts,
+                damaged);
     }
 
     /** Entries of a block. */
