@@ -374,11 +374,11 @@ record PacketWords(IntFunction<LivePolicy> policyOfRevision) {
                                     : PolicyEntry.allows(entry) ? "allowed" : "denied";
             final Map<String, Object> facts = new LinkedHashMap<>();
             facts.put("allowed", PolicyEntry.allows(entry));
-            final List<Author> authors = policy.author(PolicyEntry.rule(entry));
-            if (authors.isEmpty()) {
+            final List<Decision> decisions = policy.decision(PolicyEntry.rule(entry));
+            if (decisions.isEmpty()) {
                 return step(direction, said + ": the end is no endpoint", facts);
             }
-            final Author by = authors.getFirst();
+            final Author by = decisions.getFirst().by();
             facts.put("by", by.toString());
             if (!by.kind().isEmpty()) {
                 facts.put("kind", by.simpleKind());
