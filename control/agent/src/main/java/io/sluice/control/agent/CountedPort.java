@@ -67,6 +67,21 @@ final class CountedPort implements Port {
     }
 
     @Override
+    public void flush() {
+        port.flush();
+    }
+
+    @Override
+    public boolean holdsFrames() {
+        return port.holdsFrames();
+    }
+
+    @Override
+    public boolean isCheapToReceive() {
+        return port.isCheapToReceive();
+    }
+
+    @Override
     public String name() {
         return port.name();
     }

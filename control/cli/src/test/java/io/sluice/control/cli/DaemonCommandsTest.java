@@ -614,7 +614,7 @@ final class DaemonCommandsTest {
     @CsvSource({
         "endpoint add web, exactly one of --netns",
         "endpoint add web --netns a --pid 3, given are 2",
-        "endpoint add web --netns a --port xdp, accepted is tap",
+        "endpoint add web --netns a --port veth, accepted are tap and xdp",
         "observe --verdict MAYBE, 'verdict: \"MAYBE\": FORWARDED, DROPPED, ERROR, AUDIT, REDIRECTED'",
         "observe --type agent, 'drop, l7, policy-verdict, trace, trace:to-endpoint'",
         "observe --not --last 3, a filter is expected",
