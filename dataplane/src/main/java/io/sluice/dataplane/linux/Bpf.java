@@ -15,9 +15,10 @@ import java.lang.foreign.MemorySegment;
  * <p>Thread: any.
  */
 final class Bpf {
-    /** Attach in the driver: before the kernel has made its own description of the frame. */
+    /** Attach in the kernel's generic code, behind any driver. */
     static final int XDP_FLAGS_SKB_MODE = 1 << 1;
 
+    /** Attach in the driver. */
     static final int XDP_FLAGS_DRV_MODE = 1 << 2;
 
     private static final int MAP_CREATE = 0;
@@ -95,12 +96,12 @@ final class Bpf {
     }
 
     private static long call(final int command, final MemorySegment attributes) {
-        return Libc.syscall(Number.OF_BPF, command, attributes);
+        return Libc.syscall(SystemCall.BPF, command, attributes);
     }
 
     /** The number of a system call is the machine's; asked once, when it is first needed. */
-    private static final class Number {
-        static final long OF_BPF =
+    private static final class SystemCall {
+        static final long BPF =
                 switch (Libc.machine()) {
                     case "x86_64" -> 321;
                     // The numbers that newer machines share (include/uapi/asm-generic/unistd.h).

@@ -525,8 +525,7 @@ final class Libc {
     static long sendNothing(final int fd, final int flags) {
         final MemorySegment capture = CAPTURE.get();
         try {
-            return answer(
-                    (long) SENDTO.invokeExact(capture, fd, 0L, 0L, flags, 0L, 0), capture);
+            return answer((long) SENDTO.invokeExact(capture, fd, 0L, 0L, flags, 0L, 0), capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }
@@ -540,8 +539,7 @@ final class Libc {
     static long receiveNothing(final int fd, final int flags) {
         final MemorySegment capture = CAPTURE.get();
         try {
-            return answer(
-                    (long) RECVFROM.invokeExact(capture, fd, 0L, 0L, flags, 0L, 0L), capture);
+            return answer((long) RECVFROM.invokeExact(capture, fd, 0L, 0L, flags, 0L, 0L), capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }
@@ -585,7 +583,8 @@ final class Libc {
     static int madvise(final long address, final long lengthBytes, final int advice) {
         final MemorySegment capture = CAPTURE.get();
         try {
-            return answer((int) MADVISE.invokeExact(capture, address, lengthBytes, advice), capture);
+            return answer(
+                    (int) MADVISE.invokeExact(capture, address, lengthBytes, advice), capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }
@@ -636,8 +635,7 @@ final class Libc {
     static int deviceIndex(final String device) {
         final MemorySegment capture = CAPTURE.get();
         try (Arena arena = Arena.ofConfined()) {
-            final int index =
-                    (int) IF_NAMETOINDEX.invokeExact(capture, arena.allocateFrom(device));
+            final int index = (int) IF_NAMETOINDEX.invokeExact(capture, arena.allocateFrom(device));
             return index > 0 ? index : -(int) ERRNO.get(capture, 0L);
         } catch (final Throwable e) {
             throw unexpected(e);

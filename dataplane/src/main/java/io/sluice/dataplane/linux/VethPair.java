@@ -9,14 +9,14 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A pair of veth devices (drivers/net/veth.c): one end in a pod's namespace, the <i>peer</i> in ours,
- * where an XDP program reads it.
+ * A pair of veth devices (drivers/net/veth.c): one end in a pod's namespace, the <i>peer</i> in
+ * ours, where an XDP program reads it.
  *
  * <h2>Theory of operation</h2>
  *
- * <p>A pair lives until one of its ends is deleted or the namespace of an end is removed; it needs no
- * process. So it outlives a crash of the switch, is found again by {@link #open} with addresses and
- * routes as they were, and is removed by {@link #remove}.
+ * <p>A pair lives until one of its ends is deleted or the namespace of an end is removed; it needs
+ * no process. So it outlives a crash of the switch, is found again by {@link #open} with addresses
+ * and routes as they were, and is removed by {@link #remove}.
  *
  * <p>The peer is sealed. While no program is attached to it, after a crash or before the start, its
  * frames reach this namespace's own stack, and must end there: it has no address, no IPv6, does not
@@ -123,8 +123,7 @@ public final class VethPair {
         }
     }
 
-    private static boolean isEndOf(
-            final IpCommand inside, final String device, final String peer) {
+    private static boolean isEndOf(final IpCommand inside, final String device, final String peer) {
         final Matcher index = PEER_INDEX.matcher(inside.query("-o", "link", "show", "dev", device));
         return index.find() && Integer.parseInt(index.group(1)) == Libc.deviceIndex(peer);
     }

@@ -10,9 +10,9 @@ import java.lang.foreign.ValueLayout;
  * <p>A frame goes to the socket that the map holds for its queue. Where the map holds none, the
  * frame is dropped and not passed to the kernel's own stack: nothing goes round the switch.
  *
- * <p>Encoding: {@code struct bpf_insn} and {@code struct xdp_md} (include/uapi/linux/bpf.h), opcodes
- * of Documentation/bpf/standardization/instruction-set.rst. One instruction is 8 bytes: opcode,
- * source and destination register in one byte, a 16-bit offset, a 32-bit number.
+ * <p>Encoding: {@code struct bpf_insn} and {@code struct xdp_md} (include/uapi/linux/bpf.h),
+ * opcodes of Documentation/bpf/standardization/instruction-set.rst. One instruction is 8 bytes:
+ * opcode, source and destination register in one byte, a 16-bit offset, a 32-bit number.
  *
  * <p>Thread: any.
  */

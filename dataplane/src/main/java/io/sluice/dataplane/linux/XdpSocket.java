@@ -16,29 +16,29 @@ import java.util.Deque;
  *
  * <h2>Theory of operation</h2>
  *
- * <p>Purpose. Frames of a device without a system call for each: the kernel writes those that arrive
- * into memory of ours, the <i>umem</i>, and takes those that leave from there; four rings
+ * <p>Purpose. Frames of a device without a system call for each: the kernel writes those that
+ * arrive into memory of ours, the <i>umem</i>, and takes those that leave from there; four rings
  * ({@link XdpRing}) say whose a frame is.
  *
  * <p>Memory. One umem per socket, in chunks of 2 or 4 KiB: {@link #RX_FRAMES} to receive into and
- * {@link #TX_FRAMES} to send from, 6 or 12 MiB, on huge pages where the system has some free. The two
- * kinds never mix, so that a device that does not send cannot keep others from being received.
+ * {@link #TX_FRAMES} to send from, 6 or 12 MiB, on huge pages where the system has some free. The
+ * two kinds never mix, so that a device that does not send cannot keep others from being received.
  *
- * <p>States of a frame. To receive: <i>fill</i> (the kernel may write into it), <i>rx</i> (it has, and
- * the caller reads), and back to fill by {@link #release}. To send: <i>free</i> (on a stack: the one
- * used last is still in the cache), taken by {@link #takeFrame}, <i>tx</i> (posted), <i>completion</i>
- * (the kernel has let go of it), and back to free. Both rings of a direction have a place for every
- * frame of it, so no ring is ever full before the frames have run out.
+ * <p>States of a frame. To receive: <i>fill</i> (the kernel may write into it), <i>rx</i> (it has,
+ * and the caller reads), and back to fill by {@link #release}. To send: <i>free</i> (on a stack:
+ * the one used last is still in the cache), taken by {@link #takeFrame}, <i>tx</i> (posted),
+ * <i>completion</i> (the kernel has let go of it), and back to free. Both rings of a direction have
+ * a place for every frame of it, so no ring is ever full before the frames have run out.
  *
  * <p>Copy mode. A veth device has no zero-copy mode. The kernel copies a frame in when it arrives,
- * on the processor of who sent it; to send it makes a socket buffer of a copy, in a system call
- * for the whole batch. The number of frames of such a call is bounded by the kernel (32) unless
- * XDP_MAX_TX_SKB_BUDGET raises it (6.17); {@link #flush} calls again until all have gone or
- * nothing moves.
+ * on the processor of who sent it; to send it makes a socket buffer of a copy, in a system call for
+ * the whole batch. The number of frames of such a call is bounded by the kernel (32) unless
+ * XDP_MAX_TX_SKB_BUDGET raises it (6.17); {@link #flush} calls again until all have gone or nothing
+ * moves.
  *
  * <p>At the limits. Nothing to fill: the kernel drops what arrives, counted by {@link
- * #droppedOnReceive}. No frame to send from, as completions are late: {@link #takeFrame} says so. The
- * device refuses: the frame is lost in the kernel and counted by {@link #droppedByDevice}. The
+ * #droppedOnReceive}. No frame to send from, as completions are late: {@link #takeFrame} says so.
+ * The device refuses: the frame is lost in the kernel and counted by {@link #droppedByDevice}. The
  * device is down: frames stay posted until none is free. The device is gone: {@link #isGone}. The
  * socket's memory accounting is raised so that it never is the limit.
  *
@@ -49,8 +49,8 @@ import java.util.Deque;
  * <p>End. The program is attached by a link, which ends with the process; then and after {@link
  * #close} the device goes on without a program.
  *
- * <p>Thread: {@link #open} and {@link #close} any, {@link #droppedByDevice}, {@link #isNative}, {@link
- * #completesChecksums} any; the rest the lane's.
+ * <p>Thread: {@link #open} and {@link #close} any, {@link #droppedByDevice}, {@link #isNative},
+ * {@link #completesChecksums} any; the rest the lane's.
  */
 public final class XdpSocket implements AutoCloseable {
     /** Frames that can wait to be received, as many as arrive in 20 ms of 100,000 a second. */
@@ -178,8 +178,7 @@ public final class XdpSocket implements AutoCloseable {
                     "open an AF_XDP socket", fd, "use a kernel with CONFIG_XDP_SOCKETS");
         }
         if (fd < 0) {
-            throw LinuxException.of(
-                    "open an AF_XDP socket", fd, "run as root or with CAP_NET_RAW");
+            throw LinuxException.of("open an AF_XDP socket", fd, "run as root or with CAP_NET_RAW");
         }
         final int small = SMALL_CHUNK_BYTES - XDP_PACKET_HEADROOM - RX_HEADROOM_BYTES;
         final boolean inPieces = frameBytes > small;
@@ -363,7 +362,9 @@ public final class XdpSocket implements AutoCloseable {
                             XDP_STATISTICS,
                             statistics,
                             arena.allocateFrom(JAVA_INT, 48));
-            return got < 0 || closed ? 0 : statistics.get(JAVA_LONG, 0) + statistics.get(JAVA_LONG, 24);
+            return got < 0 || closed
+                    ? 0
+                    : statistics.get(JAVA_LONG, 0) + statistics.get(JAVA_LONG, 24);
         }
     }
 

@@ -2,7 +2,6 @@ package io.sluice.dataplane.port;
 
 import io.sluice.dataplane.linux.Errno;
 import io.sluice.dataplane.linux.LinuxException;
-import io.sluice.dataplane.linux.NetworkNamespace;
 import io.sluice.dataplane.linux.VethPair;
 import io.sluice.dataplane.linux.XdpSocket;
 import io.sluice.dataplane.wire.Ethernet;
@@ -27,10 +26,10 @@ import java.util.concurrent.atomic.AtomicLong;
  * happens at each limit.
  *
  * <p>Copies. A frame is copied from the socket's memory into the batch, and from the batch into the
- * memory of the socket that it leaves by. A memory common to all ports would save both, some 5 ns of
- * a packet of 64 bytes beside the kernel's 1,000 (the veth driver copies every frame that a program
- * redirects, and AF_XDP in copy mode once more each way), and would tie frames of one port to the
- * progress of all others.
+ * memory of the socket that it leaves by. A memory common to all ports would save both, some 5 ns
+ * of a packet of 64 bytes beside the kernel's 1,000 (the veth driver copies every frame that a
+ * program redirects, and AF_XDP in copy mode once more each way), and would tie frames of one port
+ * to the progress of all others.
  *
  * <p>Checksums. What a pod's kernel has left open is found by {@link OpenChecksum} and noted in the
  * virtio-net header, as a TAP would; an open checksum leaves open, named in the socket's metadata,
@@ -313,8 +312,7 @@ public final class XdpPort implements Port {
         }
         final boolean isOpen =
                 VnetHeader.needsChecksum(memory, offset) && canLeaveOpen(memory, offset, room);
-        if (!isOpen
-                && VnetHeader.completeChecksum(memory, offset, length) != WireFault.NONE) {
+        if (!isOpen && VnetHeader.completeChecksum(memory, offset, length) != WireFault.NONE) {
             return false;
         }
         for (int i = 0; i < count; i++) {

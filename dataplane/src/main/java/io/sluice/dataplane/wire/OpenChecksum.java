@@ -9,9 +9,9 @@ import java.lang.foreign.MemorySegment;
  * <p>A local sender leaves the folded sum of the pseudo header in the field (RFC 9293 section 3.1;
  * CHECKSUM_PARTIAL in include/linux/skbuff.h). So a field that holds exactly this sum is open. A
  * finished checksum may by chance have the same value; completing it then gives the same value
- * again: let p be the pseudo header's sum and d that of the rest; finished means field = not(p + d),
- * and completing an open field means not(field + d), which for field = p is the same. So nothing
- * that was right becomes wrong.
+ * again: let p be the pseudo header's sum and d that of the rest; finished means field = not(p +
+ * d), and completing an open field means not(field + d), which for field = p is the same. So
+ * nothing that was right becomes wrong.
  *
  * <p>The CRC of SCTP is left as 0 and cannot be named in a virtio-net header: it is computed here.
  *

@@ -37,13 +37,12 @@ public final class Sctp {
     }
 
     /**
-     * Computes the checksum where a sender has left it to its device: the field is 0. A packet whose
-     * right checksum is 0 stays as it is.
+     * Computes the checksum where a sender has left it to its device: the field is 0. A packet
+     * whose right checksum is 0 stays as it is.
      *
      * @param lengthBytes of header and chunks, at least {@link #BYTES}
      */
-    static void completeChecksum(
-            final MemorySegment frame, final long l4, final int lengthBytes) {
+    static void completeChecksum(final MemorySegment frame, final long l4, final int lengthBytes) {
         if (BigEndian.u32(frame, l4 + CHECKSUM) != 0) {
             return;
         }

@@ -4,8 +4,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Cuts a super-frame into the packets that it stands for, as a device would (tcp_gso_segment in
- * net/ipv4/tcp_offload.c, __udp_gso_segment in net/ipv4/udp_offload.c), one at a time into memory of
- * the caller's.
+ * net/ipv4/tcp_offload.c, __udp_gso_segment in net/ipv4/udp_offload.c), one at a time into memory
+ * of the caller's.
  *
  * <p>Every packet has the headers of the whole, with its own lengths. TCP: the sequence number
  * counts on, FIN and PSH go with the last packet, CWR with the first. IPv4: the identification
@@ -89,9 +89,7 @@ public final class Segmenter {
 
     private boolean startUpper(final int protocol, final int upperBytes) {
         isTcp = protocol == IpProtocol.TCP;
-        if (isTcp
-                ? Tcp.check(frame, l4, upperBytes) != WireFault.NONE
-                : upperBytes < Udp.BYTES) {
+        if (isTcp ? Tcp.check(frame, l4, upperBytes) != WireFault.NONE : upperBytes < Udp.BYTES) {
             return false;
         }
         final int upperHeaderBytes = isTcp ? Tcp.headerLength(frame, l4) : Udp.BYTES;
@@ -118,7 +116,8 @@ public final class Segmenter {
     public void next(final MemorySegment out, final long outVnet) {
         final int partBytes = Math.min(gsoSize, payloadBytes - doneBytes);
         MemorySegment.copy(frame, vnet, out, outVnet, headerBytes);
-        MemorySegment.copy(frame, vnet + headerBytes + doneBytes, out, outVnet + headerBytes, partBytes);
+        MemorySegment.copy(
+                frame, vnet + headerBytes + doneBytes, out, outVnet + headerBytes, partBytes);
         final boolean isLast = doneBytes + partBytes == payloadBytes;
         final long outL3 = outVnet + (l3 - vnet);
         final long outL4 = outVnet + (l4 - vnet);

@@ -108,9 +108,7 @@ final class XdpRingTest {
             }
             in.publish();
             final int waiting = out.available();
-            assertThat(waiting)
-                    .as("seed %d round %d", SEED, round)
-                    .isBetween(0, expected.size());
+            assertThat(waiting).as("seed %d round %d", SEED, round).isBetween(0, expected.size());
             final int takes = random.nextInt(waiting + 1);
             for (int i = 0; i < takes; i++) {
                 assertThat(out.address(i)).isEqualTo(Objects.requireNonNull(expected.poll()));

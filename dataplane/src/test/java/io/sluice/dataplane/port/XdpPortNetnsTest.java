@@ -59,10 +59,7 @@ final class XdpPortNetnsTest {
             final String[] nameAndValue = setting.split(" ", -1);
             assertThat(
                             Files.readString(
-                                    Path.of(
-                                            "/proc/sys/net/ipv4/conf",
-                                            peer("a"),
-                                            nameAndValue[0])))
+                                    Path.of("/proc/sys/net/ipv4/conf", peer("a"), nameAndValue[0])))
                     .isEqualTo(nameAndValue[1] + "\n");
         }
     }
@@ -77,8 +74,20 @@ final class XdpPortNetnsTest {
         try (Wire wire = new Wire(portA, portB)) {
             final Process ping =
                     namespaces.start(
-                            a, "ping", "-n", "-c", "500", "-i", "0.002", "-W", "5", "-s", "1472",
-                            "-M", "do", "10.9.0.2");
+                            a,
+                            "ping",
+                            "-n",
+                            "-c",
+                            "500",
+                            "-i",
+                            "0.002",
+                            "-W",
+                            "5",
+                            "-s",
+                            "1472",
+                            "-M",
+                            "do",
+                            "10.9.0.2");
             assertThat(TestNamespaces.outputOf(ping)).contains("500 received");
             assertThat(wire.refused.get()).isZero();
         }
@@ -107,8 +116,7 @@ final class XdpPortNetnsTest {
         final NetworkNamespace a = namespaces.add("a");
         final NetworkNamespace b = namespaces.add("b");
         final XdpPort xdp = open(a, "a", MAC_A, 1500);
-        try (TapPort tap =
-                TapPort.open(new TapOptions("eth0", b, MAC_B, 1500, Lifetime.PORT))) {
+        try (TapPort tap = TapPort.open(new TapOptions("eth0", b, MAC_B, 1500, Lifetime.PORT))) {
             connect(a, "10.9.0.1", b, "10.9.0.2");
             try (Wire wire = new Wire(xdp, tap)) {
                 assertThat(transfer(a, b, "10.9.0.2")).as("XDP to TAP").isTrue();
@@ -130,8 +138,20 @@ final class XdpPortNetnsTest {
         try (Wire wire = new Wire(portA, portB)) {
             final Process ping =
                     namespaces.start(
-                            a, "ping", "-n", "-c", "10", "-i", "0.01", "-W", "5", "-s", "8972",
-                            "-M", "do", "10.9.0.2");
+                            a,
+                            "ping",
+                            "-n",
+                            "-c",
+                            "10",
+                            "-i",
+                            "0.01",
+                            "-W",
+                            "5",
+                            "-s",
+                            "8972",
+                            "-M",
+                            "do",
+                            "10.9.0.2");
             assertThat(TestNamespaces.outputOf(ping)).contains("10 received");
             assertThat(wire.longestFrame.get())
                     .isEqualTo(PacketBatch.VNET_HEADER_BYTES + 14 + 9000);
@@ -145,7 +165,14 @@ final class XdpPortNetnsTest {
         final XdpPort port = open(pod, "a", MAC_A, 1500);
         new PodInterface("eth0", "10.9.0.1", null, "169.254.1.1", "fe80::1").apply(pod);
         IpCommand.in(pod)
-                .query("neigh", "replace", "169.254.1.1", "dev", "eth0", "lladdr", "02:53:4c:00:00:01");
+                .query(
+                        "neigh",
+                        "replace",
+                        "169.254.1.1",
+                        "dev",
+                        "eth0",
+                        "lladdr",
+                        "02:53:4c:00:00:01");
         final Process sender = peer(pod, "datagrams", "10.9.0.9", "100000000", "18");
         try (Arena arena = Arena.ofConfined()) {
             final PacketBatch batch = new PacketBatch(arena);
@@ -178,7 +205,14 @@ final class XdpPortNetnsTest {
         final XdpPort port = open(pod, "a", MAC_A, 1500);
         new PodInterface("eth0", "10.9.0.1", null, "169.254.1.1", "fe80::1").apply(pod);
         IpCommand.in(pod)
-                .query("neigh", "replace", "169.254.1.1", "dev", "eth0", "lladdr", "02:53:4c:00:00:01");
+                .query(
+                        "neigh",
+                        "replace",
+                        "169.254.1.1",
+                        "dev",
+                        "eth0",
+                        "lladdr",
+                        "02:53:4c:00:00:01");
         final Process sender = peer(pod, "datagrams", "10.9.0.9", "5000", "18");
         assertThat(TestNamespaces.outputOf(sender)).isEmpty();
         try (Arena arena = Arena.ofConfined()) {

@@ -28,7 +28,8 @@ final class OpenChecksumTest {
 
     @Test
     void finishedChecksumsOfOtherProgramsAreLeftAlone() {
-        for (final String sample : new String[] {Samples.UDP4, Samples.TCP4_SYN, Samples.ICMP4_ECHO}) {
+        for (final String sample :
+                new String[] {Samples.UDP4, Samples.TCP4_SYN, Samples.ICMP4_ECHO}) {
             final MemorySegment frame = Samples.frame(sample);
             final String before = Samples.hex(frame, (int) frame.byteSize());
             checksums.describe(frame, 0, (int) frame.byteSize());
@@ -78,8 +79,7 @@ final class OpenChecksumTest {
         new Random(SEED).nextBytes(bytes);
         final MemorySegment frame = MemorySegment.ofArray(bytes);
         Ethernet.setType(frame, VnetHeader.BYTES, Ethernet.IPV4);
-        Ipv4.write(
-                frame, L3, 0, bytes.length - L3, 64, IpProtocol.SCTP, 0x0a00_0001, 0x0a00_0002);
+        Ipv4.write(frame, L3, 0, bytes.length - L3, 64, IpProtocol.SCTP, 0x0a00_0001, 0x0a00_0002);
         BigEndian.put32(frame, L4 + 8, 0);
         final CRC32C crc = new CRC32C();
         crc.update(ByteBuffer.wrap(bytes, L4, bytes.length - L4));
@@ -113,8 +113,7 @@ final class OpenChecksumTest {
         final byte[] bytes = new byte[L4 + Udp.BYTES + payloadBytes];
         final MemorySegment frame = MemorySegment.ofArray(bytes);
         Ethernet.setType(frame, VnetHeader.BYTES, Ethernet.IPV4);
-        Ipv4.write(
-                frame, L3, 0, bytes.length - L3, 64, IpProtocol.UDP, 0x0a00_0001, 0x0a00_0002);
+        Ipv4.write(frame, L3, 0, bytes.length - L3, 64, IpProtocol.UDP, 0x0a00_0001, 0x0a00_0002);
         Udp.setSourcePort(frame, L4, 1000);
         Udp.setDestinationPort(frame, L4, 9);
         Udp.setLength(frame, L4, Udp.BYTES + payloadBytes);
@@ -122,7 +121,6 @@ final class OpenChecksumTest {
     }
 
     private static void openUdp(final MemorySegment frame, final int upperBytes) {
-        BigEndian.put16(
-                frame, L4 + Udp.CHECKSUM, Ipv4.pseudoHeaderSum(frame, L3, upperBytes));
+        BigEndian.put16(frame, L4 + Udp.CHECKSUM, Ipv4.pseudoHeaderSum(frame, L3, upperBytes));
     }
 }

@@ -28,7 +28,7 @@ final class SegmenterTest {
             assertThat(segmenter.nextBytes()).isEqualTo(l4 + 32 + payloadBytes);
             segmenter.next(out, 0);
             assertThat(Ipv4.totalLength(out, L3)).isEqualTo(20 + 32 + payloadBytes);
-            assertThat(Ipv4.id(out, L3)).isEqualTo(0xffff + i & 0xffff);
+            assertThat(Ipv4.id(out, L3)).isEqualTo((0xffff + i) & 0xffff);
             assertThat(Ipv4.isChecksumValid(out, L3)).isTrue();
             assertThat(Tcp.sequence(out, l4)).isEqualTo(0xffff_ff00 + i * 1000);
             assertThat(Tcp.flags(out, l4)).isEqualTo(flags[i]);
@@ -82,8 +82,7 @@ final class SegmenterTest {
                                         upperBytes);
                 assertThat(
                                 Checksum.isValid(
-                                        Checksum.add(
-                                                pseudo, Checksum.sum(packet, l4, upperBytes))))
+                                        Checksum.add(pseudo, Checksum.sum(packet, l4, upperBytes))))
                         .as("seed %d round %d", SEED, round)
                         .isTrue();
                 if (isTcp) {
@@ -145,7 +144,7 @@ final class SegmenterTest {
             Ipv6.write(frame, L3, upperBytes, protocol, 64, 0xfd00L << 48, 1, 0xfd00L << 48, 2);
         }
         if (isTcp) {
-            BigEndian.put8(frame, l4 + 12, upperHeader / 4 << 4);
+            BigEndian.put8(frame, l4 + 12, (upperHeader / 4) << 4);
             Tcp.setSegment(frame, l4, 0xffff_ff00, flags);
         } else {
             Udp.setLength(frame, l4, upperBytes);
