@@ -53,6 +53,14 @@ import java.util.Deque;
  * {@link #completesChecksums} any; the rest the lane's.
  */
 public final class XdpSocket implements AutoCloseable {
+    /** Where the program runs. */
+    public enum Mode {
+        /** In the device's driver, or in generic code where the driver takes none. */
+        AUTO,
+        /** In the kernel's generic code, for a driver that does not do it well. */
+        GENERIC
+    }
+
     /** Frames that can wait to be received, as many as arrive in 20 ms of 100,000 a second. */
     public static final int RX_FRAMES = 2_048;
 
@@ -165,13 +173,15 @@ public final class XdpSocket implements AutoCloseable {
      * receives from then on.
      *
      * @param frameBytes longest Ethernet frame to be received or sent
+     * @param mode where the program is to run
      * @param busyPollUs how long a look at an empty ring may do the kernel's receive work on the
      *     lane's own thread (SO_BUSY_POLL), in microseconds; 0 for not at all
      * @throws LinuxException where the kernel has no AF_XDP (EAFNOSUPPORT), the process lacks
      *     CAP_NET_RAW, CAP_NET_ADMIN or CAP_BPF (EPERM), somebody else has a socket or a program
      *     there (EBUSY), or frames of this length are not to be had
      */
-    public static XdpSocket open(final String device, final int frameBytes, final int busyPollUs) {
+    public static XdpSocket open(
+            final String device, final int frameBytes, final Mode mode, final int busyPollUs) {
         final int fd = Libc.socket(Libc.AF_XDP, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC);
         if (Errno.EAFNOSUPPORT.is(fd)) {
             throw LinuxException.of(
@@ -189,7 +199,7 @@ public final class XdpSocket implements AutoCloseable {
             socket.tune(busyPollUs);
             socket.offerAllFrames();
             socket.bind(inPieces);
-            socket.attach();
+            socket.attach(mode);
         } catch (final RuntimeException e) {
             socket.close();
             throw e;
@@ -544,7 +554,7 @@ public final class XdpSocket implements AutoCloseable {
         }
     }
 
-    private void attach() {
+    private void attach(final Mode mode) {
         final int map = held(Bpf.createSocketMap(), "make an XSKMAP");
         final int program = held(Bpf.loadProgram(map), "load the XDP program");
         final long put = Bpf.putSocket(map, fd);
@@ -552,7 +562,11 @@ public final class XdpSocket implements AutoCloseable {
             throw refused("put the socket into the XSKMAP", put);
         }
         final int index = Libc.deviceIndex(device);
-        long link = Bpf.attach(program, index, Bpf.XDP_FLAGS_DRV_MODE);
+        long link =
+                switch (mode) {
+                    case AUTO -> Bpf.attach(program, index, Bpf.XDP_FLAGS_DRV_MODE);
+                    case GENERIC -> -Errno.EOPNOTSUPP.number();
+                };
         isNative = link >= 0;
         if (!isNative && !Errno.EBUSY.is(link)) {
             link = Bpf.attach(program, index, Bpf.XDP_FLAGS_SKB_MODE);

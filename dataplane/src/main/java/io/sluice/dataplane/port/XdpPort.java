@@ -103,6 +103,7 @@ public final class XdpPort implements Port {
                     XdpSocket.open(
                             options.peer(),
                             Ethernet.BYTES + VLAN_TAG_BYTES + options.mtu(),
+                            options.mode(),
                             options.busyPollUs()));
         } catch (final LinuxException e) {
             if (e.is(Errno.EBUSY)) {

@@ -7,6 +7,7 @@ import io.sluice.dataplane.linux.IpCommand;
 import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
 import io.sluice.dataplane.linux.Tun;
+import io.sluice.dataplane.linux.XdpSocket.Mode;
 import io.sluice.dataplane.port.TapOptions.Lifetime;
 import java.io.BufferedReader;
 import java.lang.foreign.Arena;
@@ -52,7 +53,6 @@ final class XdpPortNetnsTest {
         assertThat(port.leavesChecksumsOpen()).isTrue();
         assertThat(IpCommand.here().query("addr", "show", "dev", peer("a")))
                 .contains("NOARP")
-                .contains("alias sluice")
                 .contains("xdp")
                 .doesNotContain("inet");
         for (final String setting : new String[] {"rp_filter 1", "forwarding 0"}) {
@@ -156,6 +156,28 @@ final class XdpPortNetnsTest {
             assertThat(wire.longestFrame.get())
                     .isEqualTo(PacketBatch.VNET_HEADER_BYTES + 14 + 9000);
             assertThat(transfer(a, b, "10.9.0.2")).isTrue();
+        }
+    }
+
+    @Test
+    void genericModeAndBusyPollingDoTheSame() throws Exception {
+        final NetworkNamespace a = namespaces.add("a");
+        final NetworkNamespace b = namespaces.add("b");
+        final XdpPort portA =
+                XdpPort.open(new XdpOptions(peer("a"), "eth0", a, MAC_A, 1500, Mode.GENERIC, 0));
+        opened.add(portA);
+        final XdpPort portB =
+                XdpPort.open(new XdpOptions(peer("b"), "eth0", b, MAC_B, 1500, Mode.AUTO, 20));
+        opened.add(portB);
+        assertThat(portA.isNative()).isFalse();
+        assertThat(IpCommand.here().query("link", "show", "dev", peer("a")))
+                .contains("xdpgeneric");
+        connect(a, "10.9.0.1", b, "10.9.0.2");
+        try (Wire wire = new Wire(portA, portB)) {
+            assertThat(transfer(a, b, "10.9.0.2")).as("generic to native").isTrue();
+            assertThat(transfer(b, a, "10.9.0.1")).as("native to generic").isTrue();
+            assertThat(wire.superFrames.get()).isZero();
+            assertThat(wire.openChecksums.get()).isGreaterThan(80_000);
         }
     }
 
@@ -346,7 +368,7 @@ final class XdpPortNetnsTest {
 
     private static XdpOptions options(
             final NetworkNamespace pod, final String suffix, final long mac, final int mtu) {
-        return new XdpOptions(peer(suffix), "eth0", pod, mac, mtu, 0);
+        return new XdpOptions(peer(suffix), "eth0", pod, mac, mtu, Mode.AUTO, 0);
     }
 
     private static String peer(final String suffix) {

@@ -85,6 +85,12 @@ final class TapPorts implements PortFactory {
         }
     }
 
+    private final SluiceConfig.Xdp config;
+
+    TapPorts(final SluiceConfig.Xdp config) {
+        this.config = config;
+    }
+
     private record XdpDevice(XdpPort xdp, EndpointSpec spec, NetworkNamespace namespace)
             implements Device {
         @Override
@@ -200,7 +206,7 @@ final class TapPorts implements PortFactory {
     }
 
     /** An AF_XDP port, or a TAP where there is none to be had. */
-    private static Device xdpDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
+    private Device xdpDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
         try {
             final XdpPort xdp =
                     XdpPort.open(
@@ -210,7 +216,8 @@ final class TapPorts implements PortFactory {
                                     namespace,
                                     spec.mac(),
                                     spec.mtuBytes(),
-                                    0));
+                                    config.mode(),
+                                    config.busyPollUs()));
             try {
                 podInterface(spec).apply(namespace);
             } catch (final LinuxException e) {
