@@ -170,8 +170,7 @@ final class XdpPortNetnsTest {
                 XdpPort.open(new XdpOptions(peer("b"), "eth0", b, MAC_B, 1500, Mode.AUTO, 20));
         opened.add(portB);
         assertThat(portA.isNative()).isFalse();
-        assertThat(IpCommand.here().query("link", "show", "dev", peer("a")))
-                .contains("xdpgeneric");
+        assertThat(IpCommand.here().query("link", "show", "dev", peer("a"))).contains("xdpgeneric");
         connect(a, "10.9.0.1", b, "10.9.0.2");
         try (Wire wire = new Wire(portA, portB)) {
             assertThat(transfer(a, b, "10.9.0.2")).as("generic to native").isTrue();

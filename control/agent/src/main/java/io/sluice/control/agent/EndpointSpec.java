@@ -45,15 +45,7 @@ record EndpointSpec(
             final String device,
             final int mtuBytes,
             final List<IpAddress> addresses) {
-        this(
-                namespace,
-                name,
-                networkNamespace,
-                "",
-                device,
-                mtuBytes,
-                addresses,
-                PortKind.TAP);
+        this(namespace, name, networkNamespace, "", device, mtuBytes, addresses, PortKind.TAP);
     }
 
     /** {@code namespace/name}. */

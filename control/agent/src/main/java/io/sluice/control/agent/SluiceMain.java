@@ -272,7 +272,8 @@ public final class SluiceMain implements AutoCloseable {
         final Optional<HandoverClient> predecessor =
                 takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
         final Optional<InheritedPorts> inherited =
-                predecessor.map(handover -> new InheritedPorts(new TapPorts(config.xdp()), handover));
+                predecessor.map(
+                        handover -> new InheritedPorts(new TapPorts(config.xdp()), handover));
         final RunFolder runFolder =
                 keep(
                         predecessor.isPresent()

@@ -186,8 +186,7 @@ final class TapPorts implements PortFactory {
                 case XDP -> xdpDevice(spec, namespace);
             };
         } catch (final LinuxException e) {
-            throw new AttachException(
-                    causeOf(e, namespace, spec), String.valueOf(e.getMessage()));
+            throw new AttachException(causeOf(e, namespace, spec), String.valueOf(e.getMessage()));
         }
     }
 

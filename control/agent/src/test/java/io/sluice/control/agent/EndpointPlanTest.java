@@ -110,7 +110,9 @@ class EndpointPlanTest {
                 .extracting(EndpointSpec::port)
                 .containsOnly(PortKind.XDP);
         assertThat(
-                        plan(specs(changed), annotated("a", "sluice.io/netns: a, sluice.io/port: tap"))
+                        plan(
+                                        specs(changed),
+                                        annotated("a", "sluice.io/netns: a, sluice.io/port: tap"))
                                 .actions())
                 .hasSize(2);
     }
