@@ -873,6 +873,7 @@ public record SluiceConfig(
                 stateFolder,
                 mtuBytes,
                 pool,
+                xdp,
                 uplink,
                 policy,
                 conntrack,
