@@ -23,7 +23,6 @@ final class XdpSocketNetnsTest {
     void deviceThatIsNotThereIsNamed() {
         assertThatThrownBy(() -> XdpSocket.open("slx-nowhere", 1518, Mode.AUTO, 0))
                 .isInstanceOf(LinuxException.class)
-                .hasMessage(
-                        "AF_XDP on slx-nowhere: find the device: ENODEV (no such device)");
+                .hasMessage("AF_XDP on slx-nowhere: find the device: ENODEV (no such device)");
     }
 }

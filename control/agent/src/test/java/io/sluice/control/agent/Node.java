@@ -143,8 +143,7 @@ final class Node implements AutoCloseable {
 
     private Daemon launch(final List<String> prefix) throws IOException {
         final Path jvmArgs = Path.of("../../scripts/jvm.args");
-        final List<String> command =
-                new ArrayList<>(List.of("ip", "netns", "exec", name("node")));
+        final List<String> command = new ArrayList<>(List.of("ip", "netns", "exec", name("node")));
         command.addAll(prefix);
         command.addAll(
                 List.of(
