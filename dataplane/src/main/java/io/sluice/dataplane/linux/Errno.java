@@ -30,7 +30,6 @@ public enum Errno {
     ENOSYS(38, "system call not there"),
     EBADFD(77, "file descriptor in bad state"),
     EMSGSIZE(90, "message too long"),
-    ENOPROTOOPT(92, "option not there"),
     EOPNOTSUPP(95, "operation not supported"),
     EAFNOSUPPORT(97, "address family not supported"),
     EADDRINUSE(98, "address in use"),

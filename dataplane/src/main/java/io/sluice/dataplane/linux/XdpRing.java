@@ -39,7 +39,6 @@ final class XdpRing {
     private final long consumerAt;
     private final long flagsAt;
     private final long entriesAt;
-    private final int size;
     private final int mask;
     private final int entryShift;
 
@@ -68,22 +67,11 @@ final class XdpRing {
         this.consumerAt = consumerAt;
         this.flagsAt = flagsAt;
         this.entriesAt = entriesAt;
-        this.size = size;
         this.mask = size - 1;
         this.entryShift = Integer.numberOfTrailingZeros(entryBytes);
         // Both are equal in a ring that is new.
         this.next = memory.get(JAVA_INT, producerAt);
         this.seen = next;
-    }
-
-    /** Of a ring that the user produces into: places that are free. */
-    int free() {
-        final int free = size - (next - seen);
-        if (free > 0) {
-            return free;
-        }
-        seen = (int) COUNTER.getAcquire(memory, consumerAt);
-        return size - (next - seen);
     }
 
     /** Puts an address into the next place, which must be free. */

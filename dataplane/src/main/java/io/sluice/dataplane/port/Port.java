@@ -44,6 +44,14 @@ public interface Port extends AutoCloseable {
         return pollFd() < 0;
     }
 
+    /**
+     * Frames that the kernel lost on their way to or from this port, as far as it says so, and that
+     * no drop reason counts. Thread: any, before {@link #close}.
+     */
+    default long lostByKernel() {
+        return 0;
+    }
+
     /** File descriptor that polls readable when frames wait, or -1 where there is none. */
     int pollFd();
 

@@ -164,6 +164,11 @@ public final class XdpPort implements Port {
         return closed ? 0 : socket.droppedOnReceive();
     }
 
+    @Override
+    public long lostByKernel() {
+        return droppedOnReceive() + droppedByDevice();
+    }
+
     /** Super-frames that were cut. Thread: any. */
     public long cutFrames() {
         return cutFrames.get();

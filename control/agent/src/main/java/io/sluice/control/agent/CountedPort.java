@@ -82,6 +82,11 @@ final class CountedPort implements Port {
     }
 
     @Override
+    public long lostByKernel() {
+        return port.lostByKernel();
+    }
+
+    @Override
     public String name() {
         return port.name();
     }

@@ -207,7 +207,9 @@ final class EndpointCommands {
                     endpoint.path("packetsReceived").asText()
                             + " from it, "
                             + endpoint.path("packetsSent").asText()
-                            + " to it");
+                            + " to it, "
+                            + endpoint.path("packetsLost").asText()
+                            + " lost in the kernel");
         }
 
         private static String policies(final JsonNode endpoint, final String direction) {
