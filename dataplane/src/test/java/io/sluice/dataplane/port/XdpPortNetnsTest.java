@@ -59,8 +59,12 @@ final class XdpPortNetnsTest {
             final String[] nameAndValue = setting.split(" ", -1);
             assertThat(
                             Files.readString(
-                                    Path.of("/proc/sys/net/ipv4/conf", peer("a"), nameAndValue[0])))
-                    .isEqualTo(nameAndValue[1] + "\n");
+                                            Path.of(
+                                                    "/proc/sys/net/ipv4/conf",
+                                                    peer("a"),
+                                                    nameAndValue[0]))
+                                    .strip())
+                    .isEqualTo(nameAndValue[1]);
         }
     }
 
