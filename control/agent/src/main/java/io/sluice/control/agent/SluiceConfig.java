@@ -6,7 +6,6 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
-import io.sluice.dataplane.linux.XdpSocket;
 import io.sluice.dataplane.port.XdpOptions;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
@@ -135,8 +134,16 @@ public record SluiceConfig(
      * @param mode where the XDP program runs
      * @param busyPollUs see {@link XdpOptions#busyPollUs}
      */
-    public record Xdp(XdpSocket.Mode mode, int busyPollUs) {
-        static final Xdp DEFAULTS = new Xdp(XdpSocket.Mode.AUTO, 0);
+    public record Xdp(Mode mode, int busyPollUs) {
+        static final Xdp DEFAULTS = new Xdp(Mode.AUTO, 0);
+
+        /** Where the XDP program runs. */
+        public enum Mode {
+            /** In the device's driver, or in generic code where the driver takes none. */
+            AUTO,
+            /** In the kernel's generic code. */
+            GENERIC
+        }
 
         public Xdp {
             inRange("port.xdp.busyPollUs", busyPollUs, 0, XdpOptions.BUSY_POLL_US_MAX);

@@ -10,6 +10,7 @@ import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
 import io.sluice.dataplane.linux.PrivateNamespace;
 import io.sluice.dataplane.linux.Tun;
+import io.sluice.dataplane.linux.XdpSocket;
 import io.sluice.dataplane.port.PodInterface;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.port.ProxyInterface;
@@ -215,7 +216,7 @@ final class TapPorts implements PortFactory {
                                     namespace,
                                     spec.mac(),
                                     spec.mtuBytes(),
-                                    config.mode(),
+                                    mode(),
                                     config.busyPollUs()));
             try {
                 podInterface(spec).apply(namespace);
@@ -237,6 +238,13 @@ final class TapPorts implements PortFactory {
                     e.getMessage());
             return tapDevice(spec, namespace);
         }
+    }
+
+    private XdpSocket.Mode mode() {
+        return switch (config.mode()) {
+            case AUTO -> XdpSocket.Mode.AUTO;
+            case GENERIC -> XdpSocket.Mode.GENERIC;
+        };
     }
 
     /** Name of the node's end of a pair: the same for the same Pod, as its MAC address is. */
