@@ -573,7 +573,7 @@ final class DaemonCommandsTest {
         final CommandLineRun run =
                 run(
                         ("endpoint add web -n shop --netns shop-web --ip 10.0.0.1 --ip fd00::1"
-                                        + " -l app=web -l tier=x --mtu 9000 --device net1")
+                                        + " -l app=web -l tier=x --mtu 9000 --device net1 --port xdp")
                                 .split(" ", -1));
 
         assertThat(run.err()).isEmpty();
@@ -583,7 +583,7 @@ final class DaemonCommandsTest {
                 .containsExactly(
                         "EndpointRequest[namespace=shop, name=web, networkNamespace=shop-web, pid=0,"
                                 + " addresses=[10.0.0.1, fd00::1], labels={app=web, tier=x},"
-                                + " device=net1, mtu=9000]");
+                                + " device=net1, mtu=9000, port=xdp]");
     }
 
     @Test
