@@ -98,6 +98,7 @@ public final class ForwardingLoop implements AutoCloseable {
             return work;
         }
         work += datapath.takeBack(tables, nowNs);
+        ports.flush();
         // What expired is work: as long as there is more of it, an idle lane does not sleep.
         return work
                 + conntrack.expire(
@@ -113,6 +114,7 @@ public final class ForwardingLoop implements AutoCloseable {
             return 1;
         }
         datapath.process(batch, index, tables, nowNs);
+        ports.flush();
         punts.wakeAgent();
         return batch.count();
     }

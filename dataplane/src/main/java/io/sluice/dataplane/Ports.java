@@ -2,13 +2,16 @@ package io.sluice.dataplane;
 
 import io.sluice.dataplane.linux.Poller;
 import io.sluice.dataplane.port.Port;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The open ports of a lane: by index, and in a dense order with a note of which may have frames.
  *
  * <p>One poll(2) per turn finds the ports that have frames, so that a hundred quiet ones cost one
- * system call and not a hundred. A port without a descriptor is always looked at.
+ * system call and not a hundred. A port that is cheap to look at is always looked at, and where all
+ * are, nothing is polled but to sleep.
  *
  * <p>Thread: the lane's; {@link #wake} any.
  */
@@ -18,6 +21,12 @@ final class Ports implements AutoCloseable {
     private final Poller poller = new Poller();
     private int count;
     private boolean changed;
+
+    /** Open ports that hold frames back. */
+    private Port[] holding = new Port[0];
+
+    /** Whether some port has to be polled to know of its frames. */
+    private boolean polls;
 
     /** Whether the last {@link #await} was a wait, whose answer nobody has looked at yet. */
     private boolean waited;
@@ -34,7 +43,7 @@ final class Ports implements AutoCloseable {
 
     /** Whether the n-th open port may have frames, as of the last {@link #look}. */
     boolean isReady(final int n) {
-        return at(order[n]).pollFd() < 0 || poller.isReady(n);
+        return poller.isReady(n) || at(order[n]).isCheapToReceive();
     }
 
     /** Whether a port is open at this index. */
@@ -61,6 +70,7 @@ final class Ports implements AutoCloseable {
         }
         byIndex[index] = port;
         changed = true;
+        findHolding();
     }
 
     void remove(final int index) {
@@ -72,9 +82,21 @@ final class Ports implements AutoCloseable {
         for (int i = 0; i < count; i++) {
             if (order[i] == index) {
                 order[i] = order[--count];
-                return;
+                break;
             }
         }
+        // At once: whoever has the port back may close it while this turn goes on.
+        findHolding();
+    }
+
+    private void findHolding() {
+        final List<Port> found = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            if (at(order[i]).holdsFrames()) {
+                found.add(at(order[i]));
+            }
+        }
+        holding = found.toArray(Port[]::new);
     }
 
     void removeAll() {
@@ -98,17 +120,29 @@ final class Ports implements AutoCloseable {
     void look() {
         if (changed || !waited) {
             watchChanged();
-            poller.await(0);
+            if (polls) {
+                poller.await(0);
+            }
         }
         waited = false;
+    }
+
+    /** Sends what ports have held back. */
+    void flush() {
+        for (final Port port : holding) {
+            port.flush();
+        }
     }
 
     private void watchChanged() {
         if (changed) {
             changed = false;
             final int[] fds = new int[count];
+            polls = false;
             for (int i = 0; i < count; i++) {
-                fds[i] = at(order[i]).pollFd();
+                final Port port = at(order[i]);
+                fds[i] = port.pollFd();
+                polls |= !port.isCheapToReceive();
             }
             poller.watch(fds);
         }

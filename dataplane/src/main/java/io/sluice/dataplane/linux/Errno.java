@@ -31,6 +31,7 @@ public enum Errno {
     EBADFD(77, "file descriptor in bad state"),
     EMSGSIZE(90, "message too long"),
     EOPNOTSUPP(95, "operation not supported"),
+    EAFNOSUPPORT(97, "address family not supported"),
     EADDRINUSE(98, "address in use"),
     ENETDOWN(100, "network is down"),
     ECONNRESET(104, "connection reset"),

@@ -55,6 +55,26 @@ final class Libc {
     static final int SOCK_NONBLOCK = 0x800;
     static final int SHUT_RDWR = 2;
 
+    /** include/linux/socket.h, include/uapi/asm-generic/socket.h */
+    static final int AF_XDP = 44;
+
+    static final int SOCK_RAW = 3;
+    static final int MSG_DONTWAIT = 0x40;
+    static final int SO_SNDBUFFORCE = 32;
+    static final int SO_BUSY_POLL = 46;
+    static final int SO_PREFER_BUSY_POLL = 69;
+    static final int SO_BUSY_POLL_BUDGET = 70;
+
+    /** include/uapi/asm-generic/mman-common.h, the same on x86-64 and AArch64. */
+    static final int PROT_READ = 0x1;
+
+    static final int PROT_WRITE = 0x2;
+    static final int MAP_SHARED = 0x01;
+    static final int MAP_PRIVATE = 0x02;
+    static final int MAP_ANONYMOUS = 0x20;
+    static final int MAP_POPULATE = 0x8000;
+    static final int MADV_HUGEPAGE = 14;
+
     /** include/uapi/linux/resource.h: of a process or thread. */
     static final int PRIO_PROCESS = 0;
 
@@ -121,6 +141,48 @@ final class Libc {
             bind("getpriority", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
     private static final MethodHandle SETPRIORITY =
             bind("setpriority", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
+
+    private static final MethodHandle SETSOCKOPT =
+            bind(
+                    "setsockopt",
+                    FunctionDescriptor.of(
+                            JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
+    private static final MethodHandle GETSOCKOPT =
+            bind(
+                    "getsockopt",
+                    FunctionDescriptor.of(
+                            JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS));
+    private static final MethodHandle SENDTO =
+            bind(
+                    "sendto",
+                    FunctionDescriptor.of(
+                            JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG,
+                            JAVA_INT));
+    private static final MethodHandle RECVFROM =
+            bind(
+                    "recvfrom",
+                    FunctionDescriptor.of(
+                            JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG,
+                            JAVA_LONG));
+    private static final MethodHandle MMAP =
+            bind(
+                    "mmap",
+                    FunctionDescriptor.of(
+                            JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
+                            JAVA_LONG));
+    private static final MethodHandle MUNMAP =
+            bind("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MADVISE =
+            bind("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    private static final MethodHandle SYSCALL =
+            bind(
+                    "syscall",
+                    FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT),
+                    Linker.Option.firstVariadicArg(1));
+    private static final MethodHandle UNAME =
+            bind("uname", FunctionDescriptor.of(JAVA_INT, ADDRESS));
+    private static final MethodHandle IF_NAMETOINDEX =
+            bind("if_nametoindex", FunctionDescriptor.of(JAVA_INT, ADDRESS));
 
     private Libc() {}
 
@@ -407,6 +469,174 @@ final class Libc {
         final MemorySegment capture = CAPTURE.get();
         try {
             return answer((long) RECVMSG.invokeExact(capture, fd, message, flags), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * setsockopt(2).
+     *
+     * @return 0; ENOPROTOOPT, EINVAL, EPERM, and what the option says
+     */
+    static int setsockopt(
+            final int fd, final int level, final int option, final MemorySegment value) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (int)
+                            SETSOCKOPT.invokeExact(
+                                    capture, fd, level, option, value, (int) value.byteSize()),
+                    capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * getsockopt(2).
+     *
+     * @param value where it goes
+     * @param length an int, the room there; the kernel writes how much it has used
+     * @return 0; ENOPROTOOPT, EINVAL
+     */
+    static int getsockopt(
+            final int fd,
+            final int level,
+            final int option,
+            final MemorySegment value,
+            final MemorySegment length) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (int) GETSOCKOPT.invokeExact(capture, fd, level, option, value, length),
+                    capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * sendto(2) of nothing to nobody: what wakes the transmitter of a socket whose frames lie in a
+     * ring.
+     *
+     * @return 0 or more; EAGAIN, EBUSY, ENOBUFS, ENETDOWN, ENXIO
+     */
+    static long sendNothing(final int fd, final int flags) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((long) SENDTO.invokeExact(capture, fd, 0L, 0L, flags, 0L, 0), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * recvfrom(2) of nothing from nobody: what wakes the receiver of such a socket.
+     *
+     * @return 0 or more; ENETDOWN, ENXIO
+     */
+    static long receiveNothing(final int fd, final int flags) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((long) RECVFROM.invokeExact(capture, fd, 0L, 0L, flags, 0L, 0L), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * mmap(2) at an address of the kernel's choice.
+     *
+     * @param fd -1 for anonymous memory
+     * @return address; ENOMEM, EINVAL
+     */
+    static long mmap(
+            final long lengthBytes,
+            final int protection,
+            final int flags,
+            final int fd,
+            final long offset) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (long)
+                            MMAP.invokeExact(
+                                    capture, 0L, lengthBytes, protection, flags, fd, offset),
+                    capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** munmap(2) of what {@link #mmap} gave. */
+    static int munmap(final long address, final long lengthBytes) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) MUNMAP.invokeExact(capture, address, lengthBytes), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** madvise(2). */
+    static int madvise(final long address, final long lengthBytes, final int advice) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (int) MADVISE.invokeExact(capture, address, lengthBytes, advice), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * syscall(2) with a command and a structure of arguments, as bpf(2) has them.
+     *
+     * @param number of the system call on this machine
+     * @return what the call answers
+     */
+    static long syscall(final long number, final int command, final MemorySegment arguments) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (long)
+                            SYSCALL.invokeExact(
+                                    capture,
+                                    number,
+                                    command,
+                                    arguments,
+                                    (int) arguments.byteSize()),
+                    capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Hardware name of the machine as uname(2) tells it: {@code x86_64}, {@code aarch64}. */
+    static String machine() {
+        // struct new_utsname (include/uapi/linux/utsname.h): six fields of 65 bytes.
+        final long field = 65;
+        final MemorySegment capture = CAPTURE.get();
+        try (Arena arena = Arena.ofConfined()) {
+            final MemorySegment names = arena.allocate(6 * field);
+            final int _ = (int) UNAME.invokeExact(capture, names);
+            return names.getString(4 * field);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * if_nametoindex(3) in the calling thread's namespace.
+     *
+     * @return index from 1 on; ENODEV
+     */
+    static int deviceIndex(final String device) {
+        final MemorySegment capture = CAPTURE.get();
+        try (Arena arena = Arena.ofConfined()) {
+            final int index = (int) IF_NAMETOINDEX.invokeExact(capture, arena.allocateFrom(device));
+            return index > 0 ? index : -(int) ERRNO.get(capture, 0L);
         } catch (final Throwable e) {
             throw unexpected(e);
         }

@@ -24,11 +24,33 @@ public interface Port extends AutoCloseable {
     int receive(PacketBatch batch);
 
     /**
-     * Sends one frame, which begins with its virtio-net header.
+     * Sends one frame, which begins with its virtio-net header. Where {@link #holdsFrames}, it
+     * leaves with {@link #flush} at the latest.
      *
      * @return whether the port took the frame; a refused frame is lost and the caller counts it
      */
     boolean send(MemorySegment memory, long offset, int length);
+
+    /** Sends what {@link #send} has held back; the loop calls it after every batch. */
+    default void flush() {}
+
+    /** Whether {@link #send} holds frames back. */
+    default boolean holdsFrames() {
+        return false;
+    }
+
+    /** Whether to look for frames costs less than to ask {@link #pollFd} first. */
+    default boolean isCheapToReceive() {
+        return pollFd() < 0;
+    }
+
+    /**
+     * Frames that the kernel lost on their way to or from this port, as far as it says so, and that
+     * no drop reason counts. Thread: any, before {@link #close}.
+     */
+    default long lostByKernel() {
+        return 0;
+    }
 
     /** File descriptor that polls readable when frames wait, or -1 where there is none. */
     int pollFd();

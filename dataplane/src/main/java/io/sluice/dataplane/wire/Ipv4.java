@@ -260,6 +260,11 @@ public final class Ipv4 {
         setTtl(frame, l3, ttl(frame, l3) - 1);
     }
 
+    /** Leaves the header checksum as it is: {@link #writeChecksum}. Only 16 bits of it count. */
+    static void setId(final MemorySegment frame, final long l3, final int id) {
+        BigEndian.put16(frame, l3 + ID, id);
+    }
+
     /** Sets the length of header and payload, in bytes, and writes the header checksum anew. */
     static void setTotalLength(final MemorySegment frame, final long l3, final int lengthBytes) {
         BigEndian.put16(frame, l3 + TOTAL_LENGTH, lengthBytes);

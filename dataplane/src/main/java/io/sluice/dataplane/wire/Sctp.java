@@ -3,7 +3,8 @@ package io.sluice.dataplane.wire;
 import java.lang.foreign.MemorySegment;
 
 /**
- * SCTP common header (RFC 9260 section 3.1). Chunks are not read.
+ * SCTP common header (RFC 9260 section 3.1). Chunks are not read. The checksum is a CRC-32C over
+ * the whole packet, with its own field as 0 (RFC 9260 appendix A).
  *
  * <p>Any thread that owns the segment.
  */
@@ -13,6 +14,9 @@ public final class Sctp {
 
     private static final int SOURCE_PORT = 0;
     private static final int DESTINATION_PORT = 2;
+    private static final int CHECKSUM = 8;
+
+    private static final int[] CRC_OF_BYTE = crcOfBytes();
 
     private Sctp() {}
 
@@ -30,5 +34,35 @@ public final class Sctp {
     /** Safe in a quoted packet as well: {@link Icmp#QUOTED_TRANSPORT_BYTES}. */
     public static int destinationPort(final MemorySegment frame, final long l4) {
         return BigEndian.u16(frame, l4 + DESTINATION_PORT);
+    }
+
+    /**
+     * Computes the checksum where a sender has left it to its device: the field is 0. A packet
+     * whose right checksum is 0 stays as it is.
+     *
+     * @param lengthBytes of header and chunks, at least {@link #BYTES}
+     */
+    static void completeChecksum(final MemorySegment frame, final long l4, final int lengthBytes) {
+        if (BigEndian.u32(frame, l4 + CHECKSUM) != 0) {
+            return;
+        }
+        int crc = -1;
+        for (int i = 0; i < lengthBytes; i++) {
+            crc = crc >>> 8 ^ CRC_OF_BYTE[(crc ^ BigEndian.u8(frame, l4 + i)) & 0xff];
+        }
+        BigEndian.put32(frame, l4 + CHECKSUM, Integer.reverseBytes(~crc));
+    }
+
+    private static int[] crcOfBytes() {
+        final int castagnoliReflected = 0x82f6_3b78;
+        final int[] table = new int[256];
+        for (int i = 0; i < table.length; i++) {
+            int crc = i;
+            for (int bit = 0; bit < 8; bit++) {
+                crc = (crc & 1) == 0 ? crc >>> 1 : crc >>> 1 ^ castagnoliReflected;
+            }
+            table[i] = crc;
+        }
+        return table;
     }
 }

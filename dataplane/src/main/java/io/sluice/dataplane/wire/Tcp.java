@@ -156,4 +156,11 @@ public final class Tcp {
     public static int flags(final MemorySegment frame, final long l4) {
         return BigEndian.u8(frame, l4 + FLAGS);
     }
+
+    /** Writes what differs between the segments of one super-frame; not the checksum. */
+    static void setSegment(
+            final MemorySegment frame, final long l4, final int sequence, final int flags) {
+        BigEndian.put32(frame, l4 + SEQUENCE, sequence);
+        BigEndian.put8(frame, l4 + FLAGS, flags);
+    }
 }

@@ -62,6 +62,7 @@ final class Wire implements AutoCloseable {
                 superFrames.incrementAndGet();
             }
         }
+        to.flush();
         fullestBatch.accumulateAndGet(batch.count(), Math::max);
         return Math.max(received, 0);
     }

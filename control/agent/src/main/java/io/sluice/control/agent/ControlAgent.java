@@ -199,7 +199,8 @@ final class ControlAgent implements ControlPlane {
                 selecting(live, pod, PolicyDirection.INGRESS),
                 selecting(live, pod, PolicyDirection.EGRESS),
                 view.port().map(CountedPort::framesReceived).orElse(0L),
-                view.port().map(CountedPort::framesSent).orElse(0L));
+                view.port().map(CountedPort::framesSent).orElse(0L),
+                view.port().map(CountedPort::lostByKernel).orElse(0L));
     }
 
     private static boolean isEnforced(
@@ -243,6 +244,7 @@ final class ControlAgent implements ControlPlane {
                 false,
                 List.of(),
                 List.of(),
+                0,
                 0,
                 0);
     }

@@ -67,6 +67,26 @@ final class CountedPort implements Port {
     }
 
     @Override
+    public void flush() {
+        port.flush();
+    }
+
+    @Override
+    public boolean holdsFrames() {
+        return port.holdsFrames();
+    }
+
+    @Override
+    public boolean isCheapToReceive() {
+        return port.isCheapToReceive();
+    }
+
+    @Override
+    public long lostByKernel() {
+        return port.lostByKernel();
+    }
+
+    @Override
     public String name() {
         return port.name();
     }

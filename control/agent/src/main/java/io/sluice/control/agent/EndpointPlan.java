@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.EndpointSpec.PortKind;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.Pod;
 import java.util.ArrayList;
@@ -37,7 +38,10 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
     static final String INTERFACE = ANNOTATION_PREFIX + "interface";
     static final String MTU = ANNOTATION_PREFIX + "mtu";
 
-    private static final Set<String> ANNOTATIONS = Set.of(NETNS, PID, PID_START, INTERFACE, MTU);
+    static final String PORT = ANNOTATION_PREFIX + "port";
+
+    private static final Set<String> ANNOTATIONS =
+            Set.of(NETNS, PID, PID_START, INTERFACE, MTU, PORT);
 
     /** What {@link #isDeviceName} accepts, in words. */
     static final String DEVICE_NAME_ACCEPTED =
@@ -200,7 +204,8 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
                             processStart(pod.meta().annotations()),
                             device,
                             mtu,
-                            addresses));
+                            addresses,
+                            portKind(pod.meta().annotations())));
         }
 
         private static String networkNamespace(final Map<String, String> annotations)
@@ -246,6 +251,17 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
                                 .formatted(INTERFACE, device, DEVICE_NAME_ACCEPTED));
             }
             return device;
+        }
+
+        private static PortKind portKind(final Map<String, String> annotations) throws Refused {
+            final String kind = annotations.getOrDefault(PORT, "tap");
+            return switch (kind) {
+                case "tap" -> PortKind.TAP;
+                case "xdp" -> PortKind.XDP;
+                default ->
+                        throw new Refused(
+                                "annotation %s: \"%s\": tap or xdp".formatted(PORT, kind));
+            };
         }
 
         private int mtu(final Map<String, String> annotations) throws Refused {

@@ -25,6 +25,8 @@ import java.util.List;
  * @param egressPolicies policies that select it for egress
  * @param packetsReceived packets the switch received from it
  * @param packetsSent packets the switch sent to it
+ * @param packetsLost packets that the kernel lost between it and the switch; only an AF_XDP port
+ *     tells
  */
 public record EndpointReport(
         int id,
@@ -45,4 +47,5 @@ public record EndpointReport(
         List<String> ingressPolicies,
         List<String> egressPolicies,
         long packetsReceived,
-        long packetsSent) {}
+        long packetsSent,
+        long packetsLost) {}

@@ -15,6 +15,7 @@ import java.util.Map;
  * @param labels of the Pod
  * @param device name of the device in the namespace, empty for {@code eth0}
  * @param mtu of the device in bytes, 0 for the node's
+ * @param port how the device is joined to the switch, {@code tap} or {@code xdp}; empty for a TAP
  */
 public record EndpointRequest(
         String namespace,
@@ -24,4 +25,5 @@ public record EndpointRequest(
         List<String> addresses,
         Map<String, String> labels,
         String device,
-        int mtu) {}
+        int mtu,
+        String port) {}

@@ -14,6 +14,7 @@ import java.util.List;
  * @param device name of the device in that namespace
  * @param mtuBytes of the device
  * @param addresses at most one of each family, at least one
+ * @param port how the device is joined to the switch
  */
 record EndpointSpec(
         String namespace,
@@ -22,12 +23,21 @@ record EndpointSpec(
         String processStart,
         String device,
         int mtuBytes,
-        List<IpAddress> addresses) {
+        List<IpAddress> addresses,
+        PortKind port) {
+    /** How a device is joined to the switch. */
+    enum PortKind {
+        /** A TAP: bulk TCP in super-frames. */
+        TAP,
+        /** A veth whose far end is read through AF_XDP: packets per second. */
+        XDP
+    }
+
     EndpointSpec {
         addresses = List.copyOf(addresses);
     }
 
-    /** An endpoint in a namespace that is found by name or path. */
+    /** An endpoint with a TAP in a namespace that is found by name or path. */
     EndpointSpec(
             final String namespace,
             final String name,
@@ -35,7 +45,7 @@ record EndpointSpec(
             final String device,
             final int mtuBytes,
             final List<IpAddress> addresses) {
-        this(namespace, name, networkNamespace, "", device, mtuBytes, addresses);
+        this(namespace, name, networkNamespace, "", device, mtuBytes, addresses, PortKind.TAP);
     }
 
     /** {@code namespace/name}. */

@@ -191,6 +191,11 @@ final class Endpoints {
                                         ? EndpointState.DISCONNECTED
                                         : EndpointState.WAITING_FOR_NAMESPACE,
                                 reason);
+                case HELD -> {
+                    // Asked again at the next tick.
+                    live.ticksSinceRefused = RETRY_TICKS - 1;
+                    moveTo(live, EndpointState.FAILED, reason);
+                }
                 case REFUSED -> moveTo(live, EndpointState.FAILED, reason);
             }
         }

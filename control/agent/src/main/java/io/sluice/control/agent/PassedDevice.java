@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.EndpointSpec.PortKind;
 import io.sluice.control.policy.IpAddress;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -62,6 +63,7 @@ record PassedDevice(
                     facts.put("name", endpoint.name());
                     facts.put("networkNamespace", endpoint.networkNamespace());
                     facts.put("processStart", endpoint.processStart());
+                    facts.put("port", endpoint.port().name());
                 });
         return facts;
     }
@@ -91,7 +93,9 @@ record PassedDevice(
                         required(facts, "processStart"),
                         device,
                         mtuBytes,
-                        addresses),
+                        addresses,
+                        // A daemon before there was AF_XDP does not say.
+                        PortKind.valueOf(facts.getOrDefault("port", PortKind.TAP.name()))),
                 descriptor);
     }
 

@@ -30,6 +30,9 @@ final class PodManifest {
         if (request.mtu() != 0) {
             annotations.put(EndpointPlan.MTU, Integer.toString(request.mtu()));
         }
+        if (!request.port().isEmpty()) {
+            annotations.put(EndpointPlan.PORT, request.port());
+        }
         final Map<String, Object> metadata = new LinkedHashMap<>();
         metadata.put("name", request.name());
         metadata.put("namespace", namespace);

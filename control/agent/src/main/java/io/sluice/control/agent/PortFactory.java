@@ -82,6 +82,8 @@ interface PortFactory {
         enum Cause {
             /** The namespace is not there (yet). */
             NAMESPACE_MISSING,
+            /** Another process still has it, and may be about to end. */
+            HELD,
             /** Something else stands in the way; the message tells. */
             REFUSED
         }

@@ -6,6 +6,7 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
+import io.sluice.dataplane.port.XdpOptions;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
 import io.sluice.l7proxy.Transport;
@@ -34,6 +35,7 @@ import java.util.function.Supplier;
  * @param mtuBytes MTU of endpoints that do not say, {@link #MTU_BYTES_MIN} to {@link
  *     #MTU_BYTES_MAX}
  * @param pool addresses for pods that name none
+ * @param xdp endpoints with an AF_XDP port
  * @param uplink the TAP that joins the host
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
@@ -56,6 +58,7 @@ public record SluiceConfig(
         Path stateFolder,
         int mtuBytes,
         Pool pool,
+        Xdp xdp,
         Uplink uplink,
         Policy policy,
         ConntrackConfig conntrack,
@@ -122,6 +125,28 @@ public record SluiceConfig(
             ipv4.ifPresent(pools::add);
             ipv6.ifPresent(pools::add);
             return pools;
+        }
+    }
+
+    /**
+     * Endpoints with an AF_XDP port.
+     *
+     * @param mode where the XDP program runs
+     * @param busyPollUs see {@link XdpOptions#busyPollUs}
+     */
+    public record Xdp(Mode mode, int busyPollUs) {
+        static final Xdp DEFAULTS = new Xdp(Mode.AUTO, 0);
+
+        /** Where the XDP program runs. */
+        public enum Mode {
+            /** In the device's driver, or in generic code where the driver takes none. */
+            AUTO,
+            /** In the kernel's generic code. */
+            GENERIC
+        }
+
+        public Xdp {
+            inRange("port.xdp.busyPollUs", busyPollUs, 0, XdpOptions.BUSY_POLL_US_MAX);
         }
     }
 
@@ -431,6 +456,7 @@ public record SluiceConfig(
                 Path.of("/var/lib/sluice"),
                 1500,
                 new Pool(Optional.of(pool("10.244.0.0/24")), Optional.of(pool("fd00:10:244::/64"))),
+                Xdp.DEFAULTS,
                 new Uplink(true, "sluice0", 1500),
                 new Policy(DefaultVerdict.ALLOW, Set.of(), false, History.DEFAULTS),
                 ConntrackConfig.defaults(),
@@ -480,6 +506,16 @@ public record SluiceConfig(
                                 new Pool(
                                         pool(settings, "pool.ipv4", defaults.pool().ipv4()),
                                         pool(settings, "pool.ipv6", defaults.pool().ipv6())));
+        final Xdp xdp =
+                build(
+                        settings,
+                        defaults.xdp(),
+                        () ->
+                                new Xdp(
+                                        settings.choice("port.xdp.mode", defaults.xdp().mode()),
+                                        settings.number(
+                                                "port.xdp.busyPollUs",
+                                                defaults.xdp().busyPollUs())));
         final Uplink uplink =
                 build(
                         settings,
@@ -553,6 +589,7 @@ public record SluiceConfig(
                                         folder(settings, "stateFolder", defaults.stateFolder()),
                                         mtu,
                                         pool,
+                                        xdp,
                                         uplink,
                                         policy,
                                         conntrack,
@@ -843,6 +880,7 @@ public record SluiceConfig(
                 stateFolder,
                 mtuBytes,
                 pool,
+                xdp,
                 uplink,
                 policy,
                 conntrack,

@@ -128,7 +128,7 @@ public final class SluiceMain implements AutoCloseable {
                             options.takeOver(),
                             servers,
                             stop,
-                            new TapPorts())) {
+                            new TapPorts(config.xdp()))) {
                 return daemon.awaitStop();
             }
         } catch (final StartupException e) {
@@ -272,7 +272,8 @@ public final class SluiceMain implements AutoCloseable {
         final Optional<HandoverClient> predecessor =
                 takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
         final Optional<InheritedPorts> inherited =
-                predecessor.map(handover -> new InheritedPorts(new TapPorts(), handover));
+                predecessor.map(
+                        handover -> new InheritedPorts(new TapPorts(config.xdp()), handover));
         final RunFolder runFolder =
                 keep(
                         predecessor.isPresent()

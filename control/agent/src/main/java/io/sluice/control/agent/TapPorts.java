@@ -1,19 +1,25 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.agent.EndpointSpec.PortKind;
 import io.sluice.control.agent.PortFactory.AttachException.Cause;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.Gateway;
+import io.sluice.dataplane.linux.Errno;
 import io.sluice.dataplane.linux.IpCommand;
 import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
 import io.sluice.dataplane.linux.PrivateNamespace;
 import io.sluice.dataplane.linux.Tun;
+import io.sluice.dataplane.linux.XdpSocket;
 import io.sluice.dataplane.port.PodInterface;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.port.ProxyInterface;
 import io.sluice.dataplane.port.TapOptions;
 import io.sluice.dataplane.port.TapOptions.Lifetime;
 import io.sluice.dataplane.port.TapPort;
+import io.sluice.dataplane.port.XdpOptions;
+import io.sluice.dataplane.port.XdpPort;
+import io.sluice.dataplane.port.XdpUnavailableException;
 import io.sluice.dataplane.wire.MacAddress;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -27,7 +33,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * TAP devices of the kernel.
+ * Devices of the kernel: TAPs, and for endpoints that ask for it pairs of veth read through AF_XDP.
  *
  * <p>Devices outlive a crash of the daemon (they would otherwise vanish from running pods), and are
  * found again by the next one; an orderly stop removes them.
@@ -80,6 +86,30 @@ final class TapPorts implements PortFactory {
         }
     }
 
+    private final SluiceConfig.Xdp config;
+
+    TapPorts(final SluiceConfig.Xdp config) {
+        this.config = config;
+    }
+
+    private record XdpDevice(XdpPort xdp, EndpointSpec spec, NetworkNamespace namespace)
+            implements Device {
+        @Override
+        public Port port() {
+            return xdp;
+        }
+
+        @Override
+        public boolean isReplaced() {
+            return isAnotherInPlaceOf(namespace, spec);
+        }
+
+        @Override
+        public void remove() {
+            xdp.release();
+        }
+    }
+
     private record TapDevice(TapPort tap, Optional<EndpointSpec> spec, NetworkNamespace namespace)
             implements Device {
         @Override
@@ -89,15 +119,7 @@ final class TapPorts implements PortFactory {
 
         @Override
         public boolean isReplaced() {
-            if (spec.isEmpty() || namespace.isPresent()) {
-                return false;
-            }
-            try {
-                return !resolve(spec.get()).isSameAs(namespace);
-            } catch (final AttachException e) {
-                // Gone and nothing in its place: the device, if it is gone too, tells the lane.
-                return false;
-            }
+            return spec.isPresent() && isAnotherInPlaceOf(namespace, spec.get());
         }
 
         @Override
@@ -108,6 +130,19 @@ final class TapPorts implements PortFactory {
         @Override
         public void remove() {
             tap.release();
+        }
+    }
+
+    private static boolean isAnotherInPlaceOf(
+            final NetworkNamespace namespace, final EndpointSpec spec) {
+        if (namespace.isPresent()) {
+            return false;
+        }
+        try {
+            return !resolve(spec).isSameAs(namespace);
+        } catch (final AttachException e) {
+            // Gone and nothing in its place: the device, if it is gone too, tells the lane.
+            return false;
         }
     }
 
@@ -147,30 +182,94 @@ final class TapPorts implements PortFactory {
                             .formatted(spec.networkNamespace()));
         }
         try {
-            return new TapDevice(open(spec, namespace), Optional.of(spec), namespace);
+            return switch (spec.port()) {
+                case TAP -> tapDevice(spec, namespace);
+                case XDP -> xdpDevice(spec, namespace);
+            };
         } catch (final LinuxException e) {
-            // A namespace that went away in the middle of it may come back.
-            throw new AttachException(
-                    namespace.isPresent() ? Cause.REFUSED : Cause.NAMESPACE_MISSING,
-                    String.valueOf(e.getMessage()));
+            throw new AttachException(causeOf(e, namespace, spec), String.valueOf(e.getMessage()));
         }
+    }
+
+    private static Cause causeOf(
+            final LinuxException e, final NetworkNamespace namespace, final EndpointSpec spec) {
+        if (!namespace.isPresent()) {
+            // A namespace that went away in the middle of it may come back.
+            return Cause.NAMESPACE_MISSING;
+        }
+        // The daemon before passes TAPs on; an AF_XDP socket ends with it.
+        return spec.port() == PortKind.XDP && e.is(Errno.EBUSY) ? Cause.HELD : Cause.REFUSED;
+    }
+
+    private static Device tapDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
+        return new TapDevice(open(spec, namespace), Optional.of(spec), namespace);
+    }
+
+    /** An AF_XDP port, or a TAP where there is none to be had. */
+    private Device xdpDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
+        try {
+            final XdpPort xdp =
+                    XdpPort.open(
+                            new XdpOptions(
+                                    peerOf(spec),
+                                    spec.device(),
+                                    namespace,
+                                    spec.mac(),
+                                    spec.mtuBytes(),
+                                    mode(),
+                                    config.busyPollUs()));
+            try {
+                podInterface(spec).apply(namespace);
+            } catch (final LinuxException e) {
+                xdp.release();
+                throw e;
+            }
+            LOG.info(
+                    "endpoint {}: AF_XDP on {}, {}, checksums {}",
+                    spec.path(),
+                    peerOf(spec),
+                    xdp.isNative() ? "in the driver" : "in generic mode",
+                    xdp.leavesChecksumsOpen() ? "left to the device" : "completed by the switch");
+            return new XdpDevice(xdp, spec, namespace);
+        } catch (final XdpUnavailableException e) {
+            LOG.warn(
+                    "endpoint {}: no AF_XDP, a TAP takes its place: {}",
+                    spec.path(),
+                    e.getMessage());
+            return tapDevice(spec, namespace);
+        }
+    }
+
+    private XdpSocket.Mode mode() {
+        return switch (config.mode()) {
+            case AUTO -> XdpSocket.Mode.AUTO;
+            case GENERIC -> XdpSocket.Mode.GENERIC;
+        };
+    }
+
+    /** Name of the node's end of a pair: the same for the same Pod, as its MAC address is. */
+    static String peerOf(final EndpointSpec spec) {
+        return "slx%010x".formatted(spec.mac() & 0xff_ffff_ffffL);
     }
 
     private static TapPort open(final EndpointSpec spec, final NetworkNamespace namespace) {
         final TapPort tap = TapPort.open(options(spec, namespace));
         try {
-            new PodInterface(
-                            spec.device(),
-                            address(spec, true),
-                            address(spec, false),
-                            IPV4_GATEWAY,
-                            IPV6_GATEWAY)
-                    .apply(namespace);
+            podInterface(spec).apply(namespace);
             return tap;
         } catch (final LinuxException e) {
             tap.release();
             throw e;
         }
+    }
+
+    private static PodInterface podInterface(final EndpointSpec spec) {
+        return new PodInterface(
+                spec.device(),
+                address(spec, true),
+                address(spec, false),
+                IPV4_GATEWAY,
+                IPV6_GATEWAY);
     }
 
     private static TapOptions options(final EndpointSpec spec, final NetworkNamespace namespace) {

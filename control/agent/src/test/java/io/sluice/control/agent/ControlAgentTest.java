@@ -82,7 +82,8 @@ class ControlAgentTest {
                                 List.of(),
                                 Map.of("app", "web"),
                                 "",
-                                0));
+                                0,
+                                ""));
 
         assertThat(added.state()).isEqualTo(EndpointState.READY);
         assertThat(added.addresses()).containsExactly(A, "fd00:10:244::2");
@@ -101,7 +102,15 @@ class ControlAgentTest {
         final EndpointReport added =
                 control.addEndpoint(
                         new EndpointRequest(
-                                "", "c1", "", pid, List.of("10.9.9.9"), Map.of(), "net1", 9000));
+                                "",
+                                "c1",
+                                "",
+                                pid,
+                                List.of("10.9.9.9"),
+                                Map.of(),
+                                "net1",
+                                9000,
+                                ""));
 
         assertThat(added.namespace()).isEqualTo("default");
         assertThat(added.networkNamespace()).isEqualTo("pid:" + pid);
@@ -160,7 +169,8 @@ class ControlAgentTest {
                 address.isEmpty() ? List.of() : List.of(address),
                 Map.of(),
                 "",
-                0);
+                0,
+                "");
     }
 
     private void assertRefused(
@@ -174,7 +184,8 @@ class ControlAgentTest {
     @Test
     void anEndpointIsFoundByPathNameOrNumber() {
         sluice.folder(pod("a"));
-        control.addEndpoint(new EndpointRequest("", "lone", "n", 0, List.of(), Map.of(), "", 0));
+        control.addEndpoint(
+                new EndpointRequest("", "lone", "n", 0, List.of(), Map.of(), "", 0, ""));
 
         assertThat(control.endpoint("shop/a").name()).isEqualTo("a");
         assertThat(control.endpoint("lone").name()).isEqualTo("lone");
@@ -193,7 +204,8 @@ class ControlAgentTest {
                         () ->
                                 control.addEndpoint(
                                         new EndpointRequest(
-                                                "shop", "a", "n", 0, List.of(), Map.of(), "", 0)))
+                                                "shop", "a", "n", 0, List.of(), Map.of(), "", 0,
+                                                "")))
                 .isInstanceOf(RequestException.class)
                 .hasMessage("pods \"a\" already exists");
         assertThatThrownBy(() -> control.deleteEndpoint("shop/a"))

@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.sluice.control.agent.EndpointPlan.Add;
 import io.sluice.control.agent.EndpointPlan.NodeFacts;
 import io.sluice.control.agent.EndpointPlan.Remove;
+import io.sluice.control.agent.EndpointSpec.PortKind;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.Pod;
@@ -95,6 +96,25 @@ class EndpointPlanTest {
                                         "eth0",
                                         9000,
                                         List.of(address("10.244.0.2"), address("fd00::2")))));
+    }
+
+    @Test
+    void aPodSaysHowItIsJoinedAndIsMadeAnewWhenThatChanges() {
+        final Map<String, EndpointSpec> current = specs(plan(Map.of(), pod("a")));
+        assertThat(current.values()).extracting(EndpointSpec::port).containsOnly(PortKind.TAP);
+        final EndpointPlan changed =
+                plan(current, annotated("a", "sluice.io/netns: a, sluice.io/port: xdp"));
+
+        assertThat(changed.actions()).first().isEqualTo(new Remove("shop/a"));
+        assertThat(specs(changed).values())
+                .extracting(EndpointSpec::port)
+                .containsOnly(PortKind.XDP);
+        assertThat(
+                        plan(
+                                        specs(changed),
+                                        annotated("a", "sluice.io/netns: a, sluice.io/port: tap"))
+                                .actions())
+                .hasSize(2);
     }
 
     @Test
@@ -195,9 +215,10 @@ class EndpointPlanTest {
                 "sluice.io/netns: a/b | annotation sluice.io/netns: \"a/b\": the name of a network namespace or an absolute path",
                 "sluice.io/pid: \"x\" | annotation sluice.io/pid: \"x\" is no process id",
                 "sluice.io/pid: \"7\", sluice.io/netns: a | annotations sluice.io/netns and sluice.io/pid: only one of them",
+                "sluice.io/netns: a, sluice.io/port: veth | annotation sluice.io/port: \"veth\": tap or xdp",
                 "sluice.io/netns: a, sluice.io/mtu: \"67\" | annotation sluice.io/mtu: \"67\": 68 to 65521 bytes",
                 "sluice.io/netns: a, sluice.io/interface: lo | annotation sluice.io/interface: \"lo\": 1 to 15 letters, digits, '-', '_' and '.', beginning with a letter",
-                "sluice.io/netnss: a | annotation sluice.io/netnss: no such annotation: sluice.io/interface, sluice.io/mtu, sluice.io/netns, sluice.io/pid, sluice.io/pid-start",
+                "sluice.io/netnss: a | annotation sluice.io/netnss: no such annotation: sluice.io/interface, sluice.io/mtu, sluice.io/netns, sluice.io/pid, sluice.io/pid-start, sluice.io/port",
                 "sluice.io/netns: a, sluice.io/pid-start: x | annotation sluice.io/pid-start: only together with sluice.io/pid",
                 "sluice.io/pid: \"7\", sluice.io/pid-start: x | annotation sluice.io/pid-start: \"x\": boot id, slash and start time (field 22 of /proc/PID/stat), as endpoint add writes it",
             })

@@ -126,26 +126,38 @@ final class Node implements AutoCloseable {
 
     /** Starts a daemon. */
     Daemon launch() throws IOException {
+        return launch(List.of());
+    }
+
+    /** Starts a daemon that lacks a capability, and waits until it runs. */
+    Daemon startWithout(final String capability) throws IOException, InterruptedException {
+        final Daemon daemon =
+                launch(
+                        List.of(
+                                "setpriv",
+                                "--inh-caps=-" + capability,
+                                "--bounding-set=-" + capability));
+        daemon.awaitLine("sluice runs on node node-1");
+        return daemon;
+    }
+
+    private Daemon launch(final List<String> prefix) throws IOException {
         final Path jvmArgs = Path.of("../../scripts/jvm.args");
-        final Process process =
-                new ProcessBuilder(
-                                "ip",
-                                "netns",
-                                "exec",
-                                name("node"),
-                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                                "@" + jvmArgs.toRealPath(),
-                                "-XX:+UseSerialGC",
-                                "-XX:TieredStopAtLevel=1",
-                                "-cp",
-                                System.getProperty(
-                                        "surefire.test.class.path",
-                                        System.getProperty("java.class.path")),
-                                DaemonProcess.class.getName(),
-                                folder.resolve("sluice.yaml").toString(),
-                                manifests().toString())
-                        .redirectErrorStream(true)
-                        .start();
+        final List<String> command = new ArrayList<>(List.of("ip", "netns", "exec", name("node")));
+        command.addAll(prefix);
+        command.addAll(
+                List.of(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "@" + jvmArgs.toRealPath(),
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        "-cp",
+                        System.getProperty(
+                                "surefire.test.class.path", System.getProperty("java.class.path")),
+                        DaemonProcess.class.getName(),
+                        folder.resolve("sluice.yaml").toString(),
+                        manifests().toString()));
+        final Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         final Daemon daemon = new Daemon(process);
         daemons.add(daemon);
         return daemon;
@@ -206,6 +218,12 @@ final class Node implements AutoCloseable {
             // Through the handle, because Process.destroy() would close the log as well.
             process.toHandle().destroy();
             return awaitEnd();
+        }
+
+        /** SIGKILL, and the wait for the end. */
+        void kill() throws InterruptedException {
+            process.toHandle().destroyForcibly();
+            awaitEnd();
         }
 
         int awaitEnd() throws InterruptedException {

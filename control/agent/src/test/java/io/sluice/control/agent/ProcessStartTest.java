@@ -50,6 +50,7 @@ class ProcessStartTest {
                 start,
                 "eth0",
                 1500,
-                List.of(IpAddress.parse("10.0.0.1").orElseThrow()));
+                List.of(IpAddress.parse("10.0.0.1").orElseThrow()),
+                EndpointSpec.PortKind.TAP);
     }
 }

@@ -57,6 +57,8 @@ class SluiceConfigTest {
         values.put("pool.ipv4", "10.9.0.0/20");
         values.put("pool.ipv6", "none");
         values.put("uplink.enabled", "false");
+        values.put("port.xdp.mode", "generic");
+        values.put("port.xdp.busyPollUs", "20");
         values.put("uplink.device", "up0");
         values.put("uplink.mtu", "1400");
         values.put("policy.default", "deny");

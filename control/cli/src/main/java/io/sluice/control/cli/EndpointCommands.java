@@ -207,7 +207,9 @@ final class EndpointCommands {
                     endpoint.path("packetsReceived").asText()
                             + " from it, "
                             + endpoint.path("packetsSent").asText()
-                            + " to it");
+                            + " to it, "
+                            + endpoint.path("packetsLost").asText()
+                            + " lost in the kernel");
         }
 
         private static String policies(final JsonNode endpoint, final String direction) {
@@ -287,7 +289,10 @@ final class EndpointCommands {
         @Option(
                 names = "--port",
                 paramLabel = "KIND",
-                description = "How it is connected: tap, the one kind there is.")
+                description = {
+                    "How it is connected: tap (default; bulk TCP) or xdp (AF_XDP: packets per",
+                    "second)."
+                })
         private String port = "tap";
 
         Add(final Console console) {
@@ -297,8 +302,9 @@ final class EndpointCommands {
         @Override
         public Integer call() {
             final Format format = output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML);
-            if (!port.equals("tap")) {
-                throw CommandError.usage("--port " + port + ": unknown kind: accepted is tap");
+            if (!port.equals("tap") && !port.equals("xdp")) {
+                throw CommandError.usage(
+                        "--port " + port + ": unknown kind: accepted are tap and xdp");
             }
             final int given =
                     (networkNamespace.isEmpty() ? 0 : 1)
@@ -347,6 +353,9 @@ final class EndpointCommands {
             labels.forEach(request.putObject("labels")::put);
             request.put("device", device);
             request.put("mtu", mtu);
+            if (!port.equals("tap")) {
+                request.put("port", port);
+            }
             return request;
         }
     }

@@ -595,7 +595,7 @@ final class DaemonCommandsTest {
         final CommandLineRun run =
                 run(
                         ("endpoint add web -n shop --netns shop-web --ip 10.0.0.1 --ip fd00::1"
-                                        + " -l app=web -l tier=x --mtu 9000 --device net1")
+                                        + " -l app=web -l tier=x --mtu 9000 --device net1 --port xdp")
                                 .split(" ", -1));
 
         assertThat(run.err()).isEmpty();
@@ -605,7 +605,7 @@ final class DaemonCommandsTest {
                 .containsExactly(
                         "EndpointRequest[namespace=shop, name=web, networkNamespace=shop-web, pid=0,"
                                 + " addresses=[10.0.0.1, fd00::1], labels={app=web, tier=x},"
-                                + " device=net1, mtu=9000]");
+                                + " device=net1, mtu=9000, port=xdp]");
     }
 
     @Test
@@ -636,12 +636,12 @@ final class DaemonCommandsTest {
     @CsvSource({
         "endpoint add web, exactly one of --netns",
         "endpoint add web --netns a --pid 3, given are 2",
-        "endpoint add web --netns a --port xdp, accepted is tap",
         "trace --match tpc, 'match: position 1: \"tpc\": accepted: tcp'",
         "trace --count 0, 'count: 0: a number from 1 to 1000000'",
         "trace --timeout 3601, 'timeout: 3601: seconds from 1 to 3600'",
         "trace -o yaml, 'accepted are text, json, jsonl'",
         "observe --explain -o table, a table has no place for it",
+        "endpoint add web --netns a --port veth, accepted are tap and xdp",
         "observe --verdict MAYBE, 'verdict: \"MAYBE\": FORWARDED, DROPPED, ERROR, AUDIT, REDIRECTED'",
         "observe --type agent, 'drop, l7, policy-verdict, trace, trace:to-endpoint'",
         "observe --not --last 3, a filter is expected",

@@ -289,7 +289,8 @@ final class MemoryControlPlane implements ControlPlane {
                 List.of(),
                 List.of("NetworkPolicy/shop/default-deny"),
                 40,
-                30);
+                30,
+                0);
     }
 
     private static EndpointReport database() {
@@ -311,6 +312,7 @@ final class MemoryControlPlane implements ControlPlane {
                 true,
                 List.of(),
                 List.of(),
+                0,
                 0,
                 0);
     }

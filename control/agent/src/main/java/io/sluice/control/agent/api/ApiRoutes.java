@@ -197,7 +197,8 @@ final class ApiRoutes implements Routes {
                                 "addresses",
                                 "labels",
                                 "device",
-                                "mtu"));
+                                "mtu",
+                                "port"));
         final Map<String, String> labels = new LinkedHashMap<>();
         final JsonNode given = json.path("labels");
         if (!given.isMissingNode() && !given.isObject()) {
@@ -214,7 +215,8 @@ final class ApiRoutes implements Routes {
                 ApiJson.texts(json, "addresses"),
                 labels,
                 ApiJson.text(json, "device", ""),
-                ApiJson.number(json, "mtu", 0, 65535));
+                ApiJson.number(json, "mtu", 0, 65535),
+                ApiJson.text(json, "port", ""));
     }
 
     // Objects: GET, POST, DELETE /v1/objects; POST /v1/objects/delete with a manifest
