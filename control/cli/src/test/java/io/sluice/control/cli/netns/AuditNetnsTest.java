@@ -22,7 +22,7 @@ class AuditNetnsTest {
     private static final String DENIED_PORT = "8081";
 
     /** What is annotated or configured. */
-    private enum Level {
+    enum Level {
         NODE,
         NAMESPACE,
         ENDPOINT,
@@ -33,14 +33,14 @@ class AuditNetnsTest {
             """
             apiVersion: v1
             kind: Namespace
-            metadata: { name: app, annotations: {%s} }
+            metadata: { name: app, annotations: {} }
             """;
 
     private static final String POLICIES =
             """
             apiVersion: cilium.io/v2
             kind: CiliumNetworkPolicy
-            metadata: { name: web, namespace: app, annotations: {%1$s} }
+            metadata: { name: web, namespace: app, annotations: {} }
             spec:
               endpointSelector: { matchLabels: { app: web } }
               ingress:
@@ -51,7 +51,7 @@ class AuditNetnsTest {
             ---
             apiVersion: cilium.io/v2
             kind: CiliumNetworkPolicy
-            metadata: { name: client, namespace: app, annotations: {%1$s} }
+            metadata: { name: client, namespace: app, annotations: {} }
             spec:
               endpointSelector: { matchLabels: { app: client } }
               egress:
@@ -87,8 +87,8 @@ class AuditNetnsTest {
             node.saveAnnotatedPod("client", CLIENT, ON);
             node.saveAnnotatedPod("web", WEB, ON);
         }
-        node.save("namespace.yaml", NAMESPACE.formatted(level == Level.NAMESPACE ? ON : ""));
-        node.save("policies.yaml", POLICIES.formatted(level == Level.POLICY ? ON : ""));
+        node.save("namespace.yaml", annotated(NAMESPACE, level == Level.NAMESPACE));
+        node.save("policies.yaml", annotated(POLICIES, level == Level.POLICY));
         node.startDaemon("client", "web");
         Nginx.start(node, "web", folder, WEB);
         node.serveFiles("web", DENIED_PORT);
@@ -114,6 +114,10 @@ class AuditNetnsTest {
                                 .flatMap(flow -> flow.path("ingress_denied_by").valueStream())
                                 .map(by -> by.path("name").asText()))
                 .contains("web");
+    }
+
+    private static String annotated(final String manifest, final boolean on) {
+        return on ? manifest.replace("annotations: {}", "annotations: {" + ON + "}") : manifest;
     }
 
     private String status(final String port, final String path) {

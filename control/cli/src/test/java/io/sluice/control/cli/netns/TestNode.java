@@ -138,12 +138,7 @@ final class TestNode implements AutoCloseable {
                   podIP: %3$s
                   podIPs: [{ ip: %3$s }, { ip: "%4$s" }]
                 """
-                        .formatted(
-                                name,
-                                namespace(name),
-                                ipv4(number),
-                                ipv6(number),
-                                annotation));
+                        .formatted(name, namespace(name), ipv4(number), ipv6(number), annotation));
     }
 
     static String ipv4(final int number) {
