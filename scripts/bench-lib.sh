@@ -5,7 +5,8 @@
 #
 # A side is one switch with two pods, each in a namespace of its own: 10.244.0.11 (the client) and 10.244.0.12 (the server).
 # Sides share no device, so all can be up at the same time. What every side but veth enforces: default deny both ways, and the
-# client may open what ALLOWED names ("tcp:80", "udp:7000"), statefully. Processor 0 is the switch's, processor 1 that of who
+# client may open what ALLOWED names ("tcp:80"; a range such as "udp:7168-8191" is a power of two of ports from a multiple of it
+# on), statefully. Processor 0 is the switch's, processor 1 that of who
 # makes the load; with one processor nothing is pinned.
 
 CLIENT_IP=10.244.0.11
@@ -47,10 +48,10 @@ heading() {
     echo "commit   $(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || echo unknown)$([ -z "$(git -C "$ROOT" status --porcelain 2>/dev/null)" ] || echo ' with local changes')"
     echo "machine  $(nproc) x $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1), Linux $(uname -r)"
     for side in "${SIDES[@]}"; do
-        [ -z "${WHAT[$side]:-}" ] || printf '%-8s %s\n' "$side" "${WHAT[$side]}"
+        [ -z "${WHAT[$side]:-}" ] || printf '%-8s  %s\n' "$side" "${WHAT[$side]}"
     done
     for side in "${!SKIPPED[@]}"; do
-        printf '%-8s not measured: %s\n' "$side" "${SKIPPED[$side]}"
+        printf '%-8s  not measured: %s\n' "$side" "${SKIPPED[$side]}"
     done
     before=$(busy_ticks)
     sleep 1
@@ -79,7 +80,7 @@ median() { spread "$@" | cut -d' ' -f1; }
 # quantile FILE PERCENT: of a column of numbers, by rank.
 quantile() {
     sort -g "$1" | awk -v percent="$2" '{ v[NR] = $1 } END { if (!NR) { print "-"; exit }
-        i = int((NR * percent + 99.999) / 100); print v[i < 1 ? 1 : i > NR ? NR : i] }'
+        i = int((NR * percent + 99.999) / 100); if (i < 1) i = 1; if (i > NR) i = NR; print v[i] }'
 }
 
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a == "-" || b == "-" || b == 0) print "-"; else printf "%.3f\n", a / b }'; }
@@ -100,6 +101,15 @@ turns() {
 
 # pin PID CPU: all its threads, and those they start.
 pin() { taskset -acp "$2" "$1" >/dev/null; }
+
+# pin_lanes PID CPU: its lanes only; its other threads may use every processor.
+pin_lanes() {
+    local task
+    taskset -acp "0-$(($(nproc) - 1))" "$1" >/dev/null
+    for task in "/proc/$1/task"/*; do
+        [[ $(cat "$task/comm") != *lane* ]] || taskset -cp "$2" "${task##*/}" >/dev/null
+    done
+}
 
 # freeze PID, thaw PID: a switch that spins takes no processor from another that is measured.
 freeze() { kill -STOP "$1"; }
@@ -178,6 +188,7 @@ bridge_rules() {
 table $1 sluice_bench {
     set allowed {
         type ipv4_addr . ipv4_addr . inet_proto . inet_service
+        flags interval
         elements = { $elements }
     }
     chain probe {
@@ -240,7 +251,8 @@ policy_objects() {
     local allow protocol ports=""
     for allow in "${ALLOWED[@]}"; do
         protocol=${allow%%:*}
-        ports+="${ports:+, }{ protocol: ${protocol^^}, port: ${allow##*:} }"
+        allow=${allow##*:}
+        ports+="${ports:+, }{ protocol: ${protocol^^}, port: ${allow%-*}, endPort: ${allow#*-} }"
     done
     cat <<POLICIES
 apiVersion: v1
@@ -293,7 +305,7 @@ thaw_if_there() { kill -CONT "$1" 2>/dev/null || true; }
 # installed, otherwise with complete checksums from the pods. FILE holds further flows. A side that cannot run is left out,
 # and the heading says why.
 setup_ovs() {
-    local side=$1 home=$work/$1 node vswitchd=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk tso=true pod allow
+    local side=$1 home=$work/$1 node vswitchd=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk tso=true pod allow ports
     [ -x "$vswitchd" ] || { vswitchd=$(command -v ovs-vswitchd) && tso=false; } || { SKIPPED[$side]="openvswitch-switch is not installed"; return; }
     side_namespaces "$side"
     node=${NODE[$side]}
@@ -325,7 +337,9 @@ setup_ovs() {
         echo "table=1,priority=64000,ct_state=+trk+est,actions=normal"
         echo "table=1,priority=64000,ct_state=+trk+rel,actions=normal"
         for allow in "${ALLOWED[@]}"; do
-            echo "table=1,priority=63000,ct_state=+trk+new,${allow%%:*},nw_src=$CLIENT_IP,nw_dst=$SERVER_IP,tp_dst=${allow##*:},actions=ct(commit),normal"
+            ports=${allow##*:}
+            printf 'table=1,priority=63000,ct_state=+trk+new,%s,nw_src=%s,nw_dst=%s,tp_dst=0x%x/0x%x,actions=ct(commit),normal\n' \
+                "${allow%%:*}" $CLIENT_IP $SERVER_IP "${ports%-*}" $((65535 - (${ports#*-} - ${ports%-*})))
         done
         [ -z "${3:-}" ] || cat "$3"
         echo "table=1,priority=0,actions=drop"
