@@ -115,14 +115,6 @@ pin_lanes() {
 freeze() { kill -STOP "$1"; }
 thaw() { kill -CONT "$1"; }
 
-stop_thawed() {
-    kill -CONT "$1" 2>/dev/null || true
-    stop_process "$1"
-}
-
-# on_load COMMAND...: runs it on the load's processor.
-on_load() { taskset -c $LOAD_CPU "$@"; }
-
 # ------------------------------------------------------------------------------------------------ sides
 
 # use_cubic NAMESPACE: the host's default may be another, and a namespace may choose only what the host allows; while the script
