@@ -280,7 +280,8 @@ setup_sluice() {
     pod_objects "$side" >"$work/$side/objects/pods.yaml"
     policy_objects >"$work/$side/objects/policies.yaml"
     [ -z "$file" ] || cp "$file" "$work/$side/objects/more.yaml"
-    daemon_start "${NODE[$side]}" "$work/$side" "$work/$side/objects" "$@"
+    # Ten thousand policies on a busy processor take their time.
+    DAEMON_SECONDS=120 daemon_start "${NODE[$side]}" "$work/$side" "$work/$side/objects" "$@"
     on_exit thaw_if_there "$DAEMON_PID"
     SOCKET[$side]=$SLUICE_SOCKET
     SWITCH_PID[$side]=$DAEMON_PID
