@@ -196,7 +196,7 @@ need_free_netns() {
 
 # daemon_start NODE WORK OBJECTS [CONFIGURATION LINE...]: starts `sluice run -f OBJECTS` in the namespace NODE, with its run
 # folder, state folder and log (daemon.log) in WORK. Sets DAEMON_PID and exports SLUICE_SOCKET, by which every later `sluice`
-# finds it.
+# finds it. Gives it DAEMON_SECONDS (30).
 daemon_start() {
     local node=$1 work=$2 objects=$3
     shift 3
@@ -204,7 +204,7 @@ daemon_start() {
     printf '%s\n' "runFolder: $work/run" "stateFolder: $work/state" "$@" >"$work/sluice.yaml"
     start_in_netns "$node" "$work/daemon.log" "$ROOT/scripts/sluice" run -f "$objects" --config "$work/sluice.yaml"
     DAEMON_PID=$STARTED_PID
-    if ! wait_until 30 daemon_is_up_or_gone || process_is_gone "$DAEMON_PID"; then
+    if ! wait_until "${DAEMON_SECONDS:-30}" daemon_is_up_or_gone || process_is_gone "$DAEMON_PID"; then
         tail -n 20 "$work/daemon.log" >&2
         die "the daemon did not start; its log is above"
     fi

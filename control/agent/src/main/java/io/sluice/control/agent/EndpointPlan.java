@@ -40,8 +40,11 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
 
     static final String PORT = ANNOTATION_PREFIX + "port";
 
+    /** Not for the port: policy about the endpoint is audited. */
+    static final String AUDIT = ANNOTATION_PREFIX + "audit";
+
     private static final Set<String> ANNOTATIONS =
-            Set.of(NETNS, PID, PID_START, INTERFACE, MTU, PORT);
+            Set.of(NETNS, PID, PID_START, INTERFACE, MTU, PORT, AUDIT);
 
     /** What {@link #isDeviceName} accepts, in words. */
     static final String DEVICE_NAME_ACCEPTED =

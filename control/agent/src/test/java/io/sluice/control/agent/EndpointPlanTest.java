@@ -218,7 +218,7 @@ class EndpointPlanTest {
                 "sluice.io/netns: a, sluice.io/port: veth | annotation sluice.io/port: \"veth\": tap or xdp",
                 "sluice.io/netns: a, sluice.io/mtu: \"67\" | annotation sluice.io/mtu: \"67\": 68 to 65521 bytes",
                 "sluice.io/netns: a, sluice.io/interface: lo | annotation sluice.io/interface: \"lo\": 1 to 15 letters, digits, '-', '_' and '.', beginning with a letter",
-                "sluice.io/netnss: a | annotation sluice.io/netnss: no such annotation: sluice.io/interface, sluice.io/mtu, sluice.io/netns, sluice.io/pid, sluice.io/pid-start, sluice.io/port",
+                "sluice.io/netnss: a | annotation sluice.io/netnss: no such annotation: sluice.io/audit, sluice.io/interface, sluice.io/mtu, sluice.io/netns, sluice.io/pid, sluice.io/pid-start, sluice.io/port",
                 "sluice.io/netns: a, sluice.io/pid-start: x | annotation sluice.io/pid-start: only together with sluice.io/pid",
                 "sluice.io/pid: \"7\", sluice.io/pid-start: x | annotation sluice.io/pid-start: \"x\": boot id, slash and start time (field 22 of /proc/PID/stat), as endpoint add writes it",
             })
