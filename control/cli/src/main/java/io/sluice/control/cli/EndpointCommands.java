@@ -9,6 +9,7 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -26,7 +27,8 @@ final class EndpointCommands {
                 .addSubcommand(new ListAll(console))
                 .addSubcommand(new Get(console))
                 .addSubcommand(new Add(console))
-                .addSubcommand(new Delete(console));
+                .addSubcommand(new Delete(console))
+                .addSubcommand(new Config(console));
     }
 
     /** {@code namespace/name}. */
@@ -402,6 +404,126 @@ final class EndpointCommands {
                 }
             }
             return ExitCode.YES;
+        }
+    }
+
+    @Command(
+            name = "config",
+            description = {
+                "Shows the options of an endpoint, or sets one: audit=on lets pass and reports what",
+                "policy about the endpoint would deny."
+            })
+    static final class Config implements Callable<Integer> {
+        private static final String AUDIT = "sluice.io/audit";
+
+        private final Console console;
+
+        @Mixin private DaemonOption daemon = new DaemonOption();
+        @Mixin private Output output = new Output();
+
+        @Parameters(
+                index = "0",
+                paramLabel = "ENDPOINT",
+                description = "NAME, NAMESPACE/NAME or number.")
+        private String ref = "";
+
+        @Parameters(
+                index = "1",
+                arity = "0..1",
+                paramLabel = "OPTION=VALUE",
+                description = "audit=on or audit=off.")
+        private String setting = "";
+
+        @Option(
+                names = {"-n", "--namespace"},
+                description = "Namespace of a bare NAME; default: default.")
+        private String namespace = "default";
+
+        Config(final Console console) {
+            this.console = console;
+        }
+
+        @Override
+        public Integer call() {
+            final Format format = output.oneOf(Format.TEXT, Format.JSON, Format.JSONL, Format.YAML);
+            final ApiClient client = daemon.client(console);
+            final JsonNode endpoint = client.get(target(ref, namespace));
+            final JsonNode pod = pod(client, endpoint);
+            boolean audited = isAudited(pod.path("manifest"));
+            if (!setting.isEmpty()) {
+                audited = wanted();
+                set(client, pod, audited);
+            }
+            if (format == Format.TEXT) {
+                console.out().printf("endpoint %s audit: %s%n", name(endpoint), word(audited));
+            } else {
+                Output.print(
+                        console.out(),
+                        format,
+                        JsonNodeFactory.instance
+                                .objectNode()
+                                .put("endpoint", name(endpoint))
+                                .put("audit", audited));
+            }
+            return ExitCode.YES;
+        }
+
+        private boolean wanted() {
+            return switch (setting) {
+                case "audit=on" -> true;
+                case "audit=off" -> false;
+                default ->
+                        throw CommandError.usage(
+                                "sluice endpoint config: \"%s\": accepted are audit=on and audit=off"
+                                        .formatted(setting));
+            };
+        }
+
+        private static String word(final boolean on) {
+            return on ? "on" : "off";
+        }
+
+        private static JsonNode pod(final ApiClient client, final JsonNode endpoint) {
+            final String query =
+                    "/v1/objects?kind=Pod&namespace=%s&name=%s"
+                            .formatted(
+                                    ApiClient.encode(endpoint.path("namespace").asText()),
+                                    ApiClient.encode(endpoint.path("name").asText()));
+            final JsonNode found = client.get(query).path(0);
+            if (found.isMissingNode()) {
+                throw CommandError.no("endpoint %s: its Pod is gone".formatted(name(endpoint)));
+            }
+            return found;
+        }
+
+        private static boolean isAudited(final JsonNode manifest) {
+            return switch (manifest.path("metadata")
+                    .path("annotations")
+                    .path(AUDIT)
+                    .asText()
+                    .toLowerCase(Locale.ROOT)) {
+                case "true", "on", "enabled", "yes" -> true;
+                default -> false;
+            };
+        }
+
+        private void set(final ApiClient client, final JsonNode pod, final boolean audited) {
+            if (!pod.path("origin").asText().equals("APPLIED")) {
+                throw CommandError.no(
+                        "%s:%s: the Pod comes from this file: set its annotation %s there"
+                                .formatted(
+                                        pod.path("file").asText(),
+                                        pod.path("line").asText(),
+                                        AUDIT));
+            }
+            final ObjectNode manifest = pod.path("manifest").deepCopy();
+            manifest.withObjectProperty("metadata")
+                    .withObjectProperty("annotations")
+                    .put(AUDIT, audited ? "true" : "false");
+            client.post(
+                    "/v1/objects?source=" + ApiClient.encode("endpoint config"),
+                    "application/json",
+                    manifest.toString());
         }
     }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -114,6 +115,36 @@ class AuditNetnsTest {
                                 .flatMap(flow -> flow.path("ingress_denied_by").valueStream())
                                 .map(by -> by.path("name").asText()))
                 .contains("web");
+    }
+
+    @Test
+    void anEndpointIsSetUnderAuditWhileItRuns() {
+        node.addPod("web", WEB);
+        node.save("policies.yaml", annotated(POLICIES, false));
+        node.startDaemon("web");
+        node.serveFiles("web", DENIED_PORT);
+        node.sluice(
+                "endpoint",
+                "add",
+                "app/client",
+                "--netns",
+                node.addNamespace("client"),
+                "--ip",
+                TestNode.ipv4(CLIENT),
+                "-l",
+                "app=other");
+
+        assertThat(status(DENIED_PORT, "/peer.py")).isEqualTo("000");
+        assertThat(node.sluice("endpoint", "config", "app/web", "audit=on"))
+                .contains("the Pod comes from this file: set its annotation sluice.io/audit there");
+        assertThat(node.sluice("endpoint", "config", "app/client"))
+                .isEqualTo("endpoint app/client audit: off");
+        // Only policy about the client is audited now, and it is the web server's that denies.
+        assertThat(node.sluice("endpoint", "config", "app/client", "audit=on"))
+                .isEqualTo("endpoint app/client audit: on");
+        assertThat(status(DENIED_PORT, "/peer.py")).isEqualTo("000");
+        assertThat(node.sluice("endpoint", "config", "app/client", "-o", "jsonl"))
+                .isEqualTo("{\"endpoint\":\"app/client\",\"audit\":true}");
     }
 
     private static String annotated(final String manifest, final boolean on) {
