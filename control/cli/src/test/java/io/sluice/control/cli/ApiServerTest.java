@@ -150,7 +150,7 @@ final class ApiServerTest {
         assertThat(control.told)
                 .containsExactly(
                         "EndpointRequest[namespace=, name=web, networkNamespace=, pid=12,"
-                                + " addresses=[], labels={}, device=, mtu=0]");
+                                + " addresses=[], labels={}, device=, mtu=0, port=]");
     }
 
     @Test
