@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.EndpointSpec.PortKind;
+import io.sluice.control.policy.Audit;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.Pod;
 import java.util.ArrayList;
@@ -40,11 +41,9 @@ record EndpointPlan(List<Action> actions, Map<String, String> failures, List<Pod
 
     static final String PORT = ANNOTATION_PREFIX + "port";
 
-    /** Not for the port: policy about the endpoint is audited. */
-    static final String AUDIT = ANNOTATION_PREFIX + "audit";
-
+    /** Those of a port, and the one that is policy's. */
     private static final Set<String> ANNOTATIONS =
-            Set.of(NETNS, PID, PID_START, INTERFACE, MTU, PORT, AUDIT);
+            Set.of(NETNS, PID, PID_START, INTERFACE, MTU, PORT, Audit.SLUICE);
 
     /** What {@link #isDeviceName} accepts, in words. */
     static final String DEVICE_NAME_ACCEPTED =

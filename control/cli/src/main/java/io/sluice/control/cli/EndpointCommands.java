@@ -5,11 +5,11 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.cli.Output.Format;
+import io.sluice.control.policy.Audit;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -414,8 +414,6 @@ final class EndpointCommands {
                 "policy about the endpoint would deny."
             })
     static final class Config implements Callable<Integer> {
-        private static final String AUDIT = "sluice.io/audit";
-
         private final Console console;
 
         @Mixin private DaemonOption daemon = new DaemonOption();
@@ -497,14 +495,12 @@ final class EndpointCommands {
         }
 
         private static boolean isAudited(final JsonNode manifest) {
-            return switch (manifest.path("metadata")
-                    .path("annotations")
-                    .path(AUDIT)
-                    .asText()
-                    .toLowerCase(Locale.ROOT)) {
-                case "true", "on", "enabled", "yes" -> true;
-                default -> false;
-            };
+            final Map<String, String> annotations = new LinkedHashMap<>();
+            for (final Map.Entry<String, JsonNode> annotation :
+                    manifest.path("metadata").path("annotations").properties()) {
+                annotations.put(annotation.getKey(), annotation.getValue().asText());
+            }
+            return Audit.isAudited(annotations);
         }
 
         private void set(final ApiClient client, final JsonNode pod, final boolean audited) {
@@ -514,12 +510,12 @@ final class EndpointCommands {
                                 .formatted(
                                         pod.path("file").asText(),
                                         pod.path("line").asText(),
-                                        AUDIT));
+                                        Audit.SLUICE));
             }
             final ObjectNode manifest = pod.path("manifest").deepCopy();
             manifest.withObjectProperty("metadata")
                     .withObjectProperty("annotations")
-                    .put(AUDIT, audited ? "true" : "false");
+                    .put(Audit.SLUICE, audited ? "true" : "false");
             client.post(
                     "/v1/objects?source=" + ApiClient.encode("endpoint config"),
                     "application/json",

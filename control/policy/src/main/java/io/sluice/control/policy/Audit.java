@@ -6,8 +6,10 @@ import java.util.Map;
 /**
  * Which objects are audited: policy about them, or by them, is computed and reported, and the
  * packets go on.
+ *
+ * <p>Thread: any.
  */
-final class Audit {
+public final class Audit {
     /** On a policy: Cilium's word for it. */
     static final String CILIUM_POLICY = "policy.cilium.io/audit-mode";
 
@@ -15,12 +17,16 @@ final class Audit {
     static final String CALICO_NAMESPACE = "projectcalico.org/policy-audit-mode";
 
     /** On a policy, a Pod or a Namespace: Sluice's own. */
-    static final String SLUICE = "sluice.io/audit";
+    public static final String SLUICE = "sluice.io/audit";
 
     private Audit() {}
 
     static boolean isAudited(final ObjectMeta meta) {
-        final Map<String, String> annotations = meta.annotations();
+        return isAudited(meta.annotations());
+    }
+
+    /** Whether annotations of an object say that it is audited. */
+    public static boolean isAudited(final Map<String, String> annotations) {
         return isOn(annotations, CILIUM_POLICY)
                 || isOn(annotations, CALICO_NAMESPACE)
                 || isOn(annotations, SLUICE);

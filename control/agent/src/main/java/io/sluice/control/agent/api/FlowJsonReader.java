@@ -8,12 +8,9 @@ import io.sluice.control.policy.replay.FlowEvent;
 import io.sluice.control.policy.replay.FlowTally;
 import io.sluice.control.policy.replay.FlowTally.Skipped;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Instant;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 
 /**
  * Reads what {@link FlowJson} writes, and Hubble's own exports: JSON lines of {@code
@@ -28,17 +25,8 @@ import java.util.Map;
 public final class FlowJsonReader {
     private static final JsonFactory JSON = new JsonFactory();
 
-    /** Some 30 MB at most: a cluster has thousands of pods. */
-    private static final int PEERS_MAX = 1 << 14;
-
     private final FlowTally tally;
     private final FlowEvent event = new FlowEvent();
-
-    /** Peers by how they are written, ends of pods and of the world. */
-    private final Map<String, FlowEvent.Side> peers = new HashMap<>();
-
-    private byte[] line = new byte[0];
-    private int lineFrom;
 
     /**
      * @param tally counts what is read
@@ -57,8 +45,6 @@ public final class FlowJsonReader {
      *     counted as unreadable
      */
     public boolean read(final byte[] text, final int from, final int to) {
-        line = text;
-        lineFrom = from;
         try (JsonParser parser = JSON.createParser(text, from, to - from)) {
             final JsonToken first = parser.nextToken();
             if (first == null) {
@@ -211,32 +197,9 @@ public final class FlowJsonReader {
         }
     }
 
-    /** A peer is nearly always written as it was before: then its bytes say who it is. */
-    private void side(final JsonParser parser, final FlowEvent.Side side) throws IOException {
-        if (parser.currentToken() != JsonToken.START_OBJECT) {
-            parser.skipChildren();
-            return;
-        }
-        final int from = lineFrom + (int) parser.currentTokenLocation().getByteOffset();
-        parser.skipChildren();
-        final int to = lineFrom + (int) parser.currentLocation().getByteOffset();
-        final String written = new String(line, from, to - from, StandardCharsets.ISO_8859_1);
-        FlowEvent.Side known = peers.get(written);
-        if (known == null) {
-            final FlowEvent.Side read = new FlowEvent.Side();
-            try (JsonParser peer = JSON.createParser(line, from, to - from)) {
-                peer.nextToken();
-                fields(peer, (at, name) -> side(at, name, read));
-            }
-            if (peers.size() == PEERS_MAX) {
-                peers.clear();
-            }
-            peers.put(written, read);
-            known = read;
-        }
-        side.namespace = known.namespace;
-        side.pod = known.pod;
-        side.labels.addAll(known.labels);
+    private static void side(final JsonParser parser, final FlowEvent.Side side)
+            throws IOException {
+        fields(parser, (at, name) -> side(at, name, side));
     }
 
     private static void side(final JsonParser parser, final String field, final FlowEvent.Side side)
