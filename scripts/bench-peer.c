@@ -14,6 +14,9 @@
  *   copy DEVICE DEVICE
  *       makes two TAP devices with offloads and copies every frame from one to the other: a switch that looks at nothing, one
  *       thread, poll and up to 64 frames of each in turn. Says "ready" when both are there.
+ *   copy-uring DEVICE DEVICE
+ *       the same with io_uring: 16 reads of each device in flight, a frame that was read is written from where it lies, and all
+ *       that came of one look is submitted with the next.
  *   update CLIENT-NETNS SERVER-NETNS ADDRESS PORT0 COUNT PAUSE-MS api SOCKET FOLDER
  *   update CLIENT-NETNS SERVER-NETNS ADDRESS PORT0 COUNT PAUSE-MS exec NETNS FOLDER COMMAND...
  *       changes policy COUNT times and measures each: a thread sends a datagram to the port PORT0 + i, denied until change i, every
@@ -29,6 +32,7 @@
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/io_uring.h>
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -41,8 +45,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -220,6 +226,76 @@ static int copy(char **v) {
             }
         }
         if (!work && poll(ports, 2, -1) < 0 && errno != EINTR) fail("poll");
+    }
+    return 0;
+}
+
+#ifndef IORING_SETUP_NO_SQARRAY /* Linux 6.6, newer than the headers that Debian has */
+#define IORING_SETUP_NO_SQARRAY (1U << 16)
+#endif
+
+enum { IN_FLIGHT = 16, ENTRIES = 64 };
+
+static struct {
+    int fd;
+    unsigned tail, *sq_tail, *cq_head, *cq_tail;
+    struct io_uring_sqe *sqes;
+    struct io_uring_cqe *cqes;
+} ring;
+
+static void ring_open(void) {
+    struct io_uring_params p = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_NO_SQARRAY};
+    ring.fd = syscall(__NR_io_uring_setup, ENTRIES, &p);
+    if (ring.fd < 0) fail("io_uring_setup");
+    size_t bytes = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
+    char *rings = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_SQ_RING);
+    ring.sqes = mmap(NULL, ENTRIES * sizeof *ring.sqes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring.fd, IORING_OFF_SQES);
+    if (rings == MAP_FAILED || (void *)ring.sqes == MAP_FAILED || p.cq_entries != 2 * ENTRIES) fail("rings of io_uring");
+    ring.sq_tail = (unsigned *)(rings + p.sq_off.tail);
+    ring.cq_head = (unsigned *)(rings + p.cq_off.head);
+    ring.cq_tail = (unsigned *)(rings + p.cq_off.tail);
+    ring.cqes = (struct io_uring_cqe *)(rings + p.cq_off.cqes);
+}
+
+/* At most one operation for each of the 2 * IN_FLIGHT buffers, so there is always room. */
+static void ring_add(int operation, int fd, char *buffer, unsigned length, uint64_t tag) {
+    struct io_uring_sqe *e = &ring.sqes[ring.tail++ & (ENTRIES - 1)];
+    *e = (struct io_uring_sqe){.opcode = operation, .fd = fd, .addr = (uint64_t)buffer, .len = length, .off = -1, .user_data = tag};
+}
+
+static int copy_uring(char **v) {
+    enum { ROOM = sizeof(struct virtio_net_hdr) + 65536 + 64 };
+    static char buffer[2][IN_FLIGHT][ROOM];
+    int fd[2] = {tap(v[0]), tap(v[1])};
+    ring_open();
+    for (int p = 0; p < 2; p++) {
+        /* A read that would block is to wait in the ring, and not to say so. */
+        if (fcntl(fd[p], F_SETFL, O_RDWR)) fail("fcntl");
+        for (int i = 0; i < IN_FLIGHT; i++) ring_add(IORING_OP_READ, fd[p], buffer[p][i], ROOM, p << 8 | i << 1);
+    }
+    puts("ready");
+    fflush(stdout);
+    unsigned submitted = 0;
+    for (;;) {
+        __atomic_store_n(ring.sq_tail, ring.tail, __ATOMIC_RELEASE);
+        int n = syscall(__NR_io_uring_enter, ring.fd, ring.tail - submitted, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+        if (n < 0 && errno != EINTR) fail("io_uring_enter");
+        if (n > 0) submitted += n;
+        unsigned head = *ring.cq_head, tail = __atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE);
+        for (; head != tail; head++) {
+            struct io_uring_cqe *c = &ring.cqes[head & (2 * ENTRIES - 1)];
+            int p = c->user_data >> 8, i = c->user_data >> 1 & (IN_FLIGHT - 1), was_write = c->user_data & 1;
+            if (!was_write && c->res < 0 && c->res != -EAGAIN && c->res != -EIO && c->res != -EINTR) {
+                errno = -c->res;
+                fail("read");
+            }
+            if (!was_write && c->res > 0) {
+                ring_add(IORING_OP_WRITE, fd[1 - p], buffer[p][i], c->res, c->user_data | 1);
+            } else {
+                ring_add(IORING_OP_READ, fd[p], buffer[p][i], ROOM, c->user_data & ~1ULL);
+            }
+        }
+        __atomic_store_n(ring.cq_head, head, __ATOMIC_RELEASE);
     }
     return 0;
 }
@@ -428,6 +504,7 @@ int main(int count, char **v) {
     if (!strcmp(mode, "first") && count == 4) return first(v + 2);
     if (!strcmp(mode, "frames") && count >= 10) return frames(count - 2, v + 2);
     if (!strcmp(mode, "copy") && count == 4) return copy(v + 2);
+    if (!strcmp(mode, "copy-uring") && count == 4) return copy_uring(v + 2);
     if (!strcmp(mode, "update") && count >= 11) return update(count - 2, v + 2);
     fprintf(stderr, "bench-peer: unknown mode or wrong number of arguments; the head of bench-peer.c has the list\n");
     return 2;
