@@ -5,30 +5,45 @@ import java.util.function.LongSupplier;
 /**
  * A platform thread that turns a {@link ForwardingLoop} until it is closed.
  *
- * <p>Without work the lane first spins, so that an answer that is already on its way is not slept
- * past, then sleeps in poll(2) until a frame or a command comes. In mode {@link IdleMode#BUSY} it
- * never sleeps.
+ * <p>Without work the lane first spins for as long as its {@link IdleMode} says, so that an answer
+ * that is already on its way is not slept past, then sleeps in poll(2) until a frame or a command
+ * comes. {@link IdlePolicy} decides.
  *
  * <p>Thread: {@link #start}, {@link #close} and {@link #isAlive} any.
  */
 public final class Lane implements AutoCloseable {
     /** What a lane does without work. */
     public enum IdleMode {
-        /** Spin, then sleep. */
-        ADAPTIVE,
+        /** Spin for 2 us, or for 50 us as long as pauses are shorter than that, then sleep. */
+        ADAPTIVE(2_000, 50_000),
         /** Spin: lowest latency, one whole core. */
-        BUSY
-    }
+        BUSY(Long.MAX_VALUE, Long.MAX_VALUE);
 
-    /** Turns without work before the lane sleeps: some 2 us, of one system call each. */
-    private static final int SPIN_TURNS = 4;
+        private final long spinNsMin;
+        private final long spinNsMax;
+
+        IdleMode(final long spinNsMin, final long spinNsMax) {
+            this.spinNsMin = spinNsMin;
+            this.spinNsMax = spinNsMax;
+        }
+
+        /** Shortest time without work before the lane sleeps, in nanoseconds. */
+        long spinNsMin() {
+            return spinNsMin;
+        }
+
+        /** Longest, in nanoseconds: about what a sleep and a wake-up cost. */
+        long spinNsMax() {
+            return spinNsMax;
+        }
+    }
 
     /** Longest sleep: conntrack expiry goes on without packets, a step every 10 ms. */
     private static final int SLEEP_MS_MAX = 10;
 
     private final ForwardingLoop loop;
     private final LongSupplier clockNs;
-    private final IdleMode idleMode;
+    private final IdlePolicy idle;
     private final Thread thread;
     private volatile boolean running = true;
 
@@ -47,7 +62,7 @@ public final class Lane implements AutoCloseable {
             final Thread.UncaughtExceptionHandler onFailure) {
         this.loop = loop;
         this.clockNs = clockNs;
-        this.idleMode = idleMode;
+        this.idle = new IdlePolicy(idleMode);
         this.thread =
                 Thread.ofPlatform()
                         .name(name)
@@ -69,22 +84,20 @@ public final class Lane implements AutoCloseable {
         return thread.isAlive();
     }
 
+    // To yield is a courtesy to who shares the processor; nothing rests on it.
+    @SuppressWarnings("ThreadPriorityCheck")
     private void run() {
-        int idleTurns = 0;
         while (running) {
-            if (loop.doWork(clockNs.getAsLong()) > 0) {
-                idleTurns = 0;
-            } else {
-                idle(++idleTurns);
+            final long nowNs = clockNs.getAsLong();
+            if (loop.doWork(nowNs) > 0) {
+                idle.worked(nowNs);
+                continue;
             }
-        }
-    }
-
-    private void idle(final int turns) {
-        if (idleMode == IdleMode.BUSY || turns <= SPIN_TURNS) {
-            Thread.onSpinWait();
-        } else {
-            loop.await(SLEEP_MS_MAX);
+            switch (idle.idle(nowNs)) {
+                case SPIN -> Thread.onSpinWait();
+                case YIELD -> Thread.yield();
+                case SLEEP -> loop.await(SLEEP_MS_MAX);
+            }
         }
     }
 
