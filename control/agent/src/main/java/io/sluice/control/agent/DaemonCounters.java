@@ -93,6 +93,12 @@ final class DaemonCounters {
         addCiliumDrops(counters, drops);
         counters.add(
                 counter(
+                        "sluice_packets_lost_by_kernel_total",
+                        "Packets that the kernel lost between a pod or the node and the switch, at"
+                                + " AF_XDP ports.",
+                        (double) parts.reconciler().snapshot().lostByKernel()));
+        counters.add(
+                counter(
                         "sluice_flow_events_lost_total",
                         "Flow events lost because the ring was full.",
                         (double) parts.recorder().lost()));

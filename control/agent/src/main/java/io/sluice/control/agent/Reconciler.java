@@ -65,12 +65,29 @@ final class Reconciler {
 
     private record Gone(int id, Port port) {}
 
-    /** What reports need. Immutable. */
+    /**
+     * What reports need. Immutable.
+     *
+     * @param uplink its port, while it has one
+     * @param lostBefore packets that the kernel lost at ports that are no more
+     */
     record Snapshot(
             List<Endpoints.View> endpoints,
             Map<String, String> failures,
             List<ObjectReport> objects,
-            List<String> problems) {}
+            List<String> problems,
+            Optional<CountedPort> uplink,
+            long lostBefore) {
+        /** Packets that the kernel lost between the switch and all others, since the start. */
+        long lostByKernel() {
+            return lostBefore
+                    + uplink.map(CountedPort::lostByKernel).orElse(0L)
+                    + endpoints.stream()
+                            .flatMap(view -> view.port().stream())
+                            .mapToLong(CountedPort::lostByKernel)
+                            .sum();
+        }
+    }
 
     private final SluiceConfig config;
     private final ObjectStore store;
@@ -91,7 +108,8 @@ final class Reconciler {
     private int ticks;
     private boolean stopping;
     private boolean handedOver;
-    private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
+    private volatile Snapshot snapshot = 
+            new Snapshot(List.of(), Map.of(), List.of(), List.of(), Optional.empty(), 0);
 
     Reconciler(
             final SluiceConfig config,
@@ -505,7 +523,13 @@ final class Reconciler {
             }
         }
         snapshot =
-                new Snapshot(views, new TreeMap<>(endpoints.failures()), store.reports(), problems);
+                new Snapshot(
+                        views,
+                        new TreeMap<>(endpoints.failures()),
+                        store.reports(),
+                        problems,
+                        uplink.port(),
+                        uplink.lostBefore() + endpoints.lostBefore());
     }
 
     private static String endpointProblem(final String path, final String reason) {

@@ -6,6 +6,7 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
+import io.sluice.dataplane.linux.XdpQueues;
 import io.sluice.dataplane.port.XdpOptions;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
@@ -36,7 +37,7 @@ import java.util.function.Supplier;
  *     #MTU_BYTES_MAX}
  * @param pool addresses for pods that name none
  * @param xdp endpoints with an AF_XDP port
- * @param uplink the TAP that joins the host
+ * @param uplink the device that joins the host
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
  * @param dns names: how queries are judged and answers learned from
@@ -132,10 +133,11 @@ public record SluiceConfig(
      * Endpoints with an AF_XDP port.
      *
      * @param mode where the XDP program runs
+     * @param queues see {@link XdpOptions#queues}
      * @param busyPollUs see {@link XdpOptions#busyPollUs}
      */
-    public record Xdp(Mode mode, int busyPollUs) {
-        static final Xdp DEFAULTS = new Xdp(Mode.AUTO, 0);
+    public record Xdp(Mode mode, int queues, int busyPollUs) {
+        static final Xdp DEFAULTS = new Xdp(Mode.AUTO, 1, 0);
 
         /** Where the XDP program runs. */
         public enum Mode {
@@ -146,12 +148,24 @@ public record SluiceConfig(
         }
 
         public Xdp {
+            inRange("port.xdp.queues", queues, 1, XdpQueues.MAX);
             inRange("port.xdp.busyPollUs", busyPollUs, 0, XdpOptions.BUSY_POLL_US_MAX);
         }
     }
 
-    /** The TAP that joins the host. */
-    public record Uplink(boolean enabled, String device, int mtuBytes) {
+    /**
+     * The device that joins the host.
+     *
+     * @param port TAP, or XDP for a veth whose other end is read through AF_XDP as {@code port.xdp}
+     *     says
+     */
+    public record Uplink(boolean enabled, String device, Port port, int mtuBytes) {
+        /** What it is. */
+        public enum Port {
+            TAP,
+            XDP
+        }
+
         public Uplink {
             if (!EndpointPlan.isDeviceName(device)) {
                 throw new IllegalArgumentException(
@@ -457,7 +471,7 @@ public record SluiceConfig(
                 1500,
                 new Pool(Optional.of(pool("10.244.0.0/24")), Optional.of(pool("fd00:10:244::/64"))),
                 Xdp.DEFAULTS,
-                new Uplink(true, "sluice0", 1500),
+                new Uplink(true, "sluice0", Uplink.Port.TAP, 1500),
                 new Policy(DefaultVerdict.ALLOW, Set.of(), false, History.DEFAULTS),
                 ConntrackConfig.defaults(),
                 new Dns(
@@ -514,6 +528,8 @@ public record SluiceConfig(
                                 new Xdp(
                                         settings.choice("port.xdp.mode", defaults.xdp().mode()),
                                         settings.number(
+                                                "port.xdp.queues", defaults.xdp().queues()),
+                                        settings.number(
                                                 "port.xdp.busyPollUs",
                                                 defaults.xdp().busyPollUs())));
         final Uplink uplink =
@@ -525,6 +541,7 @@ public record SluiceConfig(
                                         settings.flag(
                                                 "uplink.enabled", defaults.uplink().enabled()),
                                         settings.text("uplink.device", defaults.uplink().device()),
+                                        settings.choice("uplink.port", defaults.uplink().port()),
                                         settings.number("uplink.mtu", mtu)));
         final Policy policy =
                 new Policy(

@@ -58,8 +58,10 @@ class SluiceConfigTest {
         values.put("pool.ipv6", "none");
         values.put("uplink.enabled", "false");
         values.put("port.xdp.mode", "generic");
+        values.put("port.xdp.queues", "2");
         values.put("port.xdp.busyPollUs", "20");
         values.put("uplink.device", "up0");
+        values.put("uplink.port", "xdp");
         values.put("uplink.mtu", "1400");
         values.put("policy.default", "deny");
         values.put("policy.cidrMatch", "[pods, nodes]");
@@ -135,7 +137,7 @@ class SluiceConfigTest {
                 .contains("10.244.0.0/24");
         assertThat(DEFAULTS.pool().ipv6().map(pool -> pool.prefix().toString()))
                 .contains("fd00:10:244::/64");
-        assertThat(DEFAULTS.uplink()).isEqualTo(new SluiceConfig.Uplink(true, "sluice0", 1500));
+        assertThat(DEFAULTS.uplink()).isEqualTo(new SluiceConfig.Uplink(true, "sluice0", SluiceConfig.Uplink.Port.TAP, 1500));
         assertThat(DEFAULTS.runFolder()).hasToString("/run/sluice");
         assertThat(DEFAULTS.stateFolder()).hasToString("/var/lib/sluice");
         assertThat(DEFAULTS.flowRing()).isEqualTo(4095);
