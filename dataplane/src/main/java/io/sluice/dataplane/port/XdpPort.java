@@ -319,9 +319,7 @@ public final class XdpPort implements Port {
             return false;
         }
         FrameCopy.copy(
-                memory.address() + offset,
-                socket.umemAddress() + frame - VnetHeader.BYTES,
-                length);
+                memory.address() + offset, socket.umemAddress() + frame - VnetHeader.BYTES, length);
         return post(frame, length);
     }
 

@@ -108,7 +108,7 @@ final class Reconciler {
     private int ticks;
     private boolean stopping;
     private boolean handedOver;
-    private volatile Snapshot snapshot = 
+    private volatile Snapshot snapshot =
             new Snapshot(List.of(), Map.of(), List.of(), List.of(), Optional.empty(), 0);
 
     Reconciler(

@@ -527,8 +527,7 @@ public record SluiceConfig(
                         () ->
                                 new Xdp(
                                         settings.choice("port.xdp.mode", defaults.xdp().mode()),
-                                        settings.number(
-                                                "port.xdp.queues", defaults.xdp().queues()),
+                                        settings.number("port.xdp.queues", defaults.xdp().queues()),
                                         settings.number(
                                                 "port.xdp.busyPollUs",
                                                 defaults.xdp().busyPollUs())));

@@ -370,13 +370,15 @@ final class TapPorts implements PortFactory {
             };
         } catch (final LinuxException e) {
             // The daemon before passes a TAP on; an AF_XDP socket ends with it.
-            final boolean isHeld = uplink.port() == SluiceConfig.Uplink.Port.XDP && e.is(Errno.EBUSY);
+            final boolean isHeld =
+                    uplink.port() == SluiceConfig.Uplink.Port.XDP && e.is(Errno.EBUSY);
             throw new AttachException(
                     isHeld ? Cause.HELD : Cause.REFUSED, String.valueOf(e.getMessage()));
         }
     }
 
-    private static Device tapUplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses) {
+    private static Device tapUplink(
+            final SluiceConfig.Uplink uplink, final List<IpAddress> addresses) {
         final TapPort tap = TapPort.open(options(uplink));
         try {
             configureUplink(uplink.device(), addresses);

@@ -18,8 +18,7 @@ public final class DaemonProcess {
 
     public static void main(final String[] args) {
         final boolean replaces = "--replace".equals(args[0]);
-        final List<Path> paths =
-                Arrays.stream(args).skip(replaces ? 1 : 0).map(Path::of).toList();
+        final List<Path> paths = Arrays.stream(args).skip(replaces ? 1 : 0).map(Path::of).toList();
         final RunOptions options =
                 new RunOptions(
                         paths.subList(1, paths.size()),

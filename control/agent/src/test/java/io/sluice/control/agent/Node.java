@@ -113,8 +113,7 @@ final class Node implements AutoCloseable {
 
     /** Adds lines to the daemon's configuration. */
     void configure(final String lines) throws IOException {
-        Files.writeString(
-                folder.resolve("sluice.yaml"), lines + "\n", StandardOpenOption.APPEND);
+        Files.writeString(folder.resolve("sluice.yaml"), lines + "\n", StandardOpenOption.APPEND);
     }
 
     /** Starts a program in a namespace; it is ended by {@link #close}. */

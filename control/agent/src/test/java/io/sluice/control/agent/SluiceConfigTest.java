@@ -137,7 +137,10 @@ class SluiceConfigTest {
                 .contains("10.244.0.0/24");
         assertThat(DEFAULTS.pool().ipv6().map(pool -> pool.prefix().toString()))
                 .contains("fd00:10:244::/64");
-        assertThat(DEFAULTS.uplink()).isEqualTo(new SluiceConfig.Uplink(true, "sluice0", SluiceConfig.Uplink.Port.TAP, 1500));
+        assertThat(DEFAULTS.uplink())
+                .isEqualTo(
+                        new SluiceConfig.Uplink(
+                                true, "sluice0", SluiceConfig.Uplink.Port.TAP, 1500));
         assertThat(DEFAULTS.runFolder()).hasToString("/run/sluice");
         assertThat(DEFAULTS.stateFolder()).hasToString("/var/lib/sluice");
         assertThat(DEFAULTS.flowRing()).isEqualTo(4095);

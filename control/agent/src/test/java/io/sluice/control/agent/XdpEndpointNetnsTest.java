@@ -181,7 +181,9 @@ class XdpEndpointNetnsTest {
     /** RcvbufErrors of the namespace's UDP: /proc/net/snmp has names in one line, then values. */
     private long receiveBufferErrors(final String pod) throws Exception {
         final List<String> udp =
-                node.start(pod, "cat", "/proc/net/snmp").inputReader().lines()
+                node.start(pod, "cat", "/proc/net/snmp")
+                        .inputReader()
+                        .lines()
                         .filter(line -> line.startsWith("Udp:"))
                         .toList();
         final List<String> names = List.of(udp.getFirst().split(" ", -1));
