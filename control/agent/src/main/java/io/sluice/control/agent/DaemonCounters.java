@@ -1,6 +1,8 @@
 package io.sluice.control.agent;
 
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
+import io.sluice.dataplane.TrafficDirection;
 import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.ProxyCounters;
 import java.util.ArrayList;
@@ -91,6 +93,8 @@ final class DaemonCounters {
                             (double) drop.bytes()));
         }
         addCiliumDrops(counters, drops);
+        addForwarded(counters, values);
+        addEnds(counters, values);
         counters.add(
                 counter(
                         "sluice_packets_lost_by_kernel_total",
@@ -100,7 +104,7 @@ final class DaemonCounters {
         counters.add(
                 counter(
                         "sluice_flow_events_lost_total",
-                        "Flow events lost because the ring was full.",
+                        "Flow events lost because the ring was full, ends of flows aside.",
                         (double) parts.recorder().lost()));
         addHistory(counters);
         addExport(counters);
@@ -192,6 +196,46 @@ final class DaemonCounters {
                                                 Map.of("state", state),
                                                 count)));
         return List.copyOf(counters);
+    }
+
+    /** Per direction, as Cilium does; the sums are under the lane's own names. */
+    private static void addForwarded(
+            final List<CounterReport> counters, final Map<String, Long> values) {
+        for (final TrafficDirection direction : TrafficDirection.values()) {
+            final String label = "forwarded." + direction.label();
+            final Map<String, String> labels = Map.of("direction", direction.name());
+            counters.add(
+                    new CounterReport(
+                            "cilium_forward_count_total",
+                            "Packets that endpoints sent (EGRESS) and got (INGRESS).",
+                            CounterReport.Type.COUNTER,
+                            labels,
+                            (double) values.getOrDefault(label + ".packets", 0L)));
+            counters.add(
+                    new CounterReport(
+                            "cilium_forward_bytes_total",
+                            "Bytes that endpoints sent (EGRESS) and got (INGRESS).",
+                            CounterReport.Type.COUNTER,
+                            labels,
+                            (double) values.getOrDefault(label + ".bytes", 0L)));
+        }
+    }
+
+    private void addEnds(final List<CounterReport> counters, final Map<String, Long> values) {
+        for (final FlowEnd end : FlowEnd.values()) {
+            counters.add(
+                    new CounterReport(
+                            "sluice_flow_ends_total",
+                            "Tracked flows that ended, by reason.",
+                            CounterReport.Type.COUNTER,
+                            Map.of("reason", end.name()),
+                            (double) values.getOrDefault("ended." + end, 0L)));
+        }
+        counters.add(
+                counter(
+                        "sluice_flow_ends_lost_total",
+                        "Ends of flows lost because their half of the ring was full.",
+                        (double) parts.recorder().lostEnds()));
     }
 
     private static void addCiliumDrops(

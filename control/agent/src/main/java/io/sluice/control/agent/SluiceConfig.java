@@ -44,6 +44,7 @@ import java.util.function.Supplier;
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
+ * @param flowEnds whether the end of a flow is an event
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
  * @param flowExport flows for other programs
@@ -67,6 +68,7 @@ public record SluiceConfig(
         Idle idle,
         int laneNice,
         int flowRing,
+        boolean flowEnds,
         FlowRedaction redaction,
         FlowStorage flowStore,
         FlowExport flowExport,
@@ -485,6 +487,7 @@ public record SluiceConfig(
                 Idle.ADAPTIVE,
                 -10,
                 4095,
+                true,
                 FlowRedaction.DEFAULTS,
                 FlowStorage.DEFAULTS,
                 FlowExport.DEFAULTS,
@@ -613,6 +616,7 @@ public record SluiceConfig(
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
+                                        settings.flag("flows.ends", defaults.flowEnds()),
                                         redaction,
                                         flowStore,
                                         flowExport,
@@ -904,6 +908,7 @@ public record SluiceConfig(
                 idle,
                 laneNice,
                 flowRing,
+                flowEnds,
                 redaction,
                 flowStore,
                 flowExport,

@@ -327,6 +327,9 @@ public final class SluiceMain implements AutoCloseable {
                                 flows,
                                 revision -> publisherOfEvents.get().ofRevision(revision),
                                 System::nanoTime));
+        if (!config.flowEnds()) {
+            recorder.leaveOutEnds();
+        }
         final ControlThread controlThread = new ControlThread(this::controlFailed);
         final AtomicReference<Reconciler> reconcilerOfPorts = new AtomicReference<>();
         final Conntrack conntrack = opened(openingFlows, "conntrack");

@@ -90,6 +90,7 @@ class SluiceConfigTest {
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
+        values.put("flows.ends", "false");
         values.put("flows.redact.enabled", "true");
         values.put("flows.redact.http.urlQuery", "true");
         values.put("flows.redact.http.userInfo", "false");
@@ -144,6 +145,7 @@ class SluiceConfigTest {
         assertThat(DEFAULTS.runFolder()).hasToString("/run/sluice");
         assertThat(DEFAULTS.stateFolder()).hasToString("/var/lib/sluice");
         assertThat(DEFAULTS.flowRing()).isEqualTo(4095);
+        assertThat(DEFAULTS.flowEnds()).isTrue();
     }
 
     @Test

@@ -6,6 +6,7 @@ import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.RequestException;
 import io.sluice.control.agent.SluiceConfig;
 import io.sluice.control.agent.StartupException;
+import io.sluice.control.agent.api.FlowFilter;
 import io.sluice.control.agent.hubble.wire.ObserverProto.GetFlowsRequest;
 import java.util.function.Predicate;
 
@@ -20,18 +21,22 @@ public final class ExportFilter {
      */
     public static Predicate<Flow> of(final SluiceConfig.FlowExport export) throws StartupException {
         if (export.allowList().isEmpty() && export.denyList().isEmpty()) {
-            return flow -> true;
+            return FlowFilter.NOT_ENDS;
         }
-        final Predicate<Flow> allowed = read("allowList", "whitelist", export.allowList());
-        return allowed.and(read("denyList", "blacklist", export.denyList()));
+        final GetFlowsRequest allowed = read("allowList", "whitelist", export.allowList());
+        final GetFlowsRequest denied = read("denyList", "blacklist", export.denyList());
+        return FlowQuestion.of(allowed.toBuilder().mergeFrom(denied).build()).query().filter();
     }
 
-    private static Predicate<Flow> read(final String key, final String list, final String filters)
+    /** A list as a question that means something. */
+    private static GetFlowsRequest read(final String key, final String list, final String filters)
             throws StartupException {
         final GetFlowsRequest.Builder request = GetFlowsRequest.newBuilder();
         try {
             JsonFormat.parser().merge("{\"%s\":[%s]}".formatted(list, filters), request);
-            return FlowQuestion.of(request.build()).query().filter();
+            final GetFlowsRequest question = request.build();
+            FlowQuestion.of(question);
+            return question;
         } catch (final InvalidProtocolBufferException | RequestException e) {
             throw new StartupException(
                     "flows.export.%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"

@@ -7,11 +7,13 @@ import io.sluice.control.agent.ExportCounts;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowCursor;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.NarrowFile;
 import io.sluice.control.agent.SluiceConfig;
 import io.sluice.control.agent.StartupException;
 import io.sluice.control.agent.api.FlowJson;
 import io.sluice.control.agent.hubble.ExportFilter;
+import io.sluice.dataplane.FlowEnd;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -141,6 +143,35 @@ class FlowExporterTest {
                 List.of(),
                 60,
                 Optional.empty());
+    }
+
+    private static Flow end(final Flow flow) {
+        return new Flow(
+                flow.sequence(),
+                flow.time(),
+                flow.uuid(),
+                flow.nodeName(),
+                Flow.Kind.END,
+                flow.verdict(),
+                0,
+                "",
+                4,
+                6,
+                0,
+                -1,
+                -1,
+                flow.source(),
+                flow.destination(),
+                flow.direction(),
+                false,
+                1,
+                List.of(),
+                List.of(),
+                0,
+                Optional.empty(),
+                Optional.of(
+                        new FlowTotals(
+                                FlowEnd.RESET, flow.time(), flow.time(), 1, 60, 0, 0, 0, "")));
     }
 
     private static List<String> lines(final List<Flow> flows) {
@@ -376,6 +407,16 @@ class FlowExporterTest {
                                 .test(flow))
                 .isFalse();
         assertThat(ExportFilter.of(filtered("", "{\"source_pod\":[\"shop/a\"]}")).test(flow))
+                .isFalse();
+        final Flow end = end(flow);
+        assertThat(ExportFilter.of(filtered("", "")).test(end)).isFalse();
+        assertThat(ExportFilter.of(filtered("{\"source_pod\":[\"shop/a\"]}", "")).test(end))
+                .isFalse();
+        final String ends = "{},{\"event_type\":[{\"type\":200}]}";
+        assertThat(ExportFilter.of(filtered(ends, "")).test(end)).isTrue();
+        assertThat(ExportFilter.of(filtered(ends, "")).test(flow)).isTrue();
+        assertThat(ExportFilter.of(filtered(ends, "{\"source_pod\":[\"x/\"]}")).test(end)).isTrue();
+        assertThat(ExportFilter.of(filtered(ends, "{\"source_pod\":[\"shop/\"]}")).test(end))
                 .isFalse();
         for (final String wrong :
                 List.of(
