@@ -16,14 +16,18 @@ public final class ExportFilter {
     /**
      * The flows that the configuration wants.
      *
+     * @param prefix of the selection's keys, with its dot
      * @throws StartupException with the key whose filters cannot be read
      */
-    public static Predicate<Flow> of(final SluiceConfig.FlowExport export) throws StartupException {
-        if (export.allowList().isEmpty() && export.denyList().isEmpty()) {
+    public static Predicate<Flow> of(
+            final String prefix, final SluiceConfig.FlowExport.Selection selection)
+            throws StartupException {
+        if (selection.allowList().isEmpty() && selection.denyList().isEmpty()) {
             return flow -> true;
         }
-        final Predicate<Flow> allowed = read("allowList", "whitelist", export.allowList());
-        return allowed.and(read("denyList", "blacklist", export.denyList()));
+        final Predicate<Flow> allowed =
+                read(prefix + "allowList", "whitelist", selection.allowList());
+        return allowed.and(read(prefix + "denyList", "blacklist", selection.denyList()));
     }
 
     private static Predicate<Flow> read(final String key, final String list, final String filters)
@@ -34,7 +38,7 @@ public final class ExportFilter {
             return FlowQuestion.of(request.build()).query().filter();
         } catch (final InvalidProtocolBufferException | RequestException e) {
             throw new StartupException(
-                    "flows.export.%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"
+                    "%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"
                             .formatted(key, e.getMessage()),
                     e);
         }
