@@ -14,6 +14,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import org.apache.kafka.clients.producer.BufferExhaustedException;
+import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -136,18 +137,14 @@ final class KafkaDestination implements Destination {
     private boolean stopping;
     private long endNs;
 
-    /** Who is in {@code send}: what fails there was not taken. */
-    private volatile @Nullable Thread sending;
-
     // Of the thread that sends.
     private @Nullable Producer<byte[], byte[]> producer;
-    private @Nullable Exception refusal;
     private boolean failing;
     private boolean resting;
     private long restUntilNs;
     private long openedNs;
-    private long waitingSinceNs;
-    private boolean anyWaiting;
+    private long heldSinceNs;
+    private boolean heldAny;
 
     /**
      * @param nodeName key of the records
@@ -243,7 +240,7 @@ final class KafkaDestination implements Destination {
             // Nobody interrupts this thread but to end it.
             Thread.currentThread().interrupt();
         }
-        end();
+        giveUp();
     }
 
     private boolean ended() {
@@ -260,12 +257,20 @@ final class KafkaDestination implements Destination {
     private void rest() throws InterruptedException {
         lock.lockInterruptibly();
         try {
-            if (waiting.isEmpty() || resting || awaitsWord(clockNs.getAsLong())) {
-                changed.awaitNanos(IDLE_NS);
+            long leftNs = IDLE_NS;
+            while (leftNs > 0 && hasNothingToDo()) {
+                leftNs = changed.awaitNanos(leftNs);
             }
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Under the lock. */
+    private boolean hasNothingToDo() {
+        return waiting.isEmpty()
+                ? !stopping || inFlight > 0
+                : resting || awaitsWord(clockNs.getAsLong());
     }
 
     /** Sends a line, if there is one and it is its time; says whether to go on at once. */
@@ -395,25 +400,19 @@ final class KafkaDestination implements Destination {
     }
 
     private boolean send(final Producer<byte[], byte[]> to, final Line line) {
-        refusal = null;
-        sending = Thread.currentThread();
+        final Sent sent = new Sent(Thread.currentThread());
         try {
-            to.send(new ProducerRecord<>(kafka.topic(), key, line.json()), this::onEnd);
+            to.send(new ProducerRecord<>(kafka.topic(), key, line.json()), sent);
         } catch (final RuntimeException e) {
-            refusal = e;
-        } finally {
-            sending = null;
+            sent.refuse(e);
         }
-        final Exception refused = refusal;
+        final Exception refused = sent.returned();
         final boolean isLost =
                 refused instanceof RecordTooLargeException
                         || refused instanceof SerializationException;
         final long nowNs = clockNs.getAsLong();
         lock.lock();
         try {
-            if (refused != null) {
-                inFlight--;
-            }
             if (isLost) {
                 lost(nowNs, words(refused));
             }
@@ -440,39 +439,82 @@ final class KafkaDestination implements Destination {
     }
 
     /**
-     * How a record ended. Thread: the producer's, or the one that is in {@code send}, where it was
-     * not taken.
+     * A record that is given to the producer, until it ends or turns out not to be taken. A producer
+     * says that one was not taken by an exception, or by telling its end before {@code send}
+     * returns; in an error state it may throw and tell the end as well, later. Whichever comes first
+     * counts.
      */
-    private void onEnd(final @Nullable RecordMetadata place, final @Nullable Exception e) {
-        if (e != null && Thread.currentThread() == sending) {
-            refusal = e;
-            return;
+    private final class Sent implements Callback {
+        private final Thread sender;
+
+        // Guarded by the lock.
+        private boolean isOver;
+        private boolean hasReturned;
+        private @Nullable Exception refusal;
+
+        Sent(final Thread sender) {
+            this.sender = sender;
         }
-        final long nowNs = clockNs.getAsLong();
-        // Counted before it leaves the lines on their way, so that none is seen nowhere at a stop.
+
+        @Override
+        public void onCompletion(
+                final @Nullable RecordMetadata place, final @Nullable Exception e) {
+            final long nowNs = clockNs.getAsLong();
+            lock.lock();
+            try {
+                if (e != null && !hasReturned && Thread.currentThread().equals(sender)) {
+                    refuse(e);
+                } else if (!isOver) {
+                    isOver = true;
+                    end(nowNs, e);
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        void refuse(final Exception e) {
+            lock.lock();
+            try {
+                if (!isOver) {
+                    isOver = true;
+                    refusal = e;
+                    inFlight--;
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /** Called when {@code send} has returned: why the record was not taken, if it was not. */
+        @Nullable Exception returned() {
+            lock.lock();
+            try {
+                hasReturned = true;
+                return refusal;
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    /** A record has ended. Under the lock. */
+    private void end(final long nowNs, final @Nullable Exception e) {
+        inFlight--;
         if (e == null) {
             counts.written(1);
+            writtenAny = true;
+            writtenNs = nowNs;
+            refusedWhy = null;
         } else {
             counts.lost(Cause.FAILED, 1);
+            lost(nowNs, words(e));
         }
-        lock.lock();
-        try {
-            inFlight--;
-            if (e == null) {
-                writtenAny = true;
-                writtenNs = nowNs;
-                refusedWhy = null;
-            } else {
-                lost(nowNs, words(e));
-            }
-            if (!(e instanceof TimeoutException)) {
-                heardNs = nowNs;
-            }
-            if (inFlight == 0) {
-                changed.signal();
-            }
-        } finally {
-            lock.unlock();
+        if (!(e instanceof TimeoutException)) {
+            heardNs = nowNs;
+        }
+        if (inFlight == 0) {
+            changed.signal();
         }
     }
 
@@ -481,41 +523,47 @@ final class KafkaDestination implements Destination {
         final boolean isStalled;
         final boolean isLosing;
         final boolean hasWritten;
-        final String why;
         lock.lock();
         try {
             final boolean holdsAny = inFlight > 0 || !waiting.isEmpty();
-            if (holdsAny && !anyWaiting) {
-                waitingSinceNs = nowNs;
+            if (holdsAny && !heldAny) {
+                heldSinceNs = nowNs;
             }
-            anyWaiting = holdsAny;
-            final boolean heard = writtenAny && writtenNs - waitingSinceNs >= 0;
-            isStalled = holdsAny && nowNs - (heard ? writtenNs : waitingSinceNs) > STALL_NS;
+            heldAny = holdsAny;
+            final boolean isWriting = writtenAny && writtenNs - heldSinceNs >= 0;
+            isStalled = holdsAny && nowNs - (isWriting ? writtenNs : heldSinceNs) > STALL_NS;
             isLosing = lostAny && nowNs - lostNs <= QUIET_NS;
             hasWritten = writtenAny && (!lostAny || writtenNs - lostNs > 0);
-            if (isLosing) {
-                why = lostWhy;
-            } else if (refusedWhy != null) {
-                why = words(refusedWhy);
-            } else {
-                why = "no word for %d s".formatted(TimeUnit.NANOSECONDS.toSeconds(STALL_NS));
-            }
         } finally {
             lock.unlock();
         }
         if (!failing && (isStalled || isLosing)) {
             failing = true;
-            final String reason = isConnected() ? why : "not connected: " + why;
+            final String why = (isConnected() ? "" : "not connected: ") + why(isLosing);
             LOG.warn(
                     "flows.export.kafka: {} at {}: lines wait or are lost: {}",
                     kafka.topic(),
                     String.join(",", kafka.bootstrapServers()),
-                    reason);
-            counts.trouble("lines wait or are lost: " + reason);
+                    why);
+            counts.trouble("lines wait or are lost: " + why);
         } else if (failing && !isStalled && !isLosing && hasWritten) {
             failing = false;
             LOG.info("flows.export.kafka: goes on; {} lines were lost", counts.lost());
             counts.trouble("");
+        }
+    }
+
+    private String why(final boolean isLosing) {
+        lock.lock();
+        try {
+            if (isLosing) {
+                return lostWhy;
+            }
+            return refusedWhy == null
+                    ? "no word for %d s".formatted(TimeUnit.NANOSECONDS.toSeconds(STALL_NS))
+                    : words(refusedWhy);
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -538,7 +586,7 @@ final class KafkaDestination implements Destination {
     }
 
     /** Gives up what is not written by now. */
-    private void end() {
+    private void giveUp() {
         final Producer<byte[], byte[]> last = producer;
         if (last != null) {
             discard(last);
