@@ -1,8 +1,10 @@
 package io.sluice.control.agent;
 
+import java.util.EnumMap;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicLongArray;
 
 /**
  * What became of the flows for one destination of the export: offered = written + lost + waiting.
@@ -27,8 +29,14 @@ public final class ExportCounts {
 
     private final AtomicLong offered = new AtomicLong();
     private final AtomicLong written = new AtomicLong();
-    private final AtomicLongArray lost = new AtomicLongArray(Cause.values().length);
+    private final Map<Cause, AtomicLong> lost = new EnumMap<>(Cause.class);
     private volatile String trouble = "";
+
+    public ExportCounts() {
+        for (final Cause cause : Cause.values()) {
+            lost.put(cause, new AtomicLong());
+        }
+    }
 
     /** Flows that the filters took, and those that the ring overtook, which nobody could ask. */
     public void offered(final long flows) {
@@ -40,7 +48,7 @@ public final class ExportCounts {
     }
 
     public void lost(final Cause cause, final long flows) {
-        lost.addAndGet(cause.ordinal(), flows);
+        of(cause).addAndGet(flows);
     }
 
     /**
@@ -61,7 +69,12 @@ public final class ExportCounts {
     }
 
     public long lost(final Cause cause) {
-        return lost.get(cause.ordinal());
+        return of(cause).get();
+    }
+
+    /** Every cause has one; the map does not change. */
+    private AtomicLong of(final Cause cause) {
+        return Objects.requireNonNull(lost.get(cause));
     }
 
     /** For any cause. */

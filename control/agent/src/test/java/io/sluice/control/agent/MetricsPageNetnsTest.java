@@ -142,19 +142,19 @@ class MetricsPageNetnsTest {
         String text = page();
         PrometheusPage page = PrometheusPage.of(text);
         // Events come to the page behind the packets.
-        while (!page.families().keySet().containsAll(documented)) {
+        while (!page.names().containsAll(documented)) {
             final TreeSet<String> missing = new TreeSet<>(documented);
-            missing.removeAll(page.families().keySet());
+            missing.removeAll(page.names());
             assertThat(System.nanoTime() - start).as("no %s", missing).isLessThan(PATIENCE_NS);
             LockSupport.parkNanos(100_000_000);
             text = page();
             page = PrometheusPage.of(text);
         }
 
-        assertThat(page.families().keySet()).containsExactlyInAnyOrderElementsOf(documented);
-        assertThat(page.families().get("hubble_http_request_duration_seconds").samples())
+        assertThat(page.names()).containsExactlyInAnyOrderElementsOf(documented);
+        assertThat(page.family("hubble_http_request_duration_seconds").samples())
                 .anyMatch(sample -> sample.name().endsWith("_count") && sample.value() > 0);
-        assertThat(page.families().get("sluice_l7_rule_requests_total").samples())
+        assertThat(page.family("sluice_l7_rule_requests_total").samples())
                 .anyMatch(sample -> sample.value() > 0);
         assertThat(Promtool.run(text, "check", "metrics")).isEmpty();
     }

@@ -1,6 +1,5 @@
 package io.sluice.control.agent;
 
-import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -65,8 +64,17 @@ final class PrometheusPage {
         return page;
     }
 
-    Map<String, Family> families() {
-        return families;
+    Set<String> names() {
+        return families.keySet();
+    }
+
+    /** A family that is there. */
+    Family family(final String name) {
+        final Family family = families.get(name);
+        if (family == null) {
+            throw new AssertionError("no " + name);
+        }
+        return family;
     }
 
     /** Reads a family, from its HELP to the next one's; says where that is. */
@@ -251,13 +259,13 @@ final class PrometheusPage {
                         bound = number(le);
                         count = bucket.value();
                     }
-                    check(bound == Double.POSITIVE_INFINITY, "the last bucket is +Inf", of + "");
-                    check(count == counts.get(own), "+Inf is the count", of + "");
+                    check(bound == Double.POSITIVE_INFINITY, "the last bucket is +Inf", of.toString());
+                    check(count == counts.getOrDefault(own, -1.0), "+Inf is the count", of.toString());
                 });
     }
 
     private static boolean isWhole(final double value) {
-        return new BigDecimal(value).stripTrailingZeros().scale() <= 0;
+        return value == Math.rint(value);
     }
 
     private static void check(final boolean holds, final String rule, final String where) {

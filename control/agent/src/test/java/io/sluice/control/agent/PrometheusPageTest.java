@@ -31,13 +31,13 @@ class PrometheusPageTest {
     void aRightPageIsReadAsItIsMeant() {
         final PrometheusPage page = PrometheusPage.of(RIGHT);
 
-        assertThat(page.families().keySet()).containsExactly("a_total", "h", "g");
-        assertThat(page.families().get("a_total").samples())
+        assertThat(page.names()).containsExactly("a_total", "h", "g");
+        assertThat(page.family("a_total").samples())
                 .containsExactly(
                         new PrometheusPage.Sample("a_total", Map.of(), 1),
                         new PrometheusPage.Sample(
                                 "a_total", Map.of("x", "1", "y", "a \"b\" \\ \n"), 2000));
-        assertThat(page.families().get("h").labels()).containsExactly("k");
+        assertThat(page.family("h").labels()).containsExactly("k");
     }
 
     @ParameterizedTest

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -20,7 +21,7 @@ final class Promtool {
     private static Optional<Path> find() {
         return Stream.concat(
                         Stream.of(FETCHED),
-                        Stream.of(System.getenv("PATH").split(":", -1))
+                        Stream.of(Objects.requireNonNullElse(System.getenv("PATH"), "").split(":", -1))
                                 .map(folder -> Path.of(folder, "promtool")))
                 .filter(Files::isExecutable)
                 .findFirst();

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -90,14 +91,24 @@ final class KafkaDestination implements Destination {
     /** Makes a producer. */
     interface Opener {
         /**
+         * A new one.
+         *
          * @throws StartupException when the file of properties is not right
          */
         Producer<byte[], byte[]> open() throws StartupException;
     }
 
-    private record Line(byte[] json, long takenNs) {
+    private static final class Line {
+        private final byte[] json;
+        private final long takenNs;
+
+        Line(final byte[] json, final long takenNs) {
+            this.json = json;
+            this.takenNs = takenNs;
+        }
+
         long bytes() {
-            return json.length + LINE_OVERHEAD_BYTES;
+            return (long) json.length + LINE_OVERHEAD_BYTES;
         }
     }
 
@@ -302,7 +313,7 @@ final class KafkaDestination implements Destination {
         lock.lock();
         try {
             for (Line line = waiting.peekFirst();
-                    line != null && nowNs - line.takenNs() > timeoutNs;
+                    line != null && nowNs - line.takenNs > timeoutNs;
                     line = waiting.peekFirst()) {
                 removeFirst();
                 old++;
@@ -402,40 +413,51 @@ final class KafkaDestination implements Destination {
     private boolean send(final Producer<byte[], byte[]> to, final Line line) {
         final Sent sent = new Sent(Thread.currentThread());
         try {
-            to.send(new ProducerRecord<>(kafka.topic(), key, line.json()), sent);
+            final Future<RecordMetadata> _ =
+                    to.send(new ProducerRecord<>(kafka.topic(), key, line.json), sent);
         } catch (final RuntimeException e) {
             sent.refuse(e);
         }
         final Exception refused = sent.returned();
-        final boolean isLost =
-                refused instanceof RecordTooLargeException
-                        || refused instanceof SerializationException;
-        final long nowNs = clockNs.getAsLong();
-        lock.lock();
-        try {
-            if (isLost) {
-                lost(nowNs, words(refused));
-            }
-            if (refused == null || isLost) {
-                removeFirst();
-            }
-        } finally {
-            lock.unlock();
+        if (refused == null) {
+            doneWith("");
+            return true;
         }
-        if (isLost) {
-            counts.lost(Cause.FAILED, 1);
+        if (refused instanceof RecordTooLargeException
+                || refused instanceof SerializationException) {
+            doneWith(words(refused));
+            return true;
         }
-        if (refused == null || isLost || refused instanceof BufferExhaustedException) {
+        if (refused instanceof BufferExhaustedException) {
             // The producer itself has waited for room.
             return true;
         }
         refused(refused);
-        restFrom(nowNs);
+        restFrom(clockNs.getAsLong());
         if (!(refused instanceof ApiException) || refused instanceof AuthenticationException) {
             // A producer that says so never works again, or not with what it was told.
             discard(to);
         }
         return false;
+    }
+
+    /**
+     * The first line waits no more.
+     *
+     * @param why it is lost; empty when the producer has it
+     */
+    private void doneWith(final String why) {
+        final long nowNs = clockNs.getAsLong();
+        lock.lock();
+        try {
+            removeFirst();
+            if (!why.isEmpty()) {
+                lost(nowNs, why);
+                counts.lost(Cause.FAILED, 1);
+            }
+        } finally {
+            lock.unlock();
+        }
     }
 
     /**

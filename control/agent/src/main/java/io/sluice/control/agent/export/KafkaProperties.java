@@ -71,7 +71,7 @@ record KafkaProperties(String nodeName, Kafka kafka) {
         final Map<String, Object> all = new HashMap<>();
         all.put(ProducerConfig.CLIENT_ID_CONFIG, "sluice-" + nodeName);
         final Properties ofFile = ofFile();
-        ofFile.stringPropertyNames().forEach(name -> all.put(name, ofFile.getProperty(name)));
+        ofFile.stringPropertyNames().forEach(name -> all.put(name, ofFile.getProperty(name, "")));
         all.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, kafka.bootstrapServers());
         all.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, word(kafka.compression()));
         all.put(ProducerConfig.BUFFER_MEMORY_CONFIG, producerBytes());

@@ -51,7 +51,7 @@ final class BrokerProcess implements AutoCloseable {
     BrokerProcess(final Path folder, final Path pem) throws IOException {
         this.folder = folder;
         this.pem = pem;
-        start();
+        this.process = launch();
     }
 
     private static int freePort() throws IOException {
@@ -68,8 +68,12 @@ final class BrokerProcess implements AutoCloseable {
         return "127.0.0.1:" + secure;
     }
 
-    /** Starts it, anew or on what it left, and waits until it answers. */
+    /** Starts it again on what it left, and waits until it answers. */
     void start() throws IOException {
+        process = launch();
+    }
+
+    private Process launch() throws IOException {
         final Path log = folder.resolve("broker-%d.log".formatted(++starts));
         final List<String> line = new ArrayList<>();
         line.add(ProcessHandle.current().info().command().orElseThrow());
@@ -81,18 +85,19 @@ final class BrokerProcess implements AutoCloseable {
         for (final int port : new int[] {plain, secure, controller}) {
             line.add(Integer.toString(port));
         }
-        process =
+        final Process launched =
                 new ProcessBuilder(line)
                         .redirectErrorStream(true)
                         .redirectOutput(log.toFile())
                         .start();
         final long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!Files.readString(log).contains(READY)) {
-            if (!process.isAlive() || System.nanoTime() - end > 0) {
+            if (!launched.isAlive() || System.nanoTime() - end > 0) {
                 throw new IOException(Files.readString(log));
             }
             LockSupport.parkNanos(50_000_000);
         }
+        return launched;
     }
 
     /** SIGKILL. */

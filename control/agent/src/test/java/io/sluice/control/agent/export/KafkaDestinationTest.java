@@ -25,6 +25,7 @@ import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicAuthorizationException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -46,7 +47,7 @@ class KafkaDestinationTest {
 
     private final ExportCounts counts = new ExportCounts();
     private final List<LibraryProducer> opened = new ArrayList<>();
-    private RuntimeException notOpened;
+    private @Nullable RuntimeException notOpened;
     private long nowNs = -5 * SECOND;
     private int made;
 
@@ -70,7 +71,7 @@ class KafkaDestinationTest {
 
     /** Like the real one it tells of records that it did not take, and of all at a close. */
     private static final class LibraryProducer extends MockProducer<byte[], byte[]> {
-        private RuntimeException refusal;
+        private @Nullable RuntimeException refusal;
         private int written;
         private int held;
 
@@ -423,7 +424,7 @@ class KafkaDestinationTest {
         assertThat(waiting()).isZero();
     }
 
-    private static RuntimeException refusal(final Random random) {
+    private static @Nullable RuntimeException refusal(final Random random) {
         return switch (random.nextInt(8)) {
             case 0 -> new TimeoutException("no topic");
             case 1 -> new RecordTooLargeException("too large");

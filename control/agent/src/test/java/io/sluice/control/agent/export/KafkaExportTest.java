@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -415,8 +416,8 @@ class KafkaExportTest {
         long told = 0;
         try (BufferedReader lines = flood.inputReader()) {
             while (told < 20_000) {
-                final String line = lines.readLine();
-                assertThat(line).as(() -> errors + " tells why it ended").isNotNull();
+                final String line = Objects.requireNonNullElse(lines.readLine(), "");
+                assertThat(line).as("%s tells why it ended", errors).isNotEmpty();
                 told = Long.parseLong(line);
             }
         } finally {
