@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -112,8 +113,8 @@ class MetricsPageNetnsTest {
         return say("node", "curl", "-s", "http://127.0.0.1:9962/metrics");
     }
 
-    private static TreeSet<String> documented() throws Exception {
-        final TreeSet<String> names = new TreeSet<>();
+    private static Set<String> documented() throws Exception {
+        final Set<String> names = new TreeSet<>();
         Pattern.compile("(?m)^\\| `([a-z0-9_]+)")
                 .matcher(Files.readString(Path.of("..", "..", "docs", "metrics.md")))
                 .results()
@@ -137,13 +138,13 @@ class MetricsPageNetnsTest {
         assertThat(say("a", "dig", "@10.96.0.10", "+tries=1", "evil.example.org"))
                 .contains("status: REFUSED");
 
-        final TreeSet<String> documented = documented();
+        final Set<String> documented = documented();
         assertThat(documented).hasSizeGreaterThan(60);
         String text = page();
         PrometheusPage page = PrometheusPage.of(text);
         // Events come to the page behind the packets.
         while (!page.names().containsAll(documented)) {
-            final TreeSet<String> missing = new TreeSet<>(documented);
+            final Set<String> missing = new TreeSet<>(documented);
             missing.removeAll(page.names());
             assertThat(System.nanoTime() - start).as("no %s", missing).isLessThan(PATIENCE_NS);
             LockSupport.parkNanos(100_000_000);

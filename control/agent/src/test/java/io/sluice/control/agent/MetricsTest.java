@@ -43,8 +43,8 @@ class MetricsTest {
     private static final FlowPeer SERVER =
             new FlowPeer(2, 301, "shop", "db", List.of(), "10.0.0.2", 80, "");
 
-    /** What people write into rules. */
-    private static final String RULE = "GET \"/a\\\\.b\"\nand more, {é}";
+    /** What people write into names and rules. */
+    private static final String ANY_TEXT = "GET \"/a\\\\.b\"\nand more, {é}";
 
     private final FlowCounts counts = new FlowCounts();
     private final RuleCounts rules = new RuleCounts();
@@ -158,8 +158,25 @@ class MetricsTest {
         assertThat(page.names()).isEqualTo(families().keySet());
         assertThat(page.names().stream().mapToInt(name -> page.family(name).samples().size()).sum())
                 .isEqualTo(control.counters().size());
-        assertThat(page.family("sluice_l7_rule_requests_total").samples())
-                .anyMatch(sample -> RULE.equals(sample.labels().get("rule")));
+        assertThat(Promtool.run(text, "check", "metrics")).isEmpty();
+    }
+
+    @Test
+    void textsOfAnyKindAreReadAsTheyAre() throws Exception {
+        final String text =
+                PrometheusText.of(
+                        List.of(
+                                new CounterReport(
+                                        "any_total",
+                                        ANY_TEXT,
+                                        CounterReport.Type.COUNTER,
+                                        Map.of("a", ANY_TEXT, "b", ""),
+                                        1e18)));
+
+        assertThat(PrometheusPage.of(text).family("any_total").samples())
+                .containsExactly(
+                        new PrometheusPage.Sample(
+                                "any_total", Map.of("a", ANY_TEXT, "b", ""), 1e18));
         assertThat(Promtool.run(text, "check", "metrics")).isEmpty();
     }
 
@@ -331,7 +348,7 @@ class MetricsTest {
                         L7Event.Type.REQUEST,
                         L7Event.Verdict.DENIED,
                         1,
-                        RULE,
+                        "a rule",
                         new L7Event.Tls("", false)));
     }
 

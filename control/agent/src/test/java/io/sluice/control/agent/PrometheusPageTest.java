@@ -95,7 +95,7 @@ class PrometheusPageTest {
                         () -> PrometheusPage.of(RIGHT + "# HELP c N.\n# TYPE c counter\nc 1\n"))
                 .hasMessageStartingWith("counters end with _total");
         assertThatThrownBy(() -> PrometheusPage.of(RIGHT + "\n"))
-                .hasMessageStartingWith("HELP comes first");
+                .hasMessageStartingWith("a metric's name");
         assertThatThrownBy(() -> PrometheusPage.of(RIGHT.substring(0, RIGHT.length() - 1)))
                 .hasMessageStartingWith("the last line has an end");
     }
