@@ -790,17 +790,13 @@ public record SluiceConfig(
                 settings.number("flows.export.fileMaxBackups", defaults.fileMaxBackups()),
                 settings.flag("flows.export.fileCompress", defaults.fileCompress()),
                 selection(settings, "flows.export.", defaults.selection()),
-                build(
-                        settings,
-                        defaults.kafka(),
-                        () -> exportKafka(settings, defaults.kafka())));
+                build(settings, defaults.kafka(), () -> exportKafka(settings, defaults.kafka())));
     }
 
     private static FlowExport.Selection selection(
             final Settings settings, final String prefix, final FlowExport.Selection defaults) {
         return new FlowExport.Selection(
-                settings.value(
-                        prefix + "fieldMask", defaults.fieldMask(), SluiceConfig::fields),
+                settings.value(prefix + "fieldMask", defaults.fieldMask(), SluiceConfig::fields),
                 settings.text(prefix + "allowList", defaults.allowList()),
                 settings.text(prefix + "denyList", defaults.denyList()));
     }
@@ -835,7 +831,8 @@ public record SluiceConfig(
             if (!host.matches("[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+]")
                     || !isPort(broker.substring(colon + 1))) {
                 throw new IllegalArgumentException(
-                        "\"%s\": none, or a list of brokers such as kafka-1:9092".formatted(broker));
+                        "\"%s\": none, or a list of brokers such as kafka-1:9092"
+                                .formatted(broker));
             }
             brokers.add(broker);
         }

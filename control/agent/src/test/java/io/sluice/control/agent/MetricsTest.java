@@ -199,7 +199,10 @@ class MetricsTest {
                                 owner.getField(counter.name()).getAccessesToSelf().stream()
                                         .map(access -> access.getOriginOwner())
                                         .filter(origin -> !origin.equals(owner))
-                                        .filter(origin -> !origin.isEquivalentTo(DaemonCounters.class)))
+                                        .filter(
+                                                origin ->
+                                                        !origin.isEquivalentTo(
+                                                                DaemonCounters.class)))
                         .as("%s.%s", owner.getSimpleName(), counter)
                         .isNotEmpty();
             }

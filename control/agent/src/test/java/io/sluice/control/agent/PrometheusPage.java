@@ -259,8 +259,14 @@ final class PrometheusPage {
                         bound = number(le);
                         count = bucket.value();
                     }
-                    check(bound == Double.POSITIVE_INFINITY, "the last bucket is +Inf", of.toString());
-                    check(count == counts.getOrDefault(own, -1.0), "+Inf is the count", of.toString());
+                    check(
+                            bound == Double.POSITIVE_INFINITY,
+                            "the last bucket is +Inf",
+                            of.toString());
+                    check(
+                            count == counts.getOrDefault(own, -1.0),
+                            "+Inf is the count",
+                            of.toString());
                 });
     }
 

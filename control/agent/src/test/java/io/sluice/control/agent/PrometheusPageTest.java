@@ -83,16 +83,15 @@ class PrometheusPageTest {
         assertThatThrownBy(
                         () ->
                                 PrometheusPage.of(
-                                        RIGHT
-                                                + "# HELP g What.\n# TYPE g gauge\ng{a=\"1\"} 1\n"))
+                                        RIGHT + "# HELP g What.\n# TYPE g gauge\ng{a=\"1\"} 1\n"))
                 .hasMessageStartingWith("a family is in one place");
         assertThatThrownBy(
                         () ->
                                 PrometheusPage.of(
-                                        RIGHT + "# HELP h_count What.\n# TYPE h_count gauge\nh_count 1\n"))
+                                        RIGHT
+                                                + "# HELP h_count What.\n# TYPE h_count gauge\nh_count 1\n"))
                 .hasMessageStartingWith("no family's name is a sample's of another");
-        assertThatThrownBy(
-                        () -> PrometheusPage.of(RIGHT + "# HELP c N.\n# TYPE c counter\nc 1\n"))
+        assertThatThrownBy(() -> PrometheusPage.of(RIGHT + "# HELP c N.\n# TYPE c counter\nc 1\n"))
                 .hasMessageStartingWith("counters end with _total");
         assertThatThrownBy(() -> PrometheusPage.of(RIGHT + "\n"))
                 .hasMessageStartingWith("a metric's name");

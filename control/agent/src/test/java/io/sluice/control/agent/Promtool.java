@@ -21,7 +21,9 @@ final class Promtool {
     private static Optional<Path> find() {
         return Stream.concat(
                         Stream.of(FETCHED),
-                        Stream.of(Objects.requireNonNullElse(System.getenv("PATH"), "").split(":", -1))
+                        Stream.of(
+                                        Objects.requireNonNullElse(System.getenv("PATH"), "")
+                                                .split(":", -1))
                                 .map(folder -> Path.of(folder, "promtool")))
                 .filter(Files::isExecutable)
                 .findFirst();

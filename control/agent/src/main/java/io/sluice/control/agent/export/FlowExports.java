@@ -99,10 +99,7 @@ public final class FlowExports {
         return new FlowQuery(
                 flow -> flow.sequence() >= first && filter.test(flow),
                 List.of(),
-                ProcessHandle.current()
-                        .info()
-                        .startInstant()
-                        .orElse(control.status().startedAt()),
+                ProcessHandle.current().info().startInstant().orElse(control.status().startedAt()),
                 Instant.MAX,
                 FlowQuery.End.FIRST,
                 Integer.MAX_VALUE);

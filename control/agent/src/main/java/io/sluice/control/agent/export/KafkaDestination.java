@@ -175,8 +175,7 @@ final class KafkaDestination implements Destination {
         this.opener = opener;
         this.counts = counts;
         this.clockNs = clockNs;
-        this.thread =
-                Thread.ofPlatform().name("sluice-kafka-export").daemon().unstarted(this::run);
+        this.thread = Thread.ofPlatform().name("sluice-kafka-export").daemon().unstarted(this::run);
     }
 
     /**
@@ -258,8 +257,7 @@ final class KafkaDestination implements Destination {
         lock.lock();
         try {
             return stopping
-                    && ((waiting.isEmpty() && inFlight == 0)
-                            || clockNs.getAsLong() - endNs >= 0);
+                    && ((waiting.isEmpty() && inFlight == 0) || clockNs.getAsLong() - endNs >= 0);
         } finally {
             lock.unlock();
         }
@@ -461,10 +459,10 @@ final class KafkaDestination implements Destination {
     }
 
     /**
-     * A record that is given to the producer, until it ends or turns out not to be taken. A producer
-     * says that one was not taken by an exception, or by telling its end before {@code send}
-     * returns; in an error state it may throw and tell the end as well, later. Whichever comes first
-     * counts.
+     * A record that is given to the producer, until it ends or turns out not to be taken. A
+     * producer says that one was not taken by an exception, or by telling its end before {@code
+     * send} returns; in an error state it may throw and tell the end as well, later. Whichever
+     * comes first counts.
      */
     private final class Sent implements Callback {
         private final Thread sender;

@@ -134,8 +134,7 @@ final class BrokerProcess implements AutoCloseable {
     }
 
     public static void main(final String[] args) throws Exception {
-        ((Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME))
-                .setLevel(Level.ERROR);
+        ((Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME)).setLevel(Level.ERROR);
         final Path folder = Path.of(args[0]);
         final String pem = args[1];
         final String plain = "PLAIN://127.0.0.1:" + args[2];
@@ -157,12 +156,15 @@ final class BrokerProcess implements AutoCloseable {
                         "log.dirs", data.toString()));
         settings.putAll(
                 Map.of(
-                        "listener.name.secure.ssl.keystore.type", "PEM",
-                        "listener.name.secure.ssl.keystore.location", pem,
-                        "listener.name.secure.sasl.enabled.mechanisms", "PLAIN",
+                        "listener.name.secure.ssl.keystore.type",
+                        "PEM",
+                        "listener.name.secure.ssl.keystore.location",
+                        pem,
+                        "listener.name.secure.sasl.enabled.mechanisms",
+                        "PLAIN",
                         "listener.name.secure.plain.sasl.jaas.config",
-                                "org.apache.kafka.common.security.plain.PlainLoginModule required"
-                                        + " user_%s=\"%s\";".formatted(USER, PASSWORD)));
+                        "org.apache.kafka.common.security.plain.PlainLoginModule required"
+                                + " user_%s=\"%s\";".formatted(USER, PASSWORD)));
         settings.putAll(
                 Map.of(
                         "offsets.topic.replication.factor", "1",

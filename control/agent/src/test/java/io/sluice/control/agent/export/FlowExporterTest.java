@@ -309,9 +309,7 @@ class FlowExporterTest {
 
         assertThat(filtered("", "").test(flow)).isTrue();
         assertThat(filtered("{\"verdict\":[\"DROPPED\",\"FORWARDED\"]}", "").test(flow)).isTrue();
-        assertThat(
-                        filtered("{\"verdict\":[\"DROPPED\"]},{\"source_pod\":[\"x/\"]}", "")
-                                .test(flow))
+        assertThat(filtered("{\"verdict\":[\"DROPPED\"]},{\"source_pod\":[\"x/\"]}", "").test(flow))
                 .isFalse();
         assertThat(filtered("", "{\"source_pod\":[\"shop/a\"]}").test(flow)).isFalse();
         for (final String wrong :

@@ -144,8 +144,7 @@ class KafkaExportTest {
     private static String topic(final String name, final Map<String, String> settings)
             throws Exception {
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", broker.plain()))) {
-            admin.createTopics(
-                            List.of(new NewTopic(name, PARTITIONS, (short) 1).configs(settings)))
+            admin.createTopics(List.of(new NewTopic(name, PARTITIONS, (short) 1).configs(settings)))
                     .all()
                     .get();
         }
@@ -167,8 +166,7 @@ class KafkaExportTest {
         }
         final List<ConsumerRecord<String, String>> records = new ArrayList<>();
         try (Consumer<String, String> consumer =
-                new KafkaConsumer<>(
-                        settings, new StringDeserializer(), new StringDeserializer())) {
+                new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer())) {
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
             final Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);

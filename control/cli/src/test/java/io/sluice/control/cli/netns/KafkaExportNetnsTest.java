@@ -96,7 +96,8 @@ class KafkaExportNetnsTest {
         broker.await("ready", ANSWER_MS);
         broker.write("create " + TOPIC);
         broker.await("created", ANSWER_MS);
-        TestNode.await("what waited is written", () -> export("kafka").path("waiting").asLong() == 0);
+        TestNode.await(
+                "what waited is written", () -> export("kafka").path("waiting").asLong() == 0);
         TestNode.await(
                 "nothing is wrong any more",
                 () -> export("kafka").path("trouble").asText().isEmpty());
@@ -112,7 +113,12 @@ class KafkaExportNetnsTest {
         final String records = broker.line(ANSWER_MS).orElse("nothing at all");
         final List<String> expected =
                 lines().stream()
-                        .filter(line -> TestNode.json(line).at("/flow/source/pod_name").asText().equals("client"))
+                        .filter(
+                                line ->
+                                        TestNode.json(line)
+                                                .at("/flow/source/pod_name")
+                                                .asText()
+                                                .equals("client"))
                         .toList();
         assertThat(expected).hasSizeGreaterThanOrEqualTo(2);
         assertThat(records).isEqualTo(String.join(",", expected));
