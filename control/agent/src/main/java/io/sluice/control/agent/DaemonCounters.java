@@ -107,7 +107,7 @@ final class DaemonCounters {
                         "Flow events lost because the ring was full, ends of flows aside.",
                         (double) parts.recorder().lost()));
         addHistory(counters);
-        addExport(counters);
+        addExports(counters);
         counters.add(
                 new CounterReport(
                         "hubble_lost_events_total",
@@ -381,24 +381,48 @@ final class DaemonCounters {
         return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);
     }
 
-    private void addExport(final List<CounterReport> counters) {
-        final ExportCounts export = parts.exportCounts();
-        counters.add(
-                counter(
-                        "sluice_flow_export_lines_total",
-                        "Lines of flows that were exported.",
-                        (double) export.written()));
-        Map.of("slow", export.lostSlow(), "failed", export.lostFailed())
-                .forEach(
-                        (cause, lost) ->
-                                counters.add(
-                                        new CounterReport(
-                                                "sluice_flow_export_lost_total",
-                                                "Flows that were not exported: overtaken by the ring,"
-                                                        + " or not to be written.",
-                                                CounterReport.Type.COUNTER,
-                                                Map.of("cause", cause),
-                                                (double) lost)));
+    private void addExports(final List<CounterReport> counters) {
+        final Map<String, ExportCounts> exports =
+                new TreeMap<>(
+                        Map.of("file", parts.exports().file(), "kafka", parts.exports().kafka()));
+        // Ends before beginnings, so that no reader sees more written and lost than offered.
+        exports.forEach(
+                (destination, counts) ->
+                        counters.add(
+                                new CounterReport(
+                                        "sluice_flow_export_lines_total",
+                                        "Lines of flows that were exported.",
+                                        CounterReport.Type.COUNTER,
+                                        Map.of("destination", destination),
+                                        (double) counts.written())));
+        exports.forEach(
+                (destination, counts) -> {
+                    for (final ExportCounts.Cause cause : ExportCounts.Cause.values()) {
+                        if (destination.equals("kafka") || cause != ExportCounts.Cause.FULL) {
+                            counters.add(lost(destination, cause, counts));
+                        }
+                    }
+                });
+        exports.forEach(
+                (destination, counts) ->
+                        counters.add(
+                                new CounterReport(
+                                        "sluice_flow_export_offered_total",
+                                        "Flows for the export: exported, lost or on their way.",
+                                        CounterReport.Type.COUNTER,
+                                        Map.of("destination", destination),
+                                        (double) counts.offered())));
+    }
+
+    private static CounterReport lost(
+            final String destination, final ExportCounts.Cause cause, final ExportCounts counts) {
+        return new CounterReport(
+                "sluice_flow_export_lost_total",
+                "Flows that were not exported: overtaken by the ring, no room to wait, or not"
+                        + " taken.",
+                CounterReport.Type.COUNTER,
+                Map.of("destination", destination, "cause", cause.label()),
+                (double) counts.lost(cause));
     }
 
     private void addHistory(final List<CounterReport> counters) {

@@ -482,7 +482,7 @@ public final class SluiceMain implements AutoCloseable {
                         this::controlFailed));
 
         // The outside.
-        final ExportCounts exportCounts = new ExportCounts();
+        final Exports exports = new Exports();
         final ControlAgent agent =
                 new ControlAgent(
                         new ControlAgent.Parts(
@@ -503,7 +503,7 @@ public final class SluiceMain implements AutoCloseable {
                                 proxy,
                                 proxyCounters,
                                 flowCounts,
-                                exportCounts,
+                                exports,
                                 () -> lane.isAlive() && !laneFailed.get(),
                                 ruleCounts,
                                 System::nanoTime,
@@ -516,7 +516,7 @@ public final class SluiceMain implements AutoCloseable {
         control.set(Optional.of(agent));
         keep(servers.control().start(runFolder.socket(), config.metrics(), agent));
         keep(servers.flows().start(runFolder.hubbleSocket(), config, agent));
-        keep(servers.export().start(config, agent, exportCounts));
+        keep(servers.export().start(config, agent, exports));
         keep(
                 HandoverServer.start(
                         runFolder.handoverSocket(),

@@ -2,7 +2,7 @@ package io.sluice.control.agent;
 
 import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.api.ApiServer;
-import io.sluice.control.agent.export.FlowExporter;
+import io.sluice.control.agent.export.FlowExports;
 import io.sluice.control.agent.hubble.HubbleServer;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -28,7 +28,7 @@ public final class DaemonProcess {
         System.exit(
                 SluiceMain.run(
                         options,
-                        new Servers(ApiServer::start, HubbleServer::start, FlowExporter::start),
+                        new Servers(ApiServer::start, HubbleServer::start, FlowExports::start),
                         System.err));
     }
 }

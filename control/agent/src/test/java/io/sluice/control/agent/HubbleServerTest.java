@@ -111,7 +111,7 @@ class HubbleServerTest {
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 counts,
-                                new ExportCounts(),
+                                new Exports(),
                                 () -> true,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,

@@ -12,6 +12,7 @@ import io.sluice.control.agent.DropReport;
 import io.sluice.control.agent.EndpointReport;
 import io.sluice.control.agent.EndpointRequest;
 import io.sluice.control.agent.EndpointState;
+import io.sluice.control.agent.ExportReport;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowActivity;
 import io.sluice.control.agent.FlowCursor;
@@ -113,6 +114,10 @@ final class MemoryControlPlane implements ControlPlane {
                 "/proc/4711/task/4720/ns/net",
                 3,
                 confirmation,
+                List.of(
+                        new ExportReport("file", "/var/log/flows.log", 40, 40, 0, 0, ""),
+                        new ExportReport(
+                                "kafka", "sluice-flows at kafka-1:9092", 40, 30, 3, 7, "")),
                 List.of("/etc/sluice/shop/bad.yaml:3:1: spec.ingres: unknown field"));
     }
 

@@ -17,14 +17,18 @@ public final class ExportFilter {
     /**
      * The flows that the configuration wants.
      *
+     * @param prefix of the selection's keys, with its dot
      * @throws StartupException with the key whose filters cannot be read
      */
-    public static Predicate<Flow> of(final SluiceConfig.FlowExport export) throws StartupException {
-        if (export.allowList().isEmpty() && export.denyList().isEmpty()) {
+    public static Predicate<Flow> of(
+            final String prefix, final SluiceConfig.FlowExport.Selection selection)
+            throws StartupException {
+        if (selection.allowList().isEmpty() && selection.denyList().isEmpty()) {
             return FlowFilter.NOT_ENDS;
         }
-        final GetFlowsRequest allowed = read("allowList", "whitelist", export.allowList());
-        final GetFlowsRequest denied = read("denyList", "blacklist", export.denyList());
+        final GetFlowsRequest allowed =
+                read(prefix + "allowList", "whitelist", selection.allowList());
+        final GetFlowsRequest denied = read(prefix + "denyList", "blacklist", selection.denyList());
         return FlowQuestion.of(allowed.toBuilder().mergeFrom(denied).build()).query().filter();
     }
 
@@ -39,7 +43,7 @@ public final class ExportFilter {
             return question;
         } catch (final InvalidProtocolBufferException | RequestException e) {
             throw new StartupException(
-                    "flows.export.%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"
+                    "%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"
                             .formatted(key, e.getMessage()),
                     e);
         }
