@@ -37,12 +37,14 @@ final class RuleChain {
 
         private final PolicyRule rule;
         private final PeerSet peers;
+        private final boolean named;
         private final List<Box> fixedBoxes;
 
         IndexedRule(final PolicyRule rule, final PeerSet peers) {
             this.rule = rule;
             this.peers = peers;
-            this.fixedBoxes = rule.hasNamedPorts() ? List.of() : boxes(rule, Set.of(), Set.of());
+            this.named = rule.hasNamedPorts();
+            this.fixedBoxes = named ? List.of() : boxes(rule, Set.of(), Set.of());
         }
 
         PolicyRule rule() {
@@ -55,7 +57,7 @@ final class RuleChain {
 
         List<Box> boxes(
                 final Set<Pod.NamedPort> sourcePorts, final Set<Pod.NamedPort> destinationPorts) {
-            return rule.hasNamedPorts() ? boxes(rule, sourcePorts, destinationPorts) : fixedBoxes;
+            return named ? boxes(rule, sourcePorts, destinationPorts) : fixedBoxes;
         }
 
         private static List<Box> boxes(
@@ -122,7 +124,7 @@ final class RuleChain {
         this.enforced = enforced;
         this.audit = audit;
         this.nothingAnswered = nothingAnswered;
-        this.named = rules.stream().anyMatch(rule -> rule.rule.hasNamedPorts());
+        this.named = rules.stream().anyMatch(rule -> rule.named);
         this.key = key(direction, named ? localPorts : Set.of(), rules, enforced, audit);
     }
 
@@ -378,7 +380,9 @@ final class RuleChain {
     BitSet matchingEveryone() {
         final BitSet matching = new BitSet(rules.size());
         for (int i = 0; i < rules.size(); i++) {
-            matching.set(i, rules.get(i).peers.isEveryone());
+            if (rules.get(i).peers.isEveryone()) {
+                matching.set(i);
+            }
         }
         return matching;
     }
