@@ -77,6 +77,12 @@ import org.jspecify.annotations.Nullable;
  * time would end between two keepalives or retransmissions, with the same effect. A SYN on it is
  * NEW: another connection, judged for itself.
  *
+ * <p>Ends. Who asks ({@link #tellEnds}) is told of each flow that leaves the table, with all that
+ * was counted for it, copied while its slot is locked: a packet is counted before, or finds no
+ * flow. So the removal of a flow reads its cold line, and nothing else does: packets pay nothing.
+ * Flows whose deadline passed while no process had the file are forgotten by {@link #open} and not
+ * told of; {@link #origin} has their number.
+ *
  * <p>Ownership and ordering. Everything of a slot but its home map is written by whoever made its
  * sequence number odd (compare-and-set, then a store-store fence), and is valid again when the
  * number is even (release): a seqlock, whose readers copy and take the copy if the number was even
@@ -117,12 +123,16 @@ public final class Conntrack implements AutoCloseable {
     /** Slots looked at for a flow to push out: 16 line misses, about 1 us. */
     private static final int RESCUE_SLOTS = 16;
 
-    /** Flows of a family that one step of expiry forgets: some 150 ns each, 10 us in all. */
+    /**
+     * Flows of a family that one step of expiry forgets: some 150 ns each, 10 us in all; where
+     * somebody is told of them, half as much again.
+     */
     static final int EXPIRED_MAX = 64;
 
     private final FlowTable table;
     private final boolean ownsTable;
     private final ConntrackConfig config;
+    private final Told told;
     private final FlowEntry entry = new FlowEntry();
     private final FlowKey ownKey = new FlowKey();
 
@@ -140,10 +150,23 @@ public final class Conntrack implements AutoCloseable {
     /** Flows that the step of expiry at hand has forgotten. */
     private int expired;
 
-    private Conntrack(final FlowTable table, final boolean ownsTable) {
+    /** Whom the views of a lane tell of flows that leave the table, and what of. */
+    private static final class Told {
+        @Nullable FlowEnds ends;
+        final FlowCopy flow = new FlowCopy();
+
+        /** Where a flow that is removed is to be copied; null while nobody wants to know. */
+        @Nullable FlowCopy copy() {
+            flow.isRead = false;
+            return ends == null ? null : flow;
+        }
+    }
+
+    private Conntrack(final FlowTable table, final boolean ownsTable, final Told told) {
         this.table = table;
         this.ownsTable = ownsTable;
         this.config = table.config;
+        this.told = told;
     }
 
     /**
@@ -152,7 +175,7 @@ public final class Conntrack implements AutoCloseable {
      * @param seed of the hash; random, and known to nobody who can send packets
      */
     public static Conntrack open(final ConntrackConfig config, final long seed) {
-        return new Conntrack(FlowTable.anonymous(config, seed), true);
+        return new Conntrack(FlowTable.anonymous(config, seed), true, new Told());
     }
 
     /**
@@ -173,7 +196,7 @@ public final class Conntrack implements AutoCloseable {
             final String bootId,
             final long nowNs)
             throws IOException {
-        return new Conntrack(FlowTable.open(config, seed, file, bootId, nowNs), true);
+        return new Conntrack(FlowTable.open(config, seed, file, bootId, nowNs), true, new Told());
     }
 
     /**
@@ -190,7 +213,9 @@ public final class Conntrack implements AutoCloseable {
     public static Optional<Conntrack> share(
             final ConntrackConfig config, final Path file, final String bootId) throws IOException {
         final FlowTable table = FlowTable.share(config, file, bootId);
-        return table == null ? Optional.empty() : Optional.of(new Conntrack(table, true));
+        return table == null
+                ? Optional.empty()
+                : Optional.of(new Conntrack(table, true, new Told()));
     }
 
     /**
@@ -203,7 +228,23 @@ public final class Conntrack implements AutoCloseable {
 
     /** A view of the same table for another lane. Closing it does nothing. Thread: any. */
     public Conntrack anotherLane() {
-        return new Conntrack(table, false);
+        return new Conntrack(table, false, new Told());
+    }
+
+    /**
+     * A view with an {@link #entry} of its own for the same lane, which is told of the ends of both
+     * views. Closing it does nothing.
+     */
+    public Conntrack anotherCursor() {
+        return new Conntrack(table, false, told);
+    }
+
+    /**
+     * From now on somebody is told of the flows that this lane forgets. Without, a removal reads no
+     * counters.
+     */
+    public void tellEnds(final FlowEnds ends) {
+        told.ends = ends;
     }
 
     /** What the table was when it was opened. Thread: any. */
@@ -418,9 +459,9 @@ public final class Conntrack implements AutoCloseable {
         long word = key.sourceIsA ? key.word | FlowSlot.KEY_A_INITIATES : key.word;
         word = FlowSlot.withVerdict(FlowSlot.withState(word, state), FlowVerdict.DENY);
         final long deadlineNs = nowNs + config.timeoutNs(key.protocol, state);
-        int slot = region.insert(key, word, deadlineNs, nowNs);
+        int slot = insert(region, key, word, deadlineNs, nowNs);
         if (slot == FlowRegion.NO_SLOT && makeRoom(region, region.homeOf(key.hash), nowNs)) {
-            slot = region.insert(key, word, deadlineNs, nowNs);
+            slot = insert(region, key, word, deadlineNs, nowNs);
         }
         if (slot == FlowRegion.NO_SLOT || !entry.load(region, slot, key)) {
             entry.leave();
@@ -429,6 +470,40 @@ public final class Conntrack implements AutoCloseable {
         }
         table.add(FlowTable.CREATED_COUNT, 1);
         return entry;
+    }
+
+    private int insert(
+            final FlowRegion region,
+            final FlowKey key,
+            final long word,
+            final long deadlineNs,
+            final long nowNs) {
+        final int slot = region.insert(key, word, deadlineNs, nowNs, told.copy());
+        final boolean wasExpired = told.flow.deadlineNs - nowNs <= 0;
+        tell(wasExpired ? FlowEnds.Exit.EXPIRED : FlowEnds.Exit.REPLACED, nowNs);
+        return slot;
+    }
+
+    /** Removes a flow from its slot and tells of it; 1, or 0 if it was no longer there. */
+    private int forget(
+            final FlowRegion region,
+            final int slot,
+            final long word,
+            final long deadlineNs,
+            final FlowEnds.Exit exit,
+            final long nowNs) {
+        final boolean removed = region.remove(slot, word, deadlineNs, told.copy());
+        tell(exit, nowNs);
+        return removed ? 1 : 0;
+    }
+
+    /** Tells of the flow that the change just made has copied, if it has, after all locks. */
+    private void tell(final FlowEnds.Exit exit, final long nowNs) {
+        final @Nullable FlowEnds ends = told.ends;
+        if (ends != null && told.flow.isRead) {
+            told.flow.findLastPacket(config, nowNs);
+            ends.ended(told.flow, exit, nowNs);
+        }
     }
 
     private static boolean isNearlyFull(final FlowRegion region) {
@@ -452,7 +527,7 @@ public final class Conntrack implements AutoCloseable {
                 continue;
             }
             if (deadlineNs - nowNs <= 0) {
-                expired += region.remove(slot, word, deadlineNs) ? 1 : 0;
+                expired += forget(region, slot, word, deadlineNs, FlowEnds.Exit.EXPIRED, nowNs);
             } else if (victim == FlowRegion.NO_SLOT
                     && FlowTracker.isExpendable(FlowSlot.state(word))
                     && FlowSlot.verdict(word) != FlowVerdict.DENY) {
@@ -465,17 +540,25 @@ public final class Conntrack implements AutoCloseable {
             table.add(FlowTable.EXPIRED_COUNT, expired);
             return true;
         }
-        if (victim != FlowRegion.NO_SLOT && region.remove(victim, victimWord, victimDeadlineNs)) {
+        if (victim != FlowRegion.NO_SLOT
+                && forget(
+                                region,
+                                victim,
+                                victimWord,
+                                victimDeadlineNs,
+                                FlowEnds.Exit.EVICTED,
+                                nowNs)
+                        > 0) {
             table.add(FlowTable.EVICTED_COUNT, 1);
             return true;
         }
         return false;
     }
 
-    /** Forgets the flow under the cursor. */
+    /** Forgets the flow under the cursor, and tells nobody: the caller knows. */
     public void close(final FlowEntry flow) {
         final FlowRegion region = flow.isIpv4() ? table.ipv4 : table.ipv6;
-        region.remove(flow.slot(), flow.key(), flow.deadlineNs());
+        region.remove(flow.slot(), flow.key(), flow.deadlineNs(), null);
         flow.leave();
     }
 
@@ -520,8 +603,9 @@ public final class Conntrack implements AutoCloseable {
             if (deadlineNs - nowNs <= 0) {
                 final long word = ALL.get(LONG, at + FlowSlot.KEY);
                 // A slot that was claimed a moment ago still shows its former flow, or none.
-                final boolean isFlow = (word & FlowSlot.KEY_OCCUPIED) != 0;
-                expired += isFlow && region.remove(slot, word, deadlineNs) ? 1 : 0;
+                if ((word & FlowSlot.KEY_OCCUPIED) != 0) {
+                    expired += forget(region, slot, word, deadlineNs, FlowEnds.Exit.EXPIRED, nowNs);
+                }
                 if (expired == EXPIRED_MAX) {
                     return slot + 1 - from;
                 }

@@ -1,6 +1,5 @@
 package io.sluice.conntrack;
 
-import static io.sluice.conntrack.FlowSlot.INT;
 import static io.sluice.conntrack.FlowSlot.INT_HANDLE;
 import static io.sluice.conntrack.FlowSlot.LONG;
 
@@ -21,7 +20,7 @@ final class FlowListing {
     private final FlowTable table;
     private final MemorySegment memory;
     private final long nowNs;
-    private final Tuple tuple = new Tuple();
+    private final FlowCopy flow = new FlowCopy();
 
     FlowListing(final FlowTable table, final long nowNs) {
         this.table = table;
@@ -78,48 +77,29 @@ final class FlowListing {
     }
 
     private FlowSnapshot snapshot(final boolean isIpv4, final long[] hot, final long[] cold) {
-        final MemorySegment slot = MemorySegment.ofArray(hot);
-        final MemorySegment counts = MemorySegment.ofArray(cold);
-        final long key = slot.get(LONG, FlowSlot.KEY);
-        if (isIpv4) {
-            FlowSlot.initiatorTupleIpv4(tuple, key, slot.get(LONG, FlowSlot.ADDRESSES));
-        } else {
-            FlowSlot.initiatorTuple(
-                    tuple,
-                    key,
-                    slot.get(LONG, FlowSlot.IPV6_ADDRESSES),
-                    slot.get(LONG, FlowSlot.IPV6_ADDRESSES + 8),
-                    slot.get(LONG, FlowSlot.IPV6_ADDRESSES + 16),
-                    slot.get(LONG, FlowSlot.IPV6_ADDRESSES + 24));
-        }
-        final long sides = slot.get(LONG, FlowSlot.SIDES);
-        final long identities = slot.get(LONG, FlowSlot.IDENTITIES);
-        final long recent = slot.get(LONG, FlowSlot.RECENT);
-        final FlowVerdict verdict = FlowSlot.verdict(key);
-        final int number = FlowSlot.number(sides);
+        flow.read(isIpv4, MemorySegment.ofArray(hot), 0, MemorySegment.ofArray(cold), 0);
         return new FlowSnapshot(
-                tuple.protocol,
-                tuple.sourceHigh,
-                tuple.sourceLow,
-                tuple.sourcePort,
-                tuple.destinationHigh,
-                tuple.destinationLow,
-                tuple.destinationPort,
-                FlowSlot.state(key),
-                verdict,
-                verdict == FlowVerdict.DENY ? number : 0,
-                verdict == FlowVerdict.REDIRECT ? number : 0,
-                slot.get(INT, FlowSlot.REVISION),
-                FlowSlot.initiatorPort(sides),
-                FlowSlot.responderPort(sides),
-                (int) identities,
-                (int) (identities >>> 32),
-                counts.get(LONG, FlowSlot.INITIATOR_PACKETS) + FlowSlot.recentPackets(recent, true),
-                counts.get(LONG, FlowSlot.INITIATOR_BYTES) + FlowSlot.recentBytes(recent, true),
-                counts.get(LONG, FlowSlot.RESPONDER_PACKETS)
-                        + FlowSlot.recentPackets(recent, false),
-                counts.get(LONG, FlowSlot.RESPONDER_BYTES) + FlowSlot.recentBytes(recent, false),
-                nowNs - counts.get(LONG, FlowSlot.CREATED),
-                slot.get(LONG, FlowSlot.DEADLINE) - nowNs);
+                flow.tuple.protocol,
+                flow.tuple.sourceHigh,
+                flow.tuple.sourceLow,
+                flow.tuple.sourcePort,
+                flow.tuple.destinationHigh,
+                flow.tuple.destinationLow,
+                flow.tuple.destinationPort,
+                flow.state,
+                flow.verdict,
+                flow.dropReason,
+                flow.proxyPort,
+                flow.policyRevision,
+                flow.initiatorPort,
+                flow.responderPort,
+                flow.initiatorIdentity,
+                flow.responderIdentity,
+                flow.initiatorPackets,
+                flow.initiatorBytes,
+                flow.responderPackets,
+                flow.responderBytes,
+                nowNs - flow.createdNs,
+                flow.deadlineNs - nowNs);
     }
 }

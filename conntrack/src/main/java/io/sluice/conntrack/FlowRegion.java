@@ -9,6 +9,7 @@ import static io.sluice.conntrack.TableMemory.LINE_SHIFT;
 import static io.sluice.conntrack.TableMemory.lineAddress;
 
 import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The slots of one address family: finding, placing, removing. See {@link Conntrack} for how slots
@@ -175,13 +176,19 @@ final class FlowRegion {
      * Places a flow, in the stead of one of the same key.
      *
      * @param word for {@link FlowSlot#KEY}, without the distance
+     * @param replaced gets the flow that makes way, unless it is null
      * @return the slot, or {@link #NO_SLOT} if there is no room
      */
-    int insert(final FlowKey key, final long word, final long deadlineNs, final long nowNs) {
+    int insert(
+            final FlowKey key,
+            final long word,
+            final long deadlineNs,
+            final long nowNs,
+            final @Nullable FlowCopy replaced) {
         final int home = homeOf(key.hash);
         lock(home);
         try {
-            removeKey(home, key);
+            removeKey(home, key, replaced);
             if ((long) LONG_HANDLE.getAndAdd(ALL, size, 1L) >= capacityFlows) {
                 LONG_HANDLE.getAndAdd(ALL, size, -1L);
                 return NO_SLOT;
@@ -234,13 +241,13 @@ final class FlowRegion {
         unlockSlot(at, sequence);
     }
 
-    private void removeKey(final int home, final FlowKey key) {
+    private void removeKey(final int home, final FlowKey key, final @Nullable FlowCopy removed) {
         long map = ALL.get(LONG, hotOf(home) + FlowSlot.HOME_MAP);
         for (; map != 0; map &= map - 1) {
             final int distance = Long.numberOfTrailingZeros(map);
             final int slot = (home + distance) & slotMask;
             if (matches(hotOf(slot), key)) {
-                vacate(home, distance, slot);
+                vacate(home, distance, slot, removed);
                 return;
             }
         }
@@ -251,8 +258,13 @@ final class FlowRegion {
      *
      * @param word its {@link FlowSlot#KEY}: key and place are compared
      * @param deadlineNs the flow's deadline, compared as well
+     * @param removed gets the flow if it is removed, unless it is null
      */
-    boolean remove(final int slot, final long word, final long deadlineNs) {
+    boolean remove(
+            final int slot,
+            final long word,
+            final long deadlineNs,
+            final @Nullable FlowCopy removed) {
         final int distance = FlowSlot.distance(word);
         final int home = (slot - distance) & slotMask;
         final long at = hotOf(slot);
@@ -264,7 +276,7 @@ final class FlowRegion {
                             && FlowSlot.distance(now) == distance
                             && ALL.get(LONG, at + FlowSlot.DEADLINE) == deadlineNs;
             if (same) {
-                vacate(home, distance, slot);
+                vacate(home, distance, slot, removed);
             }
             return same;
         } finally {
@@ -272,9 +284,14 @@ final class FlowRegion {
         }
     }
 
-    private void vacate(final int home, final int distance, final int slot) {
+    /** Copies the flow while its slot is locked: no packet is counted for it afterwards. */
+    private void vacate(
+            final int home, final int distance, final int slot, final @Nullable FlowCopy removed) {
         final long at = hotOf(slot);
         final int sequence = lockSlot(at);
+        if (removed != null) {
+            removed.read(isIpv4, ALL, at, ALL, coldOf(slot));
+        }
         ALL.set(LONG, at + FlowSlot.KEY, 0);
         unlockSlot(at, sequence);
         setHomeBit(home, distance, false);

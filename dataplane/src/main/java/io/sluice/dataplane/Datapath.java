@@ -125,7 +125,7 @@ final class Datapath {
         this.guard = new AddressGuard(gateway);
         this.fragments = new FragmentTracker(fragmentTable);
         this.conntrack = conntrack;
-        this.legs = new ProxyLegs(conntrack);
+        this.legs = new ProxyLegs(conntrack.anotherCursor());
         this.forwarder = new Forwarder(gateway, ports, counters, arena);
         this.ports = ports;
         this.punts = punts;
@@ -182,6 +182,7 @@ final class Datapath {
                 note(tracing, packet, sender, reason, nowNs);
             }
         }
+        counters.publish();
     }
 
     private void stop(final Packet packet, final DropReason reason, final long nowNs) {
@@ -643,7 +644,9 @@ final class Datapath {
     int takeBack(final Tables tables, final long nowNs) {
         returnTables = tables;
         returnNs = nowNs;
-        return punts.takeReturned(onReturned);
+        final int taken = punts.takeReturned(onReturned);
+        counters.publish();
+        return taken;
     }
 
     private void onReturned(

@@ -1,7 +1,10 @@
 package io.sluice.dataplane;
 
+import io.sluice.conntrack.FlowCopy;
+
 /**
- * Where the datapath reports what it decided: the verdict of every new flow, and every drop.
+ * Where the lane reports what it decided: the verdict of every new flow, every drop, and the end of
+ * every flow.
  *
  * <p>Thread: called on the lane; must not block, lock or allocate. A receiver that cannot keep up
  * loses events, and counts them; it never slows the lane.
@@ -23,4 +26,13 @@ public interface FlowEvents {
      *     the call
      */
     void dropped(Packet packet, DropReason reason, long nowNs);
+
+    /**
+     * A tracked flow is no more. Also of flows that {@link #opened} did not tell of: those of a
+     * daemon before, and those whose opening packet found its port shut after all.
+     *
+     * @param flow with all that passed of it; valid only during the call
+     * @param nowNs the lane's clock
+     */
+    void ended(FlowCopy flow, FlowEnd end, long nowNs);
 }

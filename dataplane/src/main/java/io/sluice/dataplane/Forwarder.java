@@ -79,8 +79,24 @@ final class Forwarder {
         if (!port.send(packet.memory(), packet.start, packet.length)) {
             return PORT_REFUSED_FRAME;
         }
-        counters.forwarded(packet.frameBytes());
+        count(packet.frameBytes(), sender, receiver);
         return NONE;
+    }
+
+    /** The proxy speaks for the endpoint whose flow it reads: what it sends out is that one's. */
+    private void count(final int bytes, final Endpoint sender, final Endpoint receiver) {
+        counters.forwarded(bytes);
+        if (receiver.kind() == Endpoint.Kind.WORKLOAD) {
+            counters.forwardedIngress(bytes);
+        }
+        final boolean leavesEndpoint =
+                sender.kind() == Endpoint.Kind.WORKLOAD
+                        ? receiver.kind() != Endpoint.Kind.PROXY
+                        : sender.kind() == Endpoint.Kind.PROXY
+                                && receiver.kind() == Endpoint.Kind.UPLINK;
+        if (leavesEndpoint) {
+            counters.forwardedEgress(bytes);
+        }
     }
 
     private void rewrite(final Packet packet, final Endpoint receiver) {
@@ -126,7 +142,7 @@ final class Forwarder {
             }
             counters.fragmentSent();
         }
-        counters.forwarded(packet.frameBytes());
+        count(packet.frameBytes(), sender, receiver);
         return NONE;
     }
 }

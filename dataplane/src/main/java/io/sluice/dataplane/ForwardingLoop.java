@@ -1,6 +1,8 @@
 package io.sluice.dataplane;
 
 import io.sluice.conntrack.Conntrack;
+import io.sluice.conntrack.FlowCopy;
+import io.sluice.conntrack.FlowEnds;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.dataplane.DatapathProxy.AddPorts;
 import io.sluice.dataplane.DatapathProxy.Command;
@@ -47,6 +49,8 @@ public final class ForwardingLoop implements AutoCloseable {
 
     private final Datapath datapath;
     private final Conntrack conntrack;
+    private final LaneCounters counters;
+    private final FlowEvents events;
     private final Arena arena = Arena.ofShared();
     private final PacketBatch batch = new PacketBatch(arena);
     private final Ports ports = new Ports();
@@ -74,7 +78,10 @@ public final class ForwardingLoop implements AutoCloseable {
             final FlowEvents events,
             final ObjIntConsumer<Port> portGone) {
         this.conntrack = conntrack;
+        this.counters = counters;
+        this.events = events;
         this.portGone = portGone;
+        conntrack.tellEnds(this::onEnd);
         this.datapath =
                 new Datapath(gateway, conntrack, fragments, ports, punts, counters, events, arena);
     }
@@ -103,6 +110,16 @@ public final class ForwardingLoop implements AutoCloseable {
         return work
                 + conntrack.expire(
                         nowNs, work == 0 ? EXPIRY_SLOTS_PER_IDLE_TURN : EXPIRY_SLOTS_PER_TURN);
+    }
+
+    /** A flow has left the table: in a step of expiry, or because a new one needed its place. */
+    private void onEnd(final FlowCopy flow, final FlowEnds.Exit exit, final long nowNs) {
+        if (ProxyLegs.isLeg(flow.tuple)) {
+            return;
+        }
+        final FlowEnd end = FlowEnd.of(flow, exit, tables);
+        counters.ended(end);
+        events.ended(flow, end, nowNs);
     }
 
     private int receiveFrom(final int index, final long nowNs) {

@@ -1,5 +1,7 @@
 package io.sluice.dataplane;
 
+import java.util.EnumMap;
+import java.util.Map;
 import java.util.Objects;
 import org.agrona.concurrent.status.AtomicCounter;
 import org.agrona.concurrent.status.CountersManager;
@@ -13,7 +15,16 @@ import org.jspecify.annotations.Nullable;
  * returned)}. ICMP errors that the switch sends and fragments it makes are counted apart, because
  * they are extra frames.
  *
- * <p>Labels in the file: {@code lane.packets_in}, {@code drop.POLICY_DENIED.egress.packets}, ...
+ * <p>Forwarded packets are also counted by direction, as Cilium does (bpf/lib/trace.h): each that
+ * an endpoint sent and that left it for another endpoint or the node is one of egress, each that
+ * was delivered to an endpoint is one of ingress. One from endpoint to endpoint is both, one on its
+ * way into the proxy is neither.
+ *
+ * <p>What is counted for every packet is added up in plain fields, and stored once per batch
+ * ({@link #publish}): eight stores for a batch and not for a packet.
+ *
+ * <p>Labels in the file: {@code lane.packets_in}, {@code drop.POLICY_DENIED.egress.packets}, {@code
+ * ended.CLOSED}, ...
  *
  * <p>Thread: written by the lane alone; read by any.
  */
@@ -22,11 +33,16 @@ public final class LaneCounters {
     public static final int COUNTER_TYPE_ID = 1;
 
     private static final DropReason[] REASONS = DropReason.values();
+    private static final TrafficDirection[] DIRECTIONS = TrafficDirection.values();
 
     private final AtomicCounter packetsIn;
     private final AtomicCounter bytesIn;
     private final AtomicCounter forwardedPackets;
     private final AtomicCounter forwardedBytes;
+    private final AtomicCounter egressPackets;
+    private final AtomicCounter egressBytes;
+    private final AtomicCounter ingressPackets;
+    private final AtomicCounter ingressBytes;
     private final AtomicCounter answered;
     private final AtomicCounter punted;
     private final AtomicCounter returned;
@@ -37,6 +53,15 @@ public final class LaneCounters {
             new @Nullable AtomicCounter[DropReason.CODES * 2];
     private final @Nullable AtomicCounter[] dropBytes =
             new @Nullable AtomicCounter[DropReason.CODES * 2];
+    private final Map<FlowEnd, AtomicCounter> ended = new EnumMap<>(FlowEnd.class);
+
+    // Of the batch at hand.
+    private long batchPackets;
+    private long batchBytes;
+    private long batchEgressPackets;
+    private long batchEgressBytes;
+    private long batchIngressPackets;
+    private long batchIngressBytes;
 
     /**
      * Allocates the counters.
@@ -48,6 +73,10 @@ public final class LaneCounters {
         bytesIn = counter(manager, "lane.bytes_in");
         forwardedPackets = counter(manager, "lane.forwarded_packets");
         forwardedBytes = counter(manager, "lane.forwarded_bytes");
+        egressPackets = counter(manager, "forwarded.egress.packets");
+        egressBytes = counter(manager, "forwarded.egress.bytes");
+        ingressPackets = counter(manager, "forwarded.ingress.packets");
+        ingressBytes = counter(manager, "forwarded.ingress.bytes");
         answered = counter(manager, "lane.answered");
         punted = counter(manager, "lane.punted");
         returned = counter(manager, "lane.returned");
@@ -55,11 +84,14 @@ public final class LaneCounters {
         fragmentsSent = counter(manager, "lane.fragments_sent");
         policyVerdicts = counter(manager, "lane.policy_verdicts");
         for (final DropReason reason : REASONS) {
-            for (final TrafficDirection direction : TrafficDirection.values()) {
+            for (final TrafficDirection direction : DIRECTIONS) {
                 final String label = "drop." + reason + "." + direction.label();
                 dropPackets[slot(reason, direction)] = counter(manager, label + ".packets");
                 dropBytes[slot(reason, direction)] = counter(manager, label + ".bytes");
             }
+        }
+        for (final FlowEnd end : FlowEnd.values()) {
+            ended.put(end, counter(manager, "ended." + end));
         }
     }
 
@@ -75,6 +107,10 @@ public final class LaneCounters {
         return Objects.requireNonNull(counters[slot(reason, direction)]);
     }
 
+    private AtomicCounter endedAs(final FlowEnd end) {
+        return Objects.requireNonNull(ended.get(end));
+    }
+
     private static int slot(final DropReason reason, final TrafficDirection direction) {
         return reason.code() * 2 + (direction == TrafficDirection.EGRESS ? 0 : 1);
     }
@@ -84,9 +120,46 @@ public final class LaneCounters {
         bytesIn.getAndAddRelease(bytes);
     }
 
+    /** A packet has left through another port. */
     void forwarded(final int bytes) {
-        forwardedPackets.incrementRelease();
-        forwardedBytes.getAndAddRelease(bytes);
+        batchPackets++;
+        batchBytes += bytes;
+    }
+
+    /** It was one that an endpoint sent to others than the proxy, or the proxy for an endpoint. */
+    void forwardedEgress(final int bytes) {
+        batchEgressPackets++;
+        batchEgressBytes += bytes;
+    }
+
+    /** It was one that an endpoint gets. */
+    void forwardedIngress(final int bytes) {
+        batchIngressPackets++;
+        batchIngressBytes += bytes;
+    }
+
+    /** Lets readers see what was forwarded since the last call. */
+    void publish() {
+        if (batchPackets == 0) {
+            return;
+        }
+        forwardedPackets.getAndAddRelease(batchPackets);
+        forwardedBytes.getAndAddRelease(batchBytes);
+        egressPackets.getAndAddRelease(batchEgressPackets);
+        egressBytes.getAndAddRelease(batchEgressBytes);
+        ingressPackets.getAndAddRelease(batchIngressPackets);
+        ingressBytes.getAndAddRelease(batchIngressBytes);
+        batchPackets = 0;
+        batchBytes = 0;
+        batchEgressPackets = 0;
+        batchEgressBytes = 0;
+        batchIngressPackets = 0;
+        batchIngressBytes = 0;
+    }
+
+    /** A flow has come to an end. */
+    void ended(final FlowEnd end) {
+        endedAs(end).incrementRelease();
     }
 
     void answered() {
@@ -128,6 +201,27 @@ public final class LaneCounters {
         return forwardedPackets.get();
     }
 
+    /** Packets sent on to another port that count for a direction. */
+    public long forwardedPackets(final TrafficDirection direction) {
+        return switch (direction) {
+            case EGRESS -> egressPackets.get();
+            case INGRESS -> ingressPackets.get();
+        };
+    }
+
+    /** Bytes of {@link #forwardedPackets(TrafficDirection)}, with Ethernet headers. */
+    public long forwardedBytes(final TrafficDirection direction) {
+        return switch (direction) {
+            case EGRESS -> egressBytes.get();
+            case INGRESS -> ingressBytes.get();
+        };
+    }
+
+    /** Flows that ended so. */
+    public long endedFlows(final FlowEnd end) {
+        return endedAs(end).get();
+    }
+
     /** Packets that the switch itself answered (ARP, neighbour discovery, ping to the gateway). */
     public long answeredPackets() {
         return answered.get();
@@ -167,7 +261,7 @@ public final class LaneCounters {
     public long droppedPackets() {
         long sum = 0;
         for (final DropReason reason : REASONS) {
-            for (final TrafficDirection direction : TrafficDirection.values()) {
+            for (final TrafficDirection direction : DIRECTIONS) {
                 sum += droppedPackets(reason, direction);
             }
         }

@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
  * The open ports of a lane: by index, and in a dense order with a note of which may have frames.
  *
  * <p>One poll(2) per turn finds the ports that have frames, so that a hundred quiet ones cost one
- * system call and not a hundred. A port that is cheap to look at is always looked at, and where all
- * are, nothing is polled but to sleep.
+ * system call and not a hundred. A port that is cheap to look at is always looked at, and polled
+ * only to sleep: to ask the kernel about an AF_XDP socket takes it longer than to ask a TAP.
  *
  * <p>Thread: the lane's; {@link #wake} any.
  */
@@ -25,8 +25,8 @@ final class Ports implements AutoCloseable {
     /** Open ports that hold frames back. */
     private Port[] holding = new Port[0];
 
-    /** Whether some port has to be polled to know of its frames. */
-    private boolean polls;
+    /** The ports that have to be polled to know of their frames are the first in order. */
+    private int polled;
 
     /** Whether the last {@link #await} was a wait, whose answer nobody has looked at yet. */
     private boolean waited;
@@ -43,7 +43,7 @@ final class Ports implements AutoCloseable {
 
     /** Whether the n-th open port may have frames, as of the last {@link #look}. */
     boolean isReady(final int n) {
-        return poller.isReady(n) || at(order[n]).isCheapToReceive();
+        return at(order[n]).isCheapToReceive() || poller.isReady(n);
     }
 
     /** Whether a port is open at this index. */
@@ -120,8 +120,8 @@ final class Ports implements AutoCloseable {
     void look() {
         if (changed || !waited) {
             watchChanged();
-            if (polls) {
-                poller.await(0);
+            if (polled > 0) {
+                poller.look(polled);
             }
         }
         waited = false;
@@ -137,12 +137,17 @@ final class Ports implements AutoCloseable {
     private void watchChanged() {
         if (changed) {
             changed = false;
-            final int[] fds = new int[count];
-            polls = false;
+            polled = 0;
             for (int i = 0; i < count; i++) {
-                final Port port = at(order[i]);
-                fds[i] = port.pollFd();
-                polls |= !port.isCheapToReceive();
+                if (!at(order[i]).isCheapToReceive()) {
+                    final int index = order[i];
+                    order[i] = order[polled];
+                    order[polled++] = index;
+                }
+            }
+            final int[] fds = new int[count];
+            for (int i = 0; i < count; i++) {
+                fds[i] = at(order[i]).pollFd();
             }
             poller.watch(fds);
         }

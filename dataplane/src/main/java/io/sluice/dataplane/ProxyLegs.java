@@ -58,10 +58,10 @@ public final class ProxyLegs {
     private final FlowKey key = new FlowKey();
 
     /**
-     * @param table that of the flows
+     * @param view of the table of the flows, for this object alone
      */
-    public ProxyLegs(final Conntrack table) {
-        this.legs = table.anotherLane();
+    public ProxyLegs(final Conntrack view) {
+        this.legs = view;
         leg.protocol = LEG_PROTOCOL;
     }
 
@@ -107,6 +107,11 @@ public final class ProxyLegs {
         if (find(flow, entry.proxyPort(), nowNs) || create(flow.destinationPort, nowNs)) {
             legs.keepUntil(entry.deadlineNs());
         }
+    }
+
+    /** Whether an entry of the table is a leg, and so no flow. */
+    static boolean isLeg(final Tuple entry) {
+        return entry.protocol == LEG_PROTOCOL;
     }
 
     /** Whether a packet from the proxy is on its way to a client. */

@@ -20,7 +20,8 @@ import java.util.List;
  *
  * <p>So a map never misses an identity that the ipcache answers (if it did, the packet would be
  * dropped), open flows go on by the verdict of the old revision until the whole change is there,
- * and a flow that opens in between is judged again. Immutable but for the ipcache; any thread.
+ * and a flow that opens in between is judged again. A change that leaves the ipcache as it is needs
+ * the last step only. Immutable but for the ipcache; any thread.
  */
 public final class Tables {
     /** Index of the port that leads to the L7 proxy: above those of all endpoints. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.conntrack.FlowCopy;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.dataplane.Frames.Host;
 import io.sluice.dataplane.port.MemoryPort;
@@ -52,10 +53,16 @@ final class TestSwitch implements AutoCloseable {
     final MemoryPort proxy = new MemoryPort("proxy", 65_521);
     final LaneCounters counters;
     final List<String> events = new ArrayList<>();
+    final List<String> ends = new ArrayList<>();
+    long endedPackets;
+    long endedBytes;
     final List<Integer> gone = new ArrayList<>();
     long nowNs = 1_000_000_000L;
 
-    /** Whether {@link #events} are kept; not where a test sends millions of packets. */
+    /**
+     * Whether {@link #events} and {@link #ends} are kept; not where a test sends millions of
+     * packets.
+     */
     boolean recordsEvents = true;
 
     private final Conntrack conntrack;
@@ -64,6 +71,7 @@ final class TestSwitch implements AutoCloseable {
     private int revision;
     private Endpoint resolver = Endpoint.NONE;
     private int bMtu = 1500;
+    private boolean hasB = true;
 
     TestSwitch() {
         this(4096);
@@ -132,6 +140,24 @@ final class TestSwitch implements AutoCloseable {
                                             ? packet.ingressEntry
                                             : packet.egressEntry));
         }
+
+        @Override
+        public void ended(final FlowCopy flow, final FlowEnd end, final long atNs) {
+            endedPackets += flow.initiatorPackets + flow.responderPackets;
+            endedBytes += flow.initiatorBytes + flow.responderBytes;
+            if (!recordsEvents) {
+                return;
+            }
+            ends.add(
+                    "%s %d->%d %d packets, %d packets back, %d ms"
+                            .formatted(
+                                    end,
+                                    flow.initiatorIdentity,
+                                    flow.responderIdentity,
+                                    flow.initiatorPackets,
+                                    flow.responderPackets,
+                                    (flow.lastPacketNs - flow.createdNs) / 1_000_000));
+        }
     }
 
     TestSwitch withMtuOfB(final int mtu) {
@@ -183,6 +209,13 @@ final class TestSwitch implements AutoCloseable {
         resolver = Endpoint.resolver(ingress);
     }
 
+    /** B's pod is deleted: no endpoint, no port, and its addresses are nobody's. */
+    void removeB() {
+        hasB = false;
+        allowAll();
+        command(loop.proxy().removePort(B_PORT));
+    }
+
     void nobodyReachesB() {
         final PolicyMap all = PolicyMap.always(PolicyEntry.allow(0));
         publish(all, all, all, PolicyMap.always(PolicyEntry.deny(POLICY_DENIED, 9)));
@@ -198,14 +231,18 @@ final class TestSwitch implements AutoCloseable {
         endpoints.set(UPLINK_PORT, Endpoint.uplink(NODE.mac(), 1500));
         endpoints.set(
                 A_PORT, Endpoint.workload(A.mac(), 65_521, addresses(A, A6), aEgress, aIngress));
-        endpoints.set(
-                B_PORT, Endpoint.workload(B.mac(), bMtu, addresses(B, B6), bEgress, bIngress));
+        if (hasB) {
+            endpoints.set(
+                    B_PORT, Endpoint.workload(B.mac(), bMtu, addresses(B, B6), bEgress, bIngress));
+        }
         endpoints.set(Tables.RESOLVER_PORT, resolver);
         final Ipcache.Builder ipcache = new Ipcache.Builder();
         host(ipcache, A, A_IDENTITY, A_PORT);
         host(ipcache, A6, A_IDENTITY, A_PORT);
-        host(ipcache, B, B_IDENTITY, B_PORT);
-        host(ipcache, B6, B_IDENTITY, B_PORT);
+        if (hasB) {
+            host(ipcache, B, B_IDENTITY, B_PORT);
+            host(ipcache, B6, B_IDENTITY, B_PORT);
+        }
         host(ipcache, NODE, 1, UPLINK_PORT);
         if (resolver != Endpoint.NONE) {
             host(ipcache, RESOLVER, RESOLVER_IDENTITY, Tables.RESOLVER_PORT);
@@ -361,7 +398,7 @@ final class TestSwitch implements AutoCloseable {
     int serverPortOf(final int clientPort, final int listener) {
         final IpAddress client = IpAddress.parse(A.address());
         final IpAddress server = IpAddress.parse(B.address());
-        return new ProxyLegs(conntrack)
+        return new ProxyLegs(conntrack.anotherLane())
                 .serverPort(
                         client.high(),
                         client.low(),

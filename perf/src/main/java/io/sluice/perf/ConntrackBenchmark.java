@@ -59,6 +59,10 @@ public class ConntrackBenchmark {
     @Param("4")
     private int family = 4;
 
+    /** Whether somebody is told of the flows that {@link #insertAndExpireBatched} forgets. */
+    @Param("false")
+    private boolean endsTold;
+
     private final Tuple tuple = new Tuple();
     private final FlowKey[] keys = new FlowKey[BATCH];
     private final long[] offsets = new long[BATCH];
@@ -68,6 +72,7 @@ public class ConntrackBenchmark {
     private Arena arena = Arena.ofConfined();
     private MemorySegment lines = MemorySegment.NULL;
     private long random = 1;
+    private long endedPackets;
     private int next;
 
     /** Opens every flow. */
@@ -79,6 +84,9 @@ public class ConntrackBenchmark {
         table = Conntrack.open(config(flows), 42);
         churn.close();
         churn = Conntrack.open(config(flows), 42);
+        if (endsTold) {
+            churn.tellEnds((flow, exit, nowNs) -> endedPackets += flow.initiatorPackets + 1);
+        }
         for (int i = 0; i < BATCH; i++) {
             keys[i] = new FlowKey();
         }
@@ -192,7 +200,7 @@ public class ConntrackBenchmark {
         for (int i = 0; i < BATCH; i++) {
             opened += churn.create(keys[i], 0, churnNs) == null ? 0 : 1;
         }
-        return opened + churn.expire(churnNs, 4 * BATCH);
+        return opened + churn.expire(churnNs, 4 * BATCH) + (int) endedPackets;
     }
 
     /** One step of expiry under load, 64 slots, none of them expired. */

@@ -2,9 +2,11 @@ package io.sluice.perf;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.conntrack.FlowCopy;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.dataplane.DatapathProxy;
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import io.sluice.dataplane.FlowEvents;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
@@ -295,5 +297,8 @@ final class Pipeline implements AutoCloseable {
 
         @Override
         public void dropped(final Packet packet, final DropReason reason, final long nowNs) {}
+
+        @Override
+        public void ended(final FlowCopy flow, final FlowEnd end, final long nowNs) {}
     }
 }

@@ -36,24 +36,28 @@ final class Bpf {
 
     private Bpf() {}
 
-    /** A map from queue to AF_XDP socket with one entry; a descriptor. */
-    static long createSocketMap() {
+    /**
+     * A map from queue to AF_XDP socket; a descriptor.
+     *
+     * @param queues entries, 1 or more
+     */
+    static long createSocketMap(final int queues) {
         try (Arena arena = Arena.ofConfined()) {
             final MemorySegment attributes = arena.allocate(ATTRIBUTE_BYTES, 8);
             attributes.set(JAVA_INT, 0, MAP_TYPE_XSKMAP);
             attributes.set(JAVA_INT, 4, Integer.BYTES); // key
             attributes.set(JAVA_INT, 8, Integer.BYTES); // value
-            attributes.set(JAVA_INT, 12, 1); // entries
+            attributes.set(JAVA_INT, 12, queues); // entries
             return call(MAP_CREATE, attributes);
         }
     }
 
-    /** Leads queue 0 to a socket that is bound. */
-    static long putSocket(final int mapFd, final int socketFd) {
+    /** Leads a queue to a socket that is bound. */
+    static long putSocket(final int mapFd, final int queue, final int socketFd) {
         try (Arena arena = Arena.ofConfined()) {
             final MemorySegment attributes = arena.allocate(ATTRIBUTE_BYTES, 8);
             attributes.set(JAVA_INT, 0, mapFd);
-            attributes.set(JAVA_LONG, 8, arena.allocateFrom(JAVA_INT, 0).address());
+            attributes.set(JAVA_LONG, 8, arena.allocateFrom(JAVA_INT, queue).address());
             attributes.set(JAVA_LONG, 16, arena.allocateFrom(JAVA_INT, socketFd).address());
             return call(MAP_UPDATE_ELEM, attributes);
         }

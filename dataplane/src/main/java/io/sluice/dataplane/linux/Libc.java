@@ -38,6 +38,10 @@ final class Libc {
     // include/uapi/asm-generic/poll.h
     static final short POLLIN = 0x1;
 
+    // include/uapi/linux/eventpoll.h
+    private static final int EPOLL_CTL_ADD = 1;
+    private static final int EPOLLIN = 0x1;
+
     /** include/linux/socket.h */
     static final int AF_UNIX = 1;
 
@@ -107,6 +111,12 @@ final class Libc {
                     Linker.Option.firstVariadicArg(2));
     private static final MethodHandle POLL =
             bind("poll", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    private static final MethodHandle EPOLL_CREATE =
+            bind("epoll_create1", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+    private static final MethodHandle EPOLL_CONTROL =
+            bind(
+                    "epoll_ctl",
+                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle EVENTFD =
             bind("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
     private static final MethodHandle SETNS =
@@ -267,6 +277,39 @@ final class Libc {
         final MemorySegment capture = CAPTURE.get();
         try {
             return answer((int) POLL.invokeExact(capture, address, count, timeoutMs), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * epoll_create1(2), closed on exec.
+     *
+     * @return file descriptor; EMFILE, ENFILE
+     */
+    static int epollCreate() {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer((int) EPOLL_CREATE.invokeExact(capture, O_CLOEXEC), capture);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * epoll_ctl(2): the epoll descriptor polls readable while this one does.
+     *
+     * @return 0; ENOMEM, ENOSPC
+     */
+    static int epollAdd(final int epollFd, final int fd) {
+        final MemorySegment capture = CAPTURE.get();
+        try (Arena arena = Arena.ofConfined()) {
+            // struct epoll_event: u32 events, u64 data (include/uapi/linux/eventpoll.h).
+            final MemorySegment event = arena.allocate(16, 8);
+            event.set(JAVA_INT, 0, EPOLLIN);
+            return answer(
+                    (int) EPOLL_CONTROL.invokeExact(capture, epollFd, EPOLL_CTL_ADD, fd, event),
+                    capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }

@@ -82,8 +82,20 @@ public final class Poller implements AutoCloseable {
     }
 
     /**
-     * Whether the descriptor had something at the last {@link #await}: frames, or the end of its
-     * device.
+     * Looks at the first descriptors only, without a wait.
+     *
+     * @param count how many, up to as many as are watched
+     */
+    public void look(final int count) {
+        final int ready = Libc.poll(polled.address(), count, 0);
+        if (ready < 0 && !Errno.EINTR.is(ready) && !Errno.ENOMEM.is(ready)) {
+            throw LinuxException.of("poll " + count + " ports", ready);
+        }
+    }
+
+    /**
+     * Whether the descriptor had something at the last {@link #await}, or {@link #look} that looked
+     * at it: frames, or the end of its device.
      *
      * @param index position among the descriptors given to {@link #watch}
      */

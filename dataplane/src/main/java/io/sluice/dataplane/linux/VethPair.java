@@ -26,7 +26,9 @@ import java.util.regex.Pattern;
  * <p>The pod's end sends no super-frames (gso_max_segs 1): a program cannot be told of them. The
  * kernel cuts them for the sender, and leaves the checksum open.
  *
- * <p>One queue in each direction: more queues of a veth are for several processors at once.
+ * <p>The pod sends by as many queues as the peer receives by. Programs of the pod that run on
+ * several processors then do not wait for each other ({@link XdpQueues}). The other direction has
+ * one: a lane is one thread.
  *
  * <p>Thread: any; blocks the caller.
  */
@@ -34,7 +36,10 @@ public final class VethPair {
     /** Marks devices as ours. */
     private static final String ALIAS = "sluice";
 
-    private static final Pattern PEER_INDEX = Pattern.compile("@if(\\d+):");
+    /** In front of the index of the other end, or of its name where that is beside it. */
+    private static final Pattern OTHER_END = Pattern.compile("@(?:if(\\d+)|([^:\\s]+)):");
+
+    private static final Pattern RX_QUEUES = Pattern.compile("numrxqueues (\\d+)");
 
     private final String peer;
 
@@ -50,15 +55,17 @@ public final class VethPair {
      * @param device name of the other end
      * @param mac of the other end, as people write it
      * @param mtuBytes of both ends
-     * @throws LinuxException where one of the names is taken by a device that is not ours, or the
-     *     kernel refuses
+     * @param queues by which the pod sends, 1 or more; a pair that has another number is made anew
+     * @throws LinuxException where one of the names is taken by a device that is not ours, a pair
+     *     with another number of queues is in use (EBUSY), or the kernel refuses
      */
     public static VethPair open(
             final String peer,
             final NetworkNamespace namespace,
             final String device,
             final String mac,
-            final int mtuBytes) {
+            final int mtuBytes,
+            final int queues) {
         final IpCommand here = IpCommand.here();
         final IpCommand inside = IpCommand.in(namespace);
         final boolean isHere = Tun.deviceExists(peer);
@@ -70,8 +77,9 @@ public final class VethPair {
             requireOurs(inside, device, " in network namespace " + namespace);
         }
         final boolean isPair = isHere && isInside && isEndOf(inside, device, peer);
-        if (isHere && !isPair) {
-            // Its other end is in a namespace that the pod had before.
+        final boolean fits = isPair && hasQueues(here, peer, queues);
+        if (isHere && !fits) {
+            // Its other end is in a namespace that the pod had before, or both go.
             here.batch(List.of("link del dev " + peer));
         }
         if (isInside && !isPair) {
@@ -82,11 +90,11 @@ public final class VethPair {
         final VethPair pair = new VethPair(peer);
         try {
             final List<String> lines = new ArrayList<>();
-            if (!isPair) {
+            if (!fits) {
                 lines.add(
-                        ("link add name %s numtxqueues 1 numrxqueues 1 type veth peer name %s"
-                                        + " numtxqueues 1 numrxqueues 1 netns %s")
-                                .formatted(peer, device, namespace.path()));
+                        ("link add name %s numtxqueues 1 numrxqueues %d type veth peer name %s"
+                                        + " numtxqueues %d numrxqueues 1 netns %s")
+                                .formatted(peer, queues, device, queues, namespace.path()));
             }
             lines.add("link set dev %s alias %s arp off mtu %d".formatted(peer, ALIAS, mtuBytes));
             here.batch(lines);
@@ -98,7 +106,7 @@ public final class VethPair {
                                     .formatted(device, ALIAS, mac, mtuBytes)));
             return pair;
         } catch (final RuntimeException e) {
-            if (!isPair) {
+            if (!fits) {
                 pair.remove();
             }
             throw e;
@@ -124,8 +132,26 @@ public final class VethPair {
     }
 
     private static boolean isEndOf(final IpCommand inside, final String device, final String peer) {
-        final Matcher index = PEER_INDEX.matcher(inside.query("-o", "link", "show", "dev", device));
-        return index.find() && Integer.parseInt(index.group(1)) == Libc.deviceIndex(peer);
+        final Matcher other = OTHER_END.matcher(inside.query("-o", "link", "show", "dev", device));
+        return other.find()
+                && (other.group(1) == null
+                        ? peer.equals(other.group(2))
+                        : Integer.parseInt(other.group(1)) == Libc.deviceIndex(peer));
+    }
+
+    private static boolean hasQueues(final IpCommand here, final String peer, final int queues) {
+        final String link = here.query("-d", "link", "show", "dev", peer);
+        final Matcher found = RX_QUEUES.matcher(link);
+        if (found.find() && Integer.parseInt(found.group(1)) == queues) {
+            return true;
+        }
+        if (link.contains("prog/xdp")) {
+            throw LinuxException.of(
+                    "change the queues of " + peer,
+                    -Errno.EBUSY.number(),
+                    "another process reads it");
+        }
+        return false;
     }
 
     private static void requireOurs(final IpCommand ip, final String device, final String where) {

@@ -34,7 +34,13 @@ final class XdpRing {
 
     private static final VarHandle COUNTER = JAVA_INT.varHandle();
 
-    private final MemorySegment memory;
+    /**
+     * Every address. The mapping lives until its socket is closed, which is after the lane has let
+     * go of the port; a constant segment costs no look at its bounds and at its session.
+     */
+    private static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+    // Addresses.
     private final long producerAt;
     private final long consumerAt;
     private final long flagsAt;
@@ -49,7 +55,7 @@ final class XdpRing {
     private int seen;
 
     /**
-     * @param memory the mapping, or plain memory of the same layout
+     * @param memory the mapping, or plain memory of the same layout; outlives the ring
      * @param producerAt of the producer's counter, in bytes; so the others
      * @param size entries, a power of 2
      * @param entryBytes {@link #ADDRESS_BYTES} or {@link #DESCRIPTOR_BYTES}
@@ -62,41 +68,40 @@ final class XdpRing {
             final long entriesAt,
             final int size,
             final int entryBytes) {
-        this.memory = memory;
-        this.producerAt = producerAt;
-        this.consumerAt = consumerAt;
-        this.flagsAt = flagsAt;
-        this.entriesAt = entriesAt;
+        this.producerAt = memory.address() + producerAt;
+        this.consumerAt = memory.address() + consumerAt;
+        this.flagsAt = memory.address() + flagsAt;
+        this.entriesAt = memory.address() + entriesAt;
         this.mask = size - 1;
         this.entryShift = Integer.numberOfTrailingZeros(entryBytes);
         // Both are equal in a ring that is new.
-        this.next = memory.get(JAVA_INT, producerAt);
+        this.next = MEMORY.get(JAVA_INT, this.producerAt);
         this.seen = next;
     }
 
     /** Puts an address into the next place, which must be free. */
     void putAddress(final long address) {
-        memory.set(JAVA_LONG, entry(next), address);
+        MEMORY.set(JAVA_LONG, entry(next), address);
         next++;
     }
 
     /** Puts a descriptor into the next place, which must be free. */
     void putDescriptor(final long address, final int lengthBytes, final int options) {
         final long entry = entry(next);
-        memory.set(JAVA_LONG, entry, address);
-        memory.set(JAVA_INT, entry + 8, lengthBytes);
-        memory.set(JAVA_INT, entry + 12, options);
+        MEMORY.set(JAVA_LONG, entry, address);
+        MEMORY.set(JAVA_INT, entry + 8, lengthBytes);
+        MEMORY.set(JAVA_INT, entry + 12, options);
         next++;
     }
 
     /** Shows the kernel what was put. */
     void publish() {
-        COUNTER.setRelease(memory, producerAt, next);
+        COUNTER.setRelease(MEMORY, producerAt, next);
     }
 
     /** Of a ring that the user produces into: entries that the kernel has not taken yet. */
     int pending() {
-        seen = (int) COUNTER.getAcquire(memory, consumerAt);
+        seen = (int) COUNTER.getAcquire(MEMORY, consumerAt);
         return next - seen;
     }
 
@@ -106,34 +111,34 @@ final class XdpRing {
         if (available > 0) {
             return available;
         }
-        seen = (int) COUNTER.getAcquire(memory, producerAt);
+        seen = (int) COUNTER.getAcquire(MEMORY, producerAt);
         return seen - next;
     }
 
     /** Address of the n-th entry that waits. */
     long address(final int n) {
-        return memory.get(JAVA_LONG, entry(next + n));
+        return MEMORY.get(JAVA_LONG, entry(next + n));
     }
 
     /** Length of the n-th entry that waits, in bytes. */
     int length(final int n) {
-        return memory.get(JAVA_INT, entry(next + n) + 8);
+        return MEMORY.get(JAVA_INT, entry(next + n) + 8);
     }
 
     /** Options of the n-th entry that waits. */
     int options(final int n) {
-        return memory.get(JAVA_INT, entry(next + n) + 12);
+        return MEMORY.get(JAVA_INT, entry(next + n) + 12);
     }
 
     /** Gives the places of the first n entries back to the kernel. */
     void release(final int n) {
         next += n;
-        COUNTER.setRelease(memory, consumerAt, next);
+        COUNTER.setRelease(MEMORY, consumerAt, next);
     }
 
     /** Whether the kernel's side of this ring waits for a system call. */
     boolean needsWakeup() {
-        return ((int) COUNTER.getAcquire(memory, flagsAt) & NEED_WAKEUP) != 0;
+        return ((int) COUNTER.getAcquire(MEMORY, flagsAt) & NEED_WAKEUP) != 0;
     }
 
     private long entry(final int index) {

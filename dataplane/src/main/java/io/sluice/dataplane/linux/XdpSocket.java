@@ -1,5 +1,6 @@
 package io.sluice.dataplane.linux;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
@@ -10,9 +11,9 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * An AF_XDP socket on queue 0 of a device, with the memory its frames lie in and the program that
- * leads them there (include/uapi/linux/if_xdp.h, net/xdp/xsk.c,
- * Documentation/networking/af_xdp.rst).
+ * An AF_XDP socket on one queue of a device, with the memory its frames lie in
+ * (include/uapi/linux/if_xdp.h, net/xdp/xsk.c, Documentation/networking/af_xdp.rst). {@link
+ * XdpQueues} opens them, and leads frames to them.
  *
  * <h2>Theory of operation</h2>
  *
@@ -43,32 +44,17 @@ import java.util.Deque;
  * socket's memory accounting is raised so that it never is the limit.
  *
  * <p>What a kernel lacks. Checksum metadata (6.8): {@link #completesChecksums} is false and the
- * caller does it. Native XDP in the driver: the program is attached in generic mode, {@link
- * #isNative} is false. Frames in several pieces (6.6): refused at {@link #open} if they are needed.
+ * caller does it. Frames in several pieces (6.6): refused at {@link #open} if they are needed.
  *
- * <p>End. The program is attached by a link, which ends with the process; then and after {@link
- * #close} the device goes on without a program.
- *
- * <p>Thread: {@link #open} and {@link #close} any, {@link #droppedByDevice}, {@link #isNative},
- * {@link #completesChecksums} any; the rest the lane's.
+ * <p>Thread: {@link #open} and {@link #close} any, {@link #droppedByDevice}, {@link
+ * #completesChecksums} any; the rest the lane's.
  */
 public final class XdpSocket implements AutoCloseable {
-    /** Where the program runs. */
-    public enum Mode {
-        /** In the device's driver, or in generic code where the driver takes none. */
-        AUTO,
-        /** In the kernel's generic code, for a driver that does not do it well. */
-        GENERIC
-    }
-
     /** Frames that can wait to be received, as many as arrive in 20 ms of 100,000 a second. */
     public static final int RX_FRAMES = 2_048;
 
     /** Frames on their way out: several batches. */
     public static final int TX_FRAMES = 1_024;
-
-    /** Before a frame that is received, so that its IP header is 8-byte aligned, in bytes. */
-    public static final int RX_HEADROOM_BYTES = 10;
 
     /** Before a frame that is sent: a cache line, the metadata within it, in bytes. */
     public static final int TX_HEADROOM_BYTES = 64;
@@ -112,6 +98,7 @@ public final class XdpSocket implements AutoCloseable {
     private static final int METADATA_BYTES = 32;
 
     private final String device;
+    private final int queue;
     private final int fd;
     private final int chunkBytes;
     private final Deque<Runnable> cleanup = new ArrayDeque<>();
@@ -119,20 +106,29 @@ public final class XdpSocket implements AutoCloseable {
     private int freeCount;
     private int posted;
 
+    /** Keeps the reads of {@link #fetch} from being taken for useless. */
+    @SuppressWarnings("UnusedVariable")
+    private int fetched;
+
     private MemorySegment umem = MemorySegment.NULL;
+    private long umemAddress;
     private XdpRing fill;
     private XdpRing rx;
     private XdpRing tx;
     private XdpRing completion;
-    private boolean isNative;
     private boolean completesChecksums;
     private final boolean busyPoll;
     private volatile long droppedByDevice;
     private volatile boolean closed;
 
     private XdpSocket(
-            final String device, final int fd, final int chunkBytes, final int busyPollUs) {
+            final String device,
+            final int queue,
+            final int fd,
+            final int chunkBytes,
+            final int busyPollUs) {
         this.device = device;
+        this.queue = queue;
         this.fd = fd;
         this.chunkBytes = chunkBytes;
         this.busyPoll = busyPollUs > 0;
@@ -169,19 +165,19 @@ public final class XdpSocket implements AutoCloseable {
     }
 
     /**
-     * Opens a socket on a device of the calling thread's namespace, attaches the program, and
-     * receives from then on.
+     * Opens a socket on a device of the calling thread's namespace. It can send; what it receives
+     * is a program's to say.
      *
+     * @param queue of the device, from 0
      * @param frameBytes longest Ethernet frame to be received or sent
-     * @param mode where the program is to run
      * @param busyPollUs how long a look at an empty ring may do the kernel's receive work on the
      *     lane's own thread (SO_BUSY_POLL), in microseconds; 0 for not at all
      * @throws LinuxException where the kernel has no AF_XDP (EAFNOSUPPORT), the process lacks
-     *     CAP_NET_RAW, CAP_NET_ADMIN or CAP_BPF (EPERM), somebody else has a socket or a program
-     *     there (EBUSY), or frames of this length are not to be had
+     *     CAP_NET_RAW (EPERM), somebody else has a socket there (EBUSY), the device has no such
+     *     queue (EINVAL), or frames of this length are not to be had
      */
-    public static XdpSocket open(
-            final String device, final int frameBytes, final Mode mode, final int busyPollUs) {
+    static XdpSocket open(
+            final String device, final int queue, final int frameBytes, final int busyPollUs) {
         final int fd = Libc.socket(Libc.AF_XDP, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC);
         if (Errno.EAFNOSUPPORT.is(fd)) {
             throw LinuxException.of(
@@ -190,16 +186,18 @@ public final class XdpSocket implements AutoCloseable {
         if (fd < 0) {
             throw LinuxException.of("open an AF_XDP socket", fd, "run as root or with CAP_NET_RAW");
         }
-        final int small = SMALL_CHUNK_BYTES - XDP_PACKET_HEADROOM - RX_HEADROOM_BYTES;
-        final boolean inPieces = frameBytes > small;
+        final boolean inPieces = frameBytes > SMALL_CHUNK_BYTES - XDP_PACKET_HEADROOM;
         final XdpSocket socket =
                 new XdpSocket(
-                        device, fd, inPieces ? LARGE_CHUNK_BYTES : SMALL_CHUNK_BYTES, busyPollUs);
+                        device,
+                        queue,
+                        fd,
+                        inPieces ? LARGE_CHUNK_BYTES : SMALL_CHUNK_BYTES,
+                        busyPollUs);
         try {
             socket.tune(busyPollUs);
             socket.offerAllFrames();
             socket.bind(inPieces);
-            socket.attach(mode);
         } catch (final RuntimeException e) {
             socket.close();
             throw e;
@@ -217,6 +215,11 @@ public final class XdpSocket implements AutoCloseable {
         return umem;
     }
 
+    /** Where that memory begins. */
+    public long umemAddress() {
+        return umemAddress;
+    }
+
     /** Room for a frame, or a piece of one, that is sent, in bytes. */
     public int txRoomBytes() {
         return chunkBytes - TX_HEADROOM_BYTES;
@@ -227,11 +230,6 @@ public final class XdpSocket implements AutoCloseable {
         return completesChecksums;
     }
 
-    /** Whether the program runs in the device's driver; else in the kernel's generic code. */
-    public boolean isNative() {
-        return isNative;
-    }
-
     /** Descriptors that wait to be read. */
     public int received() {
         final int waiting = rx.available();
@@ -240,6 +238,18 @@ public final class XdpSocket implements AutoCloseable {
         }
         final long _ = Libc.receiveNothing(fd, Libc.MSG_DONTWAIT);
         return rx.available();
+    }
+
+    /**
+     * Reads a byte of each of the first n. Another processor wrote them: here their cache lines are
+     * asked for one behind the other, and come together; a copy of each would wait for its own.
+     */
+    public void fetch(final int n) {
+        int sum = 0;
+        for (int i = 0; i < n; i++) {
+            sum += umem.get(JAVA_BYTE, rx.address(i));
+        }
+        fetched = sum;
     }
 
     /** Where in the umem the n-th of them lies. */
@@ -378,7 +388,7 @@ public final class XdpSocket implements AutoCloseable {
         }
     }
 
-    /** Detaches the program, closes the socket, frees the memory; a second call does nothing. */
+    /** Closes the socket and frees the memory; a second call does nothing. */
     @Override
     public void close() {
         if (!closed) {
@@ -406,7 +416,8 @@ public final class XdpSocket implements AutoCloseable {
     /** Answers whether the kernel takes checksum metadata. */
     private boolean registerUmem() {
         final long bytes = (long) (RX_FRAMES + TX_FRAMES) * chunkBytes;
-        umem = MemorySegment.ofAddress(mapUmem(bytes)).reinterpret(bytes);
+        umemAddress = mapUmem(bytes);
+        umem = MemorySegment.ofAddress(umemAddress).reinterpret(bytes);
         try (Arena arena = Arena.ofConfined()) {
             // struct xdp_umem_reg: u64 addr, u64 len, u32 chunk_size, headroom, flags,
             // tx_metadata_len.
@@ -414,7 +425,7 @@ public final class XdpSocket implements AutoCloseable {
             registration.set(JAVA_LONG, 0, umem.address());
             registration.set(JAVA_LONG, 8, bytes);
             registration.set(JAVA_INT, 16, chunkBytes);
-            registration.set(JAVA_INT, 20, RX_HEADROOM_BYTES);
+            registration.set(JAVA_INT, 20, 0);
             registration.set(JAVA_INT, 24, UMEM_TX_METADATA_LEN);
             registration.set(JAVA_INT, 28, METADATA_BYTES);
             if (Libc.setsockopt(fd, SOL_XDP, XDP_UMEM_REG, registration) >= 0) {
@@ -539,6 +550,7 @@ public final class XdpSocket implements AutoCloseable {
                     2,
                     (short) (XDP_COPY | XDP_USE_NEED_WAKEUP | (inPieces ? XDP_USE_SG : 0)));
             address.set(JAVA_INT, 4, index);
+            address.set(JAVA_INT, 8, queue);
             final int bound = Libc.bind(fd, address);
             if (Errno.EBUSY.is(bound)) {
                 throw LinuxException.of(
@@ -552,39 +564,6 @@ public final class XdpSocket implements AutoCloseable {
                         bound);
             }
         }
-    }
-
-    private void attach(final Mode mode) {
-        final int map = held(Bpf.createSocketMap(), "make an XSKMAP");
-        final int program = held(Bpf.loadProgram(map), "load the XDP program");
-        final long put = Bpf.putSocket(map, fd);
-        if (put < 0) {
-            throw refused("put the socket into the XSKMAP", put);
-        }
-        final int index = Libc.deviceIndex(device);
-        long link =
-                switch (mode) {
-                    case AUTO -> Bpf.attach(program, index, Bpf.XDP_FLAGS_DRV_MODE);
-                    case GENERIC -> -Errno.EOPNOTSUPP.number();
-                };
-        isNative = link >= 0;
-        if (!isNative && !Errno.EBUSY.is(link)) {
-            link = Bpf.attach(program, index, Bpf.XDP_FLAGS_SKB_MODE);
-        }
-        held(link, "attach the XDP program");
-    }
-
-    private int held(final long descriptor, final String tried) {
-        if (descriptor < 0) {
-            throw LinuxException.of(
-                    "AF_XDP on " + device + ": " + tried,
-                    descriptor,
-                    Errno.EBUSY.is(descriptor)
-                            ? "another program is attached there"
-                            : "run as root or with CAP_NET_ADMIN and CAP_BPF");
-        }
-        cleanup.push(() -> Libc.close((int) descriptor));
-        return (int) descriptor;
     }
 
     private LinuxException refused(final String tried, final long result) {

@@ -1,7 +1,7 @@
 package io.sluice.dataplane.port;
 
 import io.sluice.dataplane.linux.NetworkNamespace;
-import io.sluice.dataplane.linux.XdpSocket;
+import io.sluice.dataplane.linux.XdpQueues;
 import io.sluice.dataplane.wire.MacAddress;
 
 /**
@@ -14,6 +14,7 @@ import io.sluice.dataplane.wire.MacAddress;
  * @param namespace the pod's
  * @param macAddress of the pod's end, in the low 48 bits, first byte highest; unicast and not 0
  * @param mtu largest IP packet in bytes, 68 to {@link XdpPort#MTU_MAX}
+ * @param queues by which the pod's end sends, 1 to {@link XdpQueues#MAX}
  * @param mode where the XDP program is to run
  * @param busyPollUs how long a look at an empty port may do the kernel's receive work, in
  *     microseconds, 0 to {@link #BUSY_POLL_US_MAX}; 0 for not at all
@@ -24,7 +25,8 @@ public record XdpOptions(
         NetworkNamespace namespace,
         long macAddress,
         int mtu,
-        XdpSocket.Mode mode,
+        int queues,
+        XdpQueues.Mode mode,
         int busyPollUs) {
     public static final int BUSY_POLL_US_MAX = 1_000;
 
@@ -34,6 +36,15 @@ public record XdpOptions(
                 new TapOptions(device, namespace, macAddress, mtu, TapOptions.Lifetime.PORT);
         final TapOptions _ =
                 new TapOptions(peer, namespace, macAddress, mtu, TapOptions.Lifetime.PORT);
+        if (queues < 1 || queues > XdpQueues.MAX) {
+            throw new IllegalArgumentException(
+                    "device "
+                            + device
+                            + ": "
+                            + queues
+                            + " queues: out of range, 1 to "
+                            + XdpQueues.MAX);
+        }
         if (busyPollUs < 0 || busyPollUs > BUSY_POLL_US_MAX) {
             throw new IllegalArgumentException(
                     "device "

@@ -3,6 +3,7 @@ package io.sluice.dataplane.port;
 import io.sluice.dataplane.linux.Errno;
 import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.VethPair;
+import io.sluice.dataplane.linux.XdpQueues;
 import io.sluice.dataplane.linux.XdpSocket;
 import io.sluice.dataplane.wire.Ethernet;
 import io.sluice.dataplane.wire.OpenChecksum;
@@ -22,8 +23,9 @@ import java.util.concurrent.atomic.AtomicLong;
  * bulk TCP a TAP is faster: it passes super-frames of 64 KiB, and here every packet passes alone.
  *
  * <p>Devices. {@link VethPair}: the pod's end is what the pod sees as {@code eth0}; to the peer, in
- * our namespace, an {@link XdpSocket} is bound. Read both for who owns a frame when, and for what
- * happens at each limit.
+ * our namespace, an {@link XdpSocket} is bound for each of its {@link XdpQueues}. Read them for who
+ * owns a frame when, and for what happens at each limit. A batch takes from the queues in turn; all
+ * frames leave by the first.
  *
  * <p>Copies. A frame is copied from the socket's memory into the batch, and from the batch into the
  * memory of the socket that it leaves by. A memory common to all ports would save both, some 5 ns
@@ -62,7 +64,12 @@ public final class XdpPort implements Port {
 
     private final XdpOptions options;
     private final VethPair pair;
+    private final XdpQueues queues;
+    private final XdpSocket[] sockets;
+
+    /** The one that sends. */
     private final XdpSocket socket;
+
     private final OpenChecksum checksums = new OpenChecksum();
     private final Segmenter segmenter = new Segmenter();
     private final AtomicLong cutFrames = new AtomicLong();
@@ -72,13 +79,19 @@ public final class XdpPort implements Port {
     /** Where a segment lies that is sent in pieces. */
     private final MemorySegment longSegment;
 
+    /** The queue that is looked at first, so that none waits behind another's flood. */
+    private int firstQueue;
+
     private int emptyLooks;
+    private volatile long droppedBeforeClose;
     private volatile boolean closed;
 
-    private XdpPort(final XdpOptions options, final VethPair pair, final XdpSocket socket) {
+    private XdpPort(final XdpOptions options, final VethPair pair, final XdpQueues queues) {
         this.options = options;
         this.pair = pair;
-        this.socket = socket;
+        this.queues = queues;
+        this.sockets = queues.sockets().toArray(XdpSocket[]::new);
+        this.socket = sockets[0];
         this.longSegment = arena.allocate(PacketBatch.FRAME_BYTES_MAX, 64);
     }
 
@@ -95,13 +108,15 @@ public final class XdpPort implements Port {
                         options.namespace(),
                         options.device(),
                         options.macText(),
-                        options.mtu());
+                        options.mtu(),
+                        options.queues());
         try {
             return new XdpPort(
                     options,
                     pair,
-                    XdpSocket.open(
+                    XdpQueues.open(
                             options.peer(),
+                            options.queues(),
                             Ethernet.BYTES + VLAN_TAG_BYTES + options.mtu(),
                             options.mode(),
                             options.busyPollUs()));
@@ -126,7 +141,7 @@ public final class XdpPort implements Port {
 
     @Override
     public int pollFd() {
-        return closed ? -1 : socket.fd();
+        return closed ? -1 : queues.pollFd();
     }
 
     @Override
@@ -146,7 +161,7 @@ public final class XdpPort implements Port {
 
     /** Whether the program runs in the device's driver; else in the kernel's generic code. */
     public boolean isNative() {
-        return socket.isNative();
+        return queues.isNative();
     }
 
     /** Whether checksums leave open; else they are completed by us. */
@@ -159,9 +174,20 @@ public final class XdpPort implements Port {
         return socket.droppedByDevice();
     }
 
-    /** Frames of the pod for which there was no room, or that were too long. Thread: any. */
+    /**
+     * Frames of the pod for which there was no room, or that were too long; the last figure after
+     * the end. Thread: any.
+     */
     public long droppedOnReceive() {
-        return closed ? 0 : socket.droppedOnReceive();
+        if (closed) {
+            return droppedBeforeClose;
+        }
+        long dropped = 0;
+        for (final XdpSocket each : sockets) {
+            dropped += each.droppedOnReceive();
+        }
+        // A socket that was closed in the meantime said 0.
+        return closed ? droppedBeforeClose : dropped;
     }
 
     @Override
@@ -176,52 +202,73 @@ public final class XdpPort implements Port {
 
     @Override
     public int receive(final PacketBatch batch) {
-        final int waiting = socket.received();
+        int looked = 0;
+        int waiting = 0;
+        int frames = 0;
+        while (looked < sockets.length && batch.hasRoom()) {
+            final XdpSocket from = sockets[firstQueue];
+            firstQueue = firstQueue + 1 < sockets.length ? firstQueue + 1 : 0;
+            looked++;
+            final int here = from.received();
+            if (here > 0) {
+                waiting += here;
+                frames += receive(batch, from, here);
+            }
+        }
         if (waiting == 0) {
             return lookWhetherGone();
         }
         emptyLooks = 0;
-        int taken = 0;
-        int frames = 0;
-        while (taken < waiting && batch.hasRoom()) {
-            final int pieces = piecesAt(taken, waiting);
-            if (pieces == 0) {
-                break;
-            }
-            if (copyIn(batch, taken, pieces)) {
-                frames++;
-            }
-            taken += pieces;
-        }
-        socket.release(taken);
         return frames;
     }
 
+    /** Three passes: none waits for memory that the one before could have asked for. */
+    private int receive(final PacketBatch batch, final XdpSocket from, final int waiting) {
+        from.fetch(Math.min(waiting, PacketBatch.FRAMES_MAX));
+        final int before = batch.count();
+        int taken = 0;
+        while (taken < waiting && batch.hasRoom()) {
+            final int pieces = piecesAt(from, taken, waiting);
+            if (pieces == 0) {
+                break;
+            }
+            copyIn(batch, from, taken, pieces);
+            taken += pieces;
+        }
+        from.release(taken);
+        for (int i = before; i < batch.count(); i++) {
+            checksums.describe(batch.memory(), batch.offset(i), batch.length(i));
+        }
+        return batch.count() - before;
+    }
+
     /** Descriptors of the packet that begins at the n-th; 0 if not all are there. */
-    private int piecesAt(final int first, final int waiting) {
+    private static int piecesAt(final XdpSocket from, final int first, final int waiting) {
         for (int i = first; i < waiting; i++) {
-            if (!socket.continues(i)) {
+            if (!from.continues(i)) {
                 return i - first + 1;
             }
         }
         return 0;
     }
 
-    private boolean copyIn(final PacketBatch batch, final int first, final int pieces) {
+    /** Adds a packet to the batch; one that is longer than any may be is left out. */
+    private static void copyIn(
+            final PacketBatch batch, final XdpSocket from, final int first, final int pieces) {
         final int vnet = batch.nextOffset();
         int at = VnetHeader.BYTES;
         for (int i = first; i < first + pieces; i++) {
-            final int length = socket.length(i);
+            final int length = from.length(i);
             if (at + length > PacketBatch.FRAME_BYTES_MAX) {
-                return false;
+                return;
             }
-            MemorySegment.copy(
-                    socket.umem(), socket.address(i), batch.memory(), vnet + (long) at, length);
+            FrameCopy.copy(
+                    from.umemAddress() + from.address(i),
+                    batch.memory().address() + vnet + at,
+                    length);
             at += length;
         }
-        checksums.describe(batch.memory(), vnet, at);
         batch.add(at);
-        return true;
     }
 
     private int lookWhetherGone() {
@@ -271,7 +318,8 @@ public final class XdpPort implements Port {
         if (frame == XdpSocket.NONE) {
             return false;
         }
-        MemorySegment.copy(memory, offset, socket.umem(), frame - VnetHeader.BYTES, length);
+        FrameCopy.copy(
+                memory.address() + offset, socket.umemAddress() + frame - VnetHeader.BYTES, length);
         return post(frame, length);
     }
 
@@ -354,8 +402,9 @@ public final class XdpPort implements Port {
     @Override
     public void close() {
         if (!closed) {
+            droppedBeforeClose = droppedOnReceive();
             closed = true;
-            socket.close();
+            queues.close();
             arena.close();
         }
     }

@@ -35,6 +35,23 @@ final class NativeMemory {
      * @throws OutOfMemoryError when the system has none
      */
     static MemorySegment allocate(final long size) {
+        return raw(size).fill((byte) 0);
+    }
+
+    /**
+     * Memory that begins with a copy of another block; what comes behind is cleared.
+     *
+     * @param size in bytes, no less than that of the block
+     * @throws OutOfMemoryError when the system has none
+     */
+    static MemorySegment copyOf(final MemorySegment block, final long size) {
+        final MemorySegment copy = raw(size);
+        MemorySegment.copy(block, 0, copy, 0, block.byteSize());
+        copy.asSlice(block.byteSize()).fill((byte) 0);
+        return copy;
+    }
+
+    private static MemorySegment raw(final long size) {
         final long whole = (size + NodeHeap.LINE_BYTES - 1) & -NodeHeap.LINE_BYTES;
         final MemorySegment block;
         try {
@@ -46,7 +63,7 @@ final class NativeMemory {
             throw new OutOfMemoryError("no native memory for " + whole + " bytes");
         }
         BYTES.addAndGet(whole);
-        return block.reinterpret(whole).fill((byte) 0);
+        return block.reinterpret(whole);
     }
 
     /** Gives a block of {@link #allocate} back; nobody may read it any more. */

@@ -46,6 +46,26 @@ final class PollerTest {
     }
 
     @Test
+    void lookSeesTheFirstDescriptorsAndLeavesAWakeUpAlone() {
+        try (Poller poller = new Poller();
+                EventFd first = new EventFd();
+                EventFd second = new EventFd()) {
+            poller.watch(first.fd(), second.fd());
+            first.signal();
+            second.signal();
+            poller.wake();
+            poller.look(1);
+            assertThat(poller.isReady(0)).isTrue();
+            assertThat(poller.isReady(1)).isFalse();
+            poller.look(2);
+            assertThat(poller.isReady(1)).isTrue();
+            first.drain();
+            second.drain();
+            assertThat(poller.await(FOR_EVER)).as("the wake-up").isZero();
+        }
+    }
+
+    @Test
     void wakeUpSurvivesThatThePortsChange() {
         try (Poller poller = new Poller();
                 EventFd port = new EventFd()) {

@@ -6,8 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.sluice.dataplane.linux.IpCommand;
 import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
+import io.sluice.dataplane.linux.Poller;
 import io.sluice.dataplane.linux.Tun;
-import io.sluice.dataplane.linux.XdpSocket.Mode;
+import io.sluice.dataplane.linux.XdpQueues.Mode;
 import io.sluice.dataplane.port.TapOptions.Lifetime;
 import java.io.BufferedReader;
 import java.lang.foreign.Arena;
@@ -168,11 +169,9 @@ final class XdpPortNetnsTest {
         final NetworkNamespace a = namespaces.add("a");
         final NetworkNamespace b = namespaces.add("b");
         final XdpPort portA =
-                XdpPort.open(new XdpOptions(peer("a"), "eth0", a, MAC_A, 1500, Mode.GENERIC, 0));
-        opened.add(portA);
+                open(new XdpOptions(peer("a"), "eth0", a, MAC_A, 1500, 1, Mode.GENERIC, 0));
         final XdpPort portB =
-                XdpPort.open(new XdpOptions(peer("b"), "eth0", b, MAC_B, 1500, Mode.AUTO, 20));
-        opened.add(portB);
+                open(new XdpOptions(peer("b"), "eth0", b, MAC_B, 1500, 1, Mode.AUTO, 20));
         assertThat(portA.isNative()).isFalse();
         assertThat(IpCommand.here().query("link", "show", "dev", peer("a"))).contains("xdpgeneric");
         connect(a, "10.9.0.1", b, "10.9.0.2");
@@ -185,19 +184,99 @@ final class XdpPortNetnsTest {
     }
 
     @Test
+    void allQueuesOfADeviceAreReadAndPolledTogether() throws Exception {
+        final NetworkNamespace pod = namespaces.add("a");
+        final XdpPort port = openQueues(pod, "a", MAC_A, 2);
+        assertThat(IpCommand.in(pod).query("-d", "link", "show", "dev", "eth0"))
+                .contains("numtxqueues 2");
+        new PodInterface("eth0", "10.9.0.1", null, "169.254.1.1", "fe80::1").apply(pod);
+        neighbour(pod);
+        try (Arena arena = Arena.ofConfined();
+                Poller poller = new Poller()) {
+            final PacketBatch batch = new PacketBatch(arena);
+            poller.watch(port.pollFd());
+            assertThat(poller.await(0)).isZero();
+            // Each socket's datagrams go by one queue.
+            final Process sender = peer(pod, "datagrams", "10.9.0.9", "6400", "18", "64");
+            assertThat(TestNamespaces.outputOf(sender)).isEmpty();
+            assertThat(poller.await(0)).isOne();
+            int received = 0;
+            int last;
+            do {
+                batch.clear();
+                last = port.receive(batch);
+                received += last;
+            } while (last > 0);
+            assertThat(received).as("more than one queue holds").isGreaterThan(2_048);
+            assertThat(received + port.droppedOnReceive()).isEqualTo(6_400);
+            assertThat(poller.await(0)).isZero();
+        }
+    }
+
+    @Test
+    void connectionsPassOverSeveralQueues() throws Exception {
+        final NetworkNamespace a = namespaces.add("a");
+        final NetworkNamespace b = namespaces.add("b");
+        final XdpPort portA = openQueues(a, "a", MAC_A, 4);
+        final XdpPort portB = openQueues(b, "b", MAC_B, 2);
+        connect(a, "10.9.0.1", b, "10.9.0.2");
+        try (Wire wire = new Wire(portA, portB)) {
+            assertThat(transfer(a, b, "10.9.0.2")).isTrue();
+            assertThat(transfer(b, a, "10.9.0.1")).isTrue();
+            assertThat(wire.refused.get()).isZero();
+        }
+    }
+
+    @Test
+    void aPairWithAnotherNumberOfQueuesIsMadeAnewOnceNobodyReadsIt() throws Exception {
+        final NetworkNamespace pod = namespaces.add("a");
+        final XdpPort before = openQueues(pod, "a", MAC_A, 1);
+        assertThatThrownBy(() -> XdpPort.open(options(pod, "a", MAC_A, 1500, 2)))
+                .isInstanceOf(LinuxException.class)
+                .hasMessage(
+                        "change the queues of %s: EBUSY (device or resource busy): another process"
+                                + " reads it",
+                        peer("a"));
+        before.close();
+        final XdpPort after = reopen(options(pod, "a", MAC_A, 1500, 2));
+        assertThat(after.isNative()).isTrue();
+        assertThat(IpCommand.here().query("-d", "link", "show", "dev", peer("a")))
+                .contains("numrxqueues 2");
+    }
+
+    @Test
+    void bothEndsMayBeInTheSwitchesOwnNamespace() throws Exception {
+        final String device = peer("u");
+        final XdpOptions options =
+                new XdpOptions(
+                        peer("a"),
+                        device,
+                        NetworkNamespace.current(),
+                        MAC_A,
+                        1500,
+                        1,
+                        Mode.AUTO,
+                        0);
+        final XdpPort first = open(options);
+        final int index = deviceIndex(device);
+        first.close();
+        final XdpPort second = reopen(options);
+        assertThat(deviceIndex(device)).as("found again").isEqualTo(index);
+        second.release();
+        assertThat(Tun.deviceExists(device)).isFalse();
+    }
+
+    private static int deviceIndex(final String device) throws Exception {
+        return Integer.parseInt(
+                Files.readString(Path.of("/sys/class/net", device, "ifindex")).strip());
+    }
+
+    @Test
     void portOfARemovedNamespaceIsGoneWhileItIsUnderLoad() throws Exception {
         final NetworkNamespace pod = namespaces.add("a");
         final XdpPort port = open(pod, "a", MAC_A, 1500);
         new PodInterface("eth0", "10.9.0.1", null, "169.254.1.1", "fe80::1").apply(pod);
-        IpCommand.in(pod)
-                .query(
-                        "neigh",
-                        "replace",
-                        "169.254.1.1",
-                        "dev",
-                        "eth0",
-                        "lladdr",
-                        "02:53:4c:00:00:01");
+        neighbour(pod);
         final Process sender = peer(pod, "datagrams", "10.9.0.9", "100000000", "18");
         try (Arena arena = Arena.ofConfined()) {
             final PacketBatch batch = new PacketBatch(arena);
@@ -229,15 +308,7 @@ final class XdpPortNetnsTest {
         final NetworkNamespace pod = namespaces.add("a");
         final XdpPort port = open(pod, "a", MAC_A, 1500);
         new PodInterface("eth0", "10.9.0.1", null, "169.254.1.1", "fe80::1").apply(pod);
-        IpCommand.in(pod)
-                .query(
-                        "neigh",
-                        "replace",
-                        "169.254.1.1",
-                        "dev",
-                        "eth0",
-                        "lladdr",
-                        "02:53:4c:00:00:01");
+        neighbour(pod);
         final Process sender = peer(pod, "datagrams", "10.9.0.9", "5000", "18");
         assertThat(TestNamespaces.outputOf(sender)).isEmpty();
         try (Arena arena = Arena.ofConfined()) {
@@ -253,6 +324,8 @@ final class XdpPortNetnsTest {
             assertThat(port.droppedOnReceive()).isEqualTo(5_000 - 2_048);
             assertThat(batch.count()).isZero();
         }
+        port.close();
+        assertThat(port.lostByKernel()).as("after the end").isEqualTo(5_000 - 2_048);
     }
 
     @Test
@@ -289,7 +362,7 @@ final class XdpPortNetnsTest {
         }
         portA.close();
         assertThat(IpCommand.in(a).query("addr", "show", "dev", "eth0")).contains("10.9.0.1");
-        portA = reopen(a, "a");
+        portA = reopen(options(a, "a", MAC_A, 1500, 1));
         try (Wire wire = new Wire(portA, portB);
                 var stdin = client.outputWriter()) {
             stdin.write("\n");
@@ -303,7 +376,7 @@ final class XdpPortNetnsTest {
     void peerThatSomebodyElseReadsIsRefusedAndStays() throws Exception {
         final NetworkNamespace pod = namespaces.add("a");
         open(pod, "a", MAC_A, 1500);
-        assertThatThrownBy(() -> XdpPort.open(options(pod, "a", MAC_A, 1500)))
+        assertThatThrownBy(() -> XdpPort.open(options(pod, "a", MAC_A, 1500, 1)))
                 .isInstanceOf(LinuxException.class)
                 .hasMessage(
                         "bind an AF_XDP socket to %s: EBUSY (device or resource busy): another"
@@ -316,7 +389,7 @@ final class XdpPortNetnsTest {
     void deviceThatIsNotOursIsRefused() {
         final NetworkNamespace pod = namespaces.add("a");
         IpCommand.in(pod).query("link", "add", "eth0", "type", "veth", "peer", "name", "eth1");
-        assertThatThrownBy(() -> XdpPort.open(options(pod, "a", MAC_A, 1500)))
+        assertThatThrownBy(() -> XdpPort.open(options(pod, "a", MAC_A, 1500, 1)))
                 .isInstanceOf(LinuxException.class)
                 .hasMessage(
                         "device eth0 in network namespace "
@@ -336,6 +409,18 @@ final class XdpPortNetnsTest {
         assertThat(pod.call(() -> Tun.deviceExists("eth0"))).isFalse();
     }
 
+    private static void neighbour(final NetworkNamespace pod) {
+        IpCommand.in(pod)
+                .query(
+                        "neigh",
+                        "replace",
+                        "169.254.1.1",
+                        "dev",
+                        "eth0",
+                        "lladdr",
+                        "02:53:4c:00:00:01");
+    }
+
     private static void awaitFrames(final XdpPort port, final PacketBatch batch, final int count) {
         final long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
         int received = 0;
@@ -349,17 +434,27 @@ final class XdpPortNetnsTest {
     private XdpPort open(
             final NetworkNamespace pod, final String suffix, final long mac, final int mtu)
             throws XdpUnavailableException {
-        final XdpPort port = XdpPort.open(options(pod, suffix, mac, mtu));
+        return open(options(pod, suffix, mac, mtu, 1));
+    }
+
+    private XdpPort openQueues(
+            final NetworkNamespace pod, final String suffix, final long mac, final int queues)
+            throws XdpUnavailableException {
+        return open(options(pod, suffix, mac, 1500, queues));
+    }
+
+    private XdpPort open(final XdpOptions options) throws XdpUnavailableException {
+        final XdpPort port = XdpPort.open(options);
         opened.add(port);
         return port;
     }
 
     /** The kernel frees the queue of a closed socket on a work queue, soon but not at once. */
-    private XdpPort reopen(final NetworkNamespace pod, final String suffix) throws Exception {
+    private XdpPort reopen(final XdpOptions options) throws Exception {
         final long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
         while (true) {
             try {
-                return open(pod, suffix, MAC_A, 1500);
+                return open(options);
             } catch (final LinuxException e) {
                 if (System.nanoTime() - deadline > 0) {
                     throw e;
@@ -370,8 +465,12 @@ final class XdpPortNetnsTest {
     }
 
     private static XdpOptions options(
-            final NetworkNamespace pod, final String suffix, final long mac, final int mtu) {
-        return new XdpOptions(peer(suffix), "eth0", pod, mac, mtu, Mode.AUTO, 0);
+            final NetworkNamespace pod,
+            final String suffix,
+            final long mac,
+            final int mtu,
+            final int queues) {
+        return new XdpOptions(peer(suffix), "eth0", pod, mac, mtu, queues, Mode.AUTO, 0);
     }
 
     private static String peer(final String suffix) {

@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.sluice.dataplane.table.PolicyMap.Interval;
 import io.sluice.dataplane.table.PolicyMap.Program;
 import io.sluice.dataplane.table.PolicyMap.ProtocolPorts;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class PolicyMapTest {
@@ -65,6 +68,56 @@ class PolicyMapTest {
 
         assertThat(PolicyEntry.reasonCode(map.lookup(301, TCP, 40_000, 80))).isEqualTo(171);
         assertThat(PolicyEntry.reasonCode(map.lookup(0, TCP, 40_000, 80))).isEqualTo(171);
+    }
+
+    @Test
+    void aMapWithOtherProgramsAnswersThemAndTheFormerOneDoesNot() {
+        final Random dice = new Random(20_261_127);
+        final int[] ports = new int[300];
+        final PolicyMap.Builder builder = new PolicyMap.Builder(DENY);
+        for (int identity = 0; identity < 300; identity++) {
+            ports[identity] = dice.nextInt(1, 50);
+            builder.program(identity, program(ports[identity], ports[identity]));
+        }
+        PolicyMap map = builder.build();
+        boolean worn = false;
+        for (int round = 0; round < 200; round++) {
+            final int[] before = ports.clone();
+            final Map<Integer, Program> changes = new HashMap<>();
+            for (int i = dice.nextInt(4); i >= 0; i--) {
+                final int identity = dice.nextInt(300);
+                final int port = dice.nextInt(1, 50);
+                ports[identity] = port;
+                changes.put(identity, program(port, port));
+            }
+            final PolicyMap next = map.with(changes);
+            for (int identity = 0; identity < 300; identity++) {
+                for (int port = 1; port < 50; port++) {
+                    assertThat(next.lookup(identity, TCP, 40_000, port))
+                            .isEqualTo(port == ports[identity] ? ALLOW : DENY);
+                }
+                assertThat(map.lookup(identity, TCP, 40_000, before[identity]))
+                        .isEqualTo(ALLOW);
+            }
+            map.free();
+            map = next;
+            worn |= map.isWorn();
+        }
+        assertThat(worn).isTrue();
+        assertThat(map.identityCount()).isEqualTo(300);
+        map.free();
+    }
+
+    @Test
+    void anIdentityWithoutAProgramGetsNoneByAChange() {
+        final PolicyMap map = mapOf(300, 80, 80);
+        final long bytes = PolicyMap.bytesOfAll();
+
+        assertThatThrownBy(() -> map.with(Map.of(301, program(80, 80))))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("identity 301 has no program");
+
+        assertThat(PolicyMap.bytesOfAll()).isEqualTo(bytes);
     }
 
     @Test

@@ -38,7 +38,8 @@ elif verb == "bulk":  # ADDRESS MEBIBYTES
         connection.sendall(data)
     print(len(data), hashlib.sha256(data).hexdigest())
 
-elif verb == "datagrams":  # ADDRESS COUNT BYTES
-    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for _ in range(int(arguments[1])):
-        sender.sendto(b"x" * int(arguments[2]), (arguments[0], 9))
+elif verb == "datagrams":  # ADDRESS COUNT BYTES [SOCKETS]
+    count = int(arguments[3]) if len(arguments) > 3 else 1
+    senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    for i in range(int(arguments[1])):
+        senders[i % count].sendto(b"x" * int(arguments[2]), (arguments[0], 9))

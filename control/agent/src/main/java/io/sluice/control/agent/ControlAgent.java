@@ -32,7 +32,6 @@ import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * The running daemon as the API asks and tells it: requests become tasks of the control thread,
@@ -61,7 +60,7 @@ final class ControlAgent implements ControlPlane {
             ProxyPort proxy,
             ProxyCounters proxyCounters,
             FlowCounts flowCounts,
-            ExportCounts exportCounts,
+            Exports exports,
             BooleanSupplier laneRuns,
             RuleCounts ruleCounts,
             LongSupplier clockNs,
@@ -89,6 +88,7 @@ final class ControlAgent implements ControlPlane {
         endpoints().forEach(endpoint -> states.merge(endpoint.state(), 1, Integer::sum));
         final Map<String, Integer> endpointCounts = new LinkedHashMap<>();
         states.forEach((state, count) -> endpointCounts.put(state.name(), count));
+        final List<ExportReport> exports = parts.exports().reports(parts.config().flowExport());
         return new StatusReport(
                 version(),
                 parts.config().nodeName(),
@@ -119,14 +119,27 @@ final class ControlAgent implements ControlPlane {
                 parts.proxy().namespace(),
                 parts.proxyCounters().openConnections(),
                 parts.rollouts().confirmation(),
-                problems(snapshot));
+                exports,
+                problems(snapshot, exports));
     }
 
-    private List<String> problems(final Reconciler.Snapshot snapshot) {
+    private List<String> problems(
+            final Reconciler.Snapshot snapshot, final List<ExportReport> exports) {
+        final List<String> problems = new ArrayList<>();
         final String undoing = parts.rollouts().problem();
-        return undoing.isEmpty()
-                ? snapshot.problems()
-                : Stream.concat(Stream.of(undoing), snapshot.problems().stream()).toList();
+        if (!undoing.isEmpty()) {
+            problems.add(undoing);
+        }
+        problems.addAll(snapshot.problems());
+        for (final ExportReport export : exports) {
+            if (!export.trouble().isEmpty()) {
+                problems.add(
+                        "flows.export.%s: %s: %s"
+                                .formatted(
+                                        export.destination(), export.target(), export.trouble()));
+            }
+        }
+        return List.copyOf(problems);
     }
 
     @Override

@@ -1,6 +1,8 @@
 package io.sluice.control.agent;
 
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
+import io.sluice.dataplane.TrafficDirection;
 import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.ProxyCounters;
 import java.util.ArrayList;
@@ -91,13 +93,21 @@ final class DaemonCounters {
                             (double) drop.bytes()));
         }
         addCiliumDrops(counters, drops);
+        addForwarded(counters, values);
+        addEnds(counters, values);
+        counters.add(
+                counter(
+                        "sluice_packets_lost_by_kernel_total",
+                        "Packets that the kernel lost between a pod or the node and the switch, at"
+                                + " AF_XDP ports.",
+                        (double) parts.reconciler().snapshot().lostByKernel()));
         counters.add(
                 counter(
                         "sluice_flow_events_lost_total",
-                        "Flow events lost because the ring was full.",
+                        "Flow events lost because the ring was full, ends of flows aside.",
                         (double) parts.recorder().lost()));
         addHistory(counters);
-        addExport(counters);
+        addExports(counters);
         counters.add(
                 new CounterReport(
                         "hubble_lost_events_total",
@@ -186,6 +196,46 @@ final class DaemonCounters {
                                                 Map.of("state", state),
                                                 count)));
         return List.copyOf(counters);
+    }
+
+    /** Per direction, as Cilium does; the sums are under the lane's own names. */
+    private static void addForwarded(
+            final List<CounterReport> counters, final Map<String, Long> values) {
+        for (final TrafficDirection direction : TrafficDirection.values()) {
+            final String label = "forwarded." + direction.label();
+            final Map<String, String> labels = Map.of("direction", direction.name());
+            counters.add(
+                    new CounterReport(
+                            "cilium_forward_count_total",
+                            "Packets that endpoints sent (EGRESS) and got (INGRESS).",
+                            CounterReport.Type.COUNTER,
+                            labels,
+                            (double) values.getOrDefault(label + ".packets", 0L)));
+            counters.add(
+                    new CounterReport(
+                            "cilium_forward_bytes_total",
+                            "Bytes that endpoints sent (EGRESS) and got (INGRESS).",
+                            CounterReport.Type.COUNTER,
+                            labels,
+                            (double) values.getOrDefault(label + ".bytes", 0L)));
+        }
+    }
+
+    private void addEnds(final List<CounterReport> counters, final Map<String, Long> values) {
+        for (final FlowEnd end : FlowEnd.values()) {
+            counters.add(
+                    new CounterReport(
+                            "sluice_flow_ends_total",
+                            "Tracked flows that ended, by reason.",
+                            CounterReport.Type.COUNTER,
+                            Map.of("reason", end.name()),
+                            (double) values.getOrDefault("ended." + end, 0L)));
+        }
+        counters.add(
+                counter(
+                        "sluice_flow_ends_lost_total",
+                        "Ends of flows lost because their half of the ring was full.",
+                        (double) parts.recorder().lostEnds()));
     }
 
     private static void addCiliumDrops(
@@ -331,24 +381,48 @@ final class DaemonCounters {
         return new CounterReport(name, help, CounterReport.Type.COUNTER, Map.of(), value);
     }
 
-    private void addExport(final List<CounterReport> counters) {
-        final ExportCounts export = parts.exportCounts();
-        counters.add(
-                counter(
-                        "sluice_flow_export_lines_total",
-                        "Lines of flows that were exported.",
-                        (double) export.written()));
-        Map.of("slow", export.lostSlow(), "failed", export.lostFailed())
-                .forEach(
-                        (cause, lost) ->
-                                counters.add(
-                                        new CounterReport(
-                                                "sluice_flow_export_lost_total",
-                                                "Flows that were not exported: overtaken by the ring,"
-                                                        + " or not to be written.",
-                                                CounterReport.Type.COUNTER,
-                                                Map.of("cause", cause),
-                                                (double) lost)));
+    private void addExports(final List<CounterReport> counters) {
+        final Map<String, ExportCounts> exports =
+                new TreeMap<>(
+                        Map.of("file", parts.exports().file(), "kafka", parts.exports().kafka()));
+        // Ends before beginnings, so that no reader sees more written and lost than offered.
+        exports.forEach(
+                (destination, counts) ->
+                        counters.add(
+                                new CounterReport(
+                                        "sluice_flow_export_lines_total",
+                                        "Lines of flows that were exported.",
+                                        CounterReport.Type.COUNTER,
+                                        Map.of("destination", destination),
+                                        (double) counts.written())));
+        exports.forEach(
+                (destination, counts) -> {
+                    for (final ExportCounts.Cause cause : ExportCounts.Cause.values()) {
+                        if (destination.equals("kafka") || cause != ExportCounts.Cause.FULL) {
+                            counters.add(lost(destination, cause, counts));
+                        }
+                    }
+                });
+        exports.forEach(
+                (destination, counts) ->
+                        counters.add(
+                                new CounterReport(
+                                        "sluice_flow_export_offered_total",
+                                        "Flows for the export: exported, lost or on their way.",
+                                        CounterReport.Type.COUNTER,
+                                        Map.of("destination", destination),
+                                        (double) counts.offered())));
+    }
+
+    private static CounterReport lost(
+            final String destination, final ExportCounts.Cause cause, final ExportCounts counts) {
+        return new CounterReport(
+                "sluice_flow_export_lost_total",
+                "Flows that were not exported: overtaken by the ring, no room to wait, or not"
+                        + " taken.",
+                CounterReport.Type.COUNTER,
+                Map.of("destination", destination, "cause", cause.label()),
+                (double) counts.lost(cause));
     }
 
     private void addHistory(final List<CounterReport> counters) {

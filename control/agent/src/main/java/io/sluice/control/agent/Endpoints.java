@@ -68,6 +68,7 @@ final class Endpoints {
     private final Map<Integer, Live> byId = new HashMap<>();
     private Map<String, String> failures = Map.of();
     private int lastId;
+    private long lostBefore;
 
     /**
      * @param uplinkDevice device that the node's routes to endpoints lead into, if there is one
@@ -289,10 +290,16 @@ final class Endpoints {
             live.open = false;
         }
         if (live.device != null) {
+            lostBefore += live.device.port().lostByKernel();
             live.device.remove();
             live.device = null;
         }
         live.port = null;
+    }
+
+    /** Packets that the kernel lost at devices that are gone, since the start. */
+    long lostBefore() {
+        return lostBefore;
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.sluice.control.agent;
 
+import io.sluice.control.policy.replay.FlowEvent;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
@@ -30,6 +31,7 @@ import java.util.Optional;
  * @param ingressBy authors of the receiver's ingress verdict, empty when it was not asked
  * @param lengthBytes length of the IP packet, in bytes
  * @param l7 the request or answer, where the event is about one
+ * @param totals what had passed of a flow, where the event is its end
  */
 public record Flow(
         long sequence,
@@ -53,7 +55,58 @@ public record Flow(
         List<PolicyAuthor> egressBy,
         List<PolicyAuthor> ingressBy,
         int lengthBytes,
-        Optional<L7Message> l7) {
+        Optional<L7Message> l7,
+        Optional<FlowTotals> totals) {
+    /** An event that is not the end of a flow. */
+    public Flow(
+            final long sequence,
+            final Instant time,
+            final String uuid,
+            final String nodeName,
+            final Kind kind,
+            final Verdict verdict,
+            final int dropReason,
+            final String dropReasonName,
+            final int ipVersion,
+            final int protocol,
+            final int tcpFlags,
+            final int icmpType,
+            final int icmpCode,
+            final FlowPeer source,
+            final FlowPeer destination,
+            final Direction direction,
+            final boolean reply,
+            final long policyRevision,
+            final List<PolicyAuthor> egressBy,
+            final List<PolicyAuthor> ingressBy,
+            final int lengthBytes,
+            final Optional<L7Message> l7) {
+        this(
+                sequence,
+                time,
+                uuid,
+                nodeName,
+                kind,
+                verdict,
+                dropReason,
+                dropReasonName,
+                ipVersion,
+                protocol,
+                tcpFlags,
+                icmpType,
+                icmpCode,
+                source,
+                destination,
+                direction,
+                reply,
+                policyRevision,
+                egressBy,
+                ingressBy,
+                lengthBytes,
+                l7,
+                Optional.empty());
+    }
+
     /** Kind of event, with the number of Cilium's monitor (pkg/monitor/api/types.go). */
     public enum Kind {
         /** A packet was dropped. */
@@ -61,7 +114,12 @@ public record Flow(
         /** A new flow was judged by policy. */
         POLICY_VERDICT(5),
         /** A request was judged by a proxy, or answered. */
-        L7(129);
+        L7(129),
+        /**
+         * A flow is no more. Sluice's own: Cilium's types are below 200, and who asks for no type
+         * is not told of these, so that nobody counts a flow twice.
+         */
+        END(FlowEvent.END);
 
         private final int number;
 

@@ -1,8 +1,11 @@
 package io.sluice.control.agent;
 
+import io.sluice.dataplane.FlowEnd;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.DateTimeException;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,8 +40,13 @@ import java.util.stream.Collectors;
  * <p>Thread: one; an encoder is used for one block.
  */
 final class FlowCodec {
-    /** Changes when blocks do; blocks of another format are refused. */
-    private static final int FORMAT = 1;
+    /**
+     * Changes when blocks do; blocks of a later format are refused. 2: ends of flows, without which
+     * a block reads as one of format 1.
+     */
+    private static final int FORMAT = 2;
+
+    private static final int FORMAT_WITHOUT_ENDS = 1;
 
     // By Hubble's numbers, which do not change.
     private static final Map<Integer, Flow.Kind> KINDS =
@@ -48,6 +56,9 @@ final class FlowCodec {
             Arrays.stream(Flow.Verdict.values())
                     .collect(
                             Collectors.toUnmodifiableMap(Flow.Verdict::number, verdict -> verdict));
+    private static final Map<Integer, FlowEnd> ENDS =
+            Arrays.stream(FlowEnd.values())
+                    .collect(Collectors.toUnmodifiableMap(FlowEnd::code, end -> end));
     private static final Map<Integer, Flow.Direction> DIRECTIONS =
             Arrays.stream(Flow.Direction.values())
                     .collect(
@@ -59,6 +70,7 @@ final class FlowCodec {
     private static final int KAFKA = 2;
     private static final int DNS = 3;
     private static final int TLS = 4;
+    private static final int TOTALS = 5;
 
     private FlowCodec() {}
 
@@ -257,9 +269,25 @@ final class FlowCodec {
             flowBytes.unsigned(flow.lengthBytes());
             if (flow.l7().isPresent()) {
                 message(flow.l7().get());
+            } else if (flow.totals().isPresent()) {
+                totals(flow.totals().get(), time);
             } else {
                 flowBytes.put(NO_L7);
             }
+        }
+
+        private void totals(final FlowTotals totals, final Instant time) {
+            flowBytes.put(TOTALS);
+            flowBytes.unsigned(totals.end().code());
+            // Mostly shorter than times: a flow is told of soon after its end.
+            flowBytes.signed(Duration.between(totals.lastSeen(), time).toNanos());
+            flowBytes.signed(totals.duration().toNanos());
+            flowBytes.unsigned(totals.initiatorPackets());
+            flowBytes.unsigned(totals.initiatorBytes());
+            flowBytes.unsigned(totals.responderPackets());
+            flowBytes.unsigned(totals.responderBytes());
+            flowBytes.unsigned(totals.cutReason());
+            flowBytes.unsigned(text(totals.cutReasonName()));
         }
 
         /** A byte says what follows: nothing new but the number, all 16 bytes, or a text. */
@@ -336,7 +364,9 @@ final class FlowCodec {
             return new Decoder(ByteBuffer.wrap(block)).decode();
         } catch (final BufferUnderflowException
                 | IndexOutOfBoundsException
-                | IllegalArgumentException e) {
+                | IllegalArgumentException
+                | ArithmeticException
+                | DateTimeException e) {
             final FormatException wrong = new FormatException("not the flows of a block: " + e);
             wrong.initCause(e);
             throw wrong;
@@ -363,7 +393,7 @@ final class FlowCodec {
 
         List<Flow> decode() throws FormatException {
             final int format = bytes.get();
-            if (format != FORMAT) {
+            if (format != FORMAT && format != FORMAT_WITHOUT_ENDS) {
                 throw new FormatException("flows of format " + format);
             }
             texts = table(this::readText);
@@ -494,6 +524,10 @@ final class FlowCodec {
             final FlowPeer source = peer();
             final FlowPeer destination = peer();
             revisionBefore += signed();
+            final List<PolicyAuthor> egressBy = authors.get(unsigned());
+            final List<PolicyAuthor> ingressBy = authors.get(unsigned());
+            final int lengthBytes = unsigned();
+            final int content = bytes.get();
             return new Flow(
                     sequenceBefore,
                     time,
@@ -513,10 +547,26 @@ final class FlowCodec {
                     constant(DIRECTIONS, (flags >> 4) & 3),
                     ((flags >> 6) & 1) != 0,
                     revisionBefore,
-                    authors.get(unsigned()),
-                    authors.get(unsigned()),
+                    egressBy,
+                    ingressBy,
+                    lengthBytes,
+                    content == TOTALS ? Optional.empty() : message(content),
+                    content == TOTALS ? Optional.of(readTotals(time)) : Optional.empty());
+        }
+
+        private FlowTotals readTotals(final Instant time) throws FormatException {
+            final FlowEnd end = constant(ENDS, unsigned());
+            final Instant lastSeen = time.minusNanos(signed());
+            return new FlowTotals(
+                    end,
+                    lastSeen.minusNanos(signed()),
+                    lastSeen,
+                    long64(),
+                    long64(),
+                    long64(),
+                    long64(),
                     unsigned(),
-                    message());
+                    text());
         }
 
         private static <E> E constant(final Map<Integer, E> constants, final int number)
@@ -542,8 +592,7 @@ final class FlowCodec {
             return uuidBefore.toString();
         }
 
-        private Optional<L7Message> message() throws FormatException {
-            final int kind = bytes.get();
+        private Optional<L7Message> message(final int kind) throws FormatException {
             if (kind == NO_L7) {
                 return Optional.empty();
             }

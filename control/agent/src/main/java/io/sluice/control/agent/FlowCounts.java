@@ -102,8 +102,11 @@ final class FlowCounts {
     /** When a namespace last had a flow. They are those of objects, so they are few. */
     private final ConcurrentHashMap<String, Instant> namespaces = new ConcurrentHashMap<>();
 
-    /** Counts an event. */
+    /** Counts an event, the ends of flows aside: their beginnings were counted. */
     void count(final Flow flow) {
+        if (flow.kind() == Flow.Kind.END) {
+            return;
+        }
         saw(flow.source().namespace(), flow.time());
         saw(flow.destination().namespace(), flow.time());
         final String protocol = protocol(flow);
@@ -141,6 +144,7 @@ final class FlowCounts {
             case POLICY_VERDICT -> true;
             case DROP -> flow.match() != Flow.Match.UNASKED;
             case L7 -> flow.l7().map(L7Message::isRequest).orElse(false);
+            case END -> false;
         };
     }
 
@@ -220,6 +224,7 @@ final class FlowCounts {
             case DROP -> "Drop";
             case POLICY_VERDICT -> "PolicyVerdict";
             case L7 -> "L7";
+            case END -> "FlowEnd";
         };
     }
 

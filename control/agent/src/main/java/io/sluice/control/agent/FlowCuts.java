@@ -33,7 +33,8 @@ import java.util.function.Consumer;
  * resets it. An endpoint that the other world lacks takes its flows with it.
  *
  * <p>Open is what conntrack has and lets pass, but for connections that are over (both FINs, or
- * RST). One whose verdict is DENY was cut before and does not count.
+ * RST). One whose verdict is DENY was cut before and does not count, unless by the other policy,
+ * which is in force by now.
  *
  * <p>Limits. Each flow costs a handful of lookups, about a microsecond, and is forgotten; kept are
  * counts by pair, port and reason, {@link #PAIRS_KEPT} of them: flows of further pairs are in the
@@ -124,7 +125,8 @@ final class FlowCuts {
                 || flow.state() == FlowState.CLOSING
                 || flow.state() == FlowState.CLOSED
                 || (flow.verdict() == FlowVerdict.DENY
-                        && flow.policyRevision() != other.revision())) {
+                        && (other.revision() == NOT_IN_FORCE
+                                || flow.policyRevision() < other.revision()))) {
             return;
         }
         final IpAddress from = new IpAddress(flow.initiatorHigh(), flow.initiatorLow());

@@ -6,10 +6,10 @@ public interface FlowExport {
     /**
      * Begins to export where the configuration says so.
      *
-     * @param counts what becomes of the lines
+     * @param exports counts what becomes of the lines
      * @return ends the export
      * @throws StartupException when the configuration's filters cannot be read
      */
-    AutoCloseable start(SluiceConfig config, ControlPlane control, ExportCounts counts)
+    AutoCloseable start(SluiceConfig config, ControlPlane control, Exports exports)
             throws StartupException;
 }

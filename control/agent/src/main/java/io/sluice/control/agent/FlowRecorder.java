@@ -7,10 +7,14 @@ import com.lmax.disruptor.SleepingWaitStrategy;
 import com.lmax.disruptor.dsl.Disruptor;
 import com.lmax.disruptor.dsl.ProducerType;
 import io.sluice.conntrack.ConntrackState;
+import io.sluice.conntrack.FlowCopy;
+import io.sluice.conntrack.FlowEntry;
+import io.sluice.conntrack.FlowVerdict;
 import io.sluice.control.policy.Author;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.Pod;
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import io.sluice.dataplane.FlowEvents;
 import io.sluice.dataplane.Packet;
 import io.sluice.dataplane.TrafficDirection;
@@ -28,6 +32,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,30 +46,45 @@ import org.slf4j.LoggerFactory;
  * call would be a lock and a system call on the lane), so a flow is visible after about a
  * millisecond.
  *
- * <p>Thread: {@link #opened} and {@link #dropped} the lane; the handler its own, {@code
- * sluice-flows}; the rest any.
+ * <p>Ends of flows come in floods: a lane forgets some millions of flows a second where as many
+ * were opened at a time. They may fill half of the ring only, so that none of them costs the
+ * verdict of a new flow or a drop its place; what finds that half full is lost and counted, and the
+ * lane's own counters have its number by reason all the same.
+ *
+ * <p>Thread: {@link #opened}, {@link #dropped} and {@link #ended} the lane; the handler its own,
+ * {@code sluice-flows}; the rest any.
  */
 final class FlowRecorder implements FlowEvents, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(FlowRecorder.class);
 
     /**
      * Events that may wait. At 2 us each the handler empties them in 32 ms; a flood of drops loses
-     * events rather than memory. A slot is about 200 bytes: 3 MiB.
+     * events rather than memory. A slot is about 250 bytes: 4 MiB.
      */
     private static final int RING_EVENTS = 1 << 14;
+
+    /** Room that ends of flows leave to other events. */
+    private static final int KEPT_FROM_ENDS_EVENTS = RING_EVENTS / 2;
 
     /** How long the handler sleeps when there is nothing, in nanoseconds. */
     private static final long SLEEP_NS = TimeUnit.MILLISECONDS.toNanos(1);
 
     private static final int SPINS_BEFORE_SLEEP = 100;
 
+    private static final int PROTOCOL_ICMP = 1;
     private static final int PROTOCOL_TCP = 6;
+    private static final int PROTOCOL_ICMPV6 = 58;
+    private static final int ECHO_REQUEST = 8;
+    private static final int ECHO_REQUEST_V6 = 128;
 
     private static final VarHandle LOST;
+    private static final VarHandle LOST_ENDS;
 
     static {
         try {
-            LOST = MethodHandles.lookup().findVarHandle(FlowRecorder.class, "lost", long.class);
+            final MethodHandles.Lookup lookup = MethodHandles.lookup();
+            LOST = lookup.findVarHandle(FlowRecorder.class, "lost", long.class);
+            LOST_ENDS = lookup.findVarHandle(FlowRecorder.class, "lostEnds", long.class);
         } catch (final ReflectiveOperationException e) {
             throw new ExceptionInInitializerError(e);
         }
@@ -97,6 +117,18 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         int revision;
         int lengthBytes;
         long atNs;
+
+        /** Of the end of a flow, whose source is its initiator; else null. */
+        @Nullable FlowEnd end;
+
+        boolean redirected;
+        int cutReason;
+        long createdNs;
+        long lastPacketNs;
+        long initiatorPackets;
+        long initiatorBytes;
+        long responderPackets;
+        long responderBytes;
     }
 
     private final String nodeName;
@@ -110,10 +142,12 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     private final CountDownLatch handlerRuns = new CountDownLatch(1);
     private final AtomicLong failed = new AtomicLong();
 
+    private boolean recordsEnds = true;
     private volatile PolicyDrops policyDrops = (source, destination, protocol, port, atNs) -> {};
 
     // Written by the lane (release), read by any (acquire).
     private long lost;
+    private long lostEnds;
 
     /**
      * @param policyOfRevision the revision an event was judged by, or the nearest that is known
@@ -159,7 +193,11 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
 
         @Override
         public void onEvent(final Slot slot, final long sequence, final boolean endOfBatch) {
-            record(slot);
+            if (slot.end == null) {
+                record(slot);
+            } else {
+                recordEnd(slot, slot.end);
+            }
         }
     }
 
@@ -211,7 +249,42 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         ring.publish(sequence);
     }
 
+    @Override
+    public void ended(final FlowCopy flow, final FlowEnd end, final long nowNs) {
+        if (!recordsEnds) {
+            return;
+        }
+        if (!ring.hasAvailableCapacity(KEPT_FROM_ENDS_EVENTS + 1)) {
+            LOST_ENDS.setRelease(this, lostEnds + 1);
+            return;
+        }
+        final long sequence = ring.next();
+        final Slot slot = ring.get(sequence);
+        slot.end = end;
+        slot.sourceHigh = flow.tuple.sourceHigh;
+        slot.sourceLow = flow.tuple.sourceLow;
+        slot.destinationHigh = flow.tuple.destinationHigh;
+        slot.destinationLow = flow.tuple.destinationLow;
+        slot.protocol = flow.tuple.protocol;
+        slot.sourcePort = flow.tuple.sourcePort;
+        slot.destinationPort = flow.tuple.destinationPort;
+        slot.sourceIdentity = flow.initiatorIdentity;
+        slot.destinationIdentity = flow.responderIdentity;
+        slot.redirected = flow.verdict == FlowVerdict.REDIRECT;
+        slot.cutReason = flow.dropReason;
+        slot.revision = flow.policyRevision;
+        slot.createdNs = flow.createdNs;
+        slot.lastPacketNs = flow.lastPacketNs;
+        slot.initiatorPackets = flow.initiatorPackets;
+        slot.initiatorBytes = flow.initiatorBytes;
+        slot.responderPackets = flow.responderPackets;
+        slot.responderBytes = flow.responderBytes;
+        slot.atNs = nowNs;
+        ring.publish(sequence);
+    }
+
     private static void fill(final Slot slot, final Packet packet, final long nowNs) {
+        slot.end = null;
         slot.known = packet.knownUpTo;
         slot.inPort = packet.inPort;
         slot.sourceMac = packet.sourceMac;
@@ -237,9 +310,17 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
         slot.atNs = nowNs;
     }
 
-    /** Events that found the ring full, or could not be put into words, since start. */
+    /**
+     * Events that found the ring full, ends of flows aside, or could not be put into words, since
+     * start.
+     */
     long lost() {
         return (long) LOST.getAcquire(this) + failed.get();
+    }
+
+    /** Ends of flows that found their half of the ring full, since start. */
+    long lostEnds() {
+        return (long) LOST_ENDS.getAcquire(this);
     }
 
     /** Handles what is in the ring and ends the thread; after the lane has ended. */
@@ -247,6 +328,11 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     public void close() {
         disruptor.shutdown();
         store.close();
+    }
+
+    /** Makes no events of flows that end; before the lane begins. */
+    void leaveOutEnds() {
+        recordsEnds = false;
     }
 
     /** Has drops for want of an egress rule shown to somebody, on this thread. */
@@ -338,6 +424,79 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                                         : List.of(),
                                 addressed ? slot.lengthBytes : 0,
                                 Optional.empty()));
+    }
+
+    private void recordEnd(final Slot slot, final FlowEnd end) {
+        // Nobody of this process has judged it: the daemon before has, and no packet came since.
+        final LivePolicy newest = policyOfRevision.apply(Integer.MAX_VALUE);
+        final LivePolicy policy =
+                slot.revision == FlowEntry.NO_REVISION
+                        ? newest
+                        : policyOfRevision.apply(slot.revision);
+        final boolean isIcmp = slot.protocol == PROTOCOL_ICMP || slot.protocol == PROTOCOL_ICMPV6;
+        final FlowPeer initiator =
+                peer(
+                        policy.labels(slot.sourceIdentity).isEmpty() ? newest : policy,
+                        true,
+                        slot.sourceHigh,
+                        slot.sourceLow,
+                        isIcmp ? 0 : slot.sourcePort,
+                        slot.sourceIdentity,
+                        "");
+        final FlowPeer responder =
+                peer(
+                        policy.labels(slot.destinationIdentity).isEmpty() ? newest : policy,
+                        true,
+                        slot.destinationHigh,
+                        slot.destinationLow,
+                        isIcmp ? 0 : slot.destinationPort,
+                        slot.destinationIdentity,
+                        "");
+        final Instant now = time(slot.atNs);
+        final FlowTotals totals =
+                new FlowTotals(
+                        end,
+                        now.minusNanos(slot.atNs - slot.createdNs),
+                        now.minusNanos(slot.atNs - slot.lastPacketNs),
+                        slot.initiatorPackets,
+                        slot.initiatorBytes,
+                        slot.responderPackets,
+                        slot.responderBytes,
+                        slot.cutReason,
+                        slot.cutReason == 0 ? "" : DropReason.ofCode(slot.cutReason).name());
+        store.append(
+                sequence ->
+                        new Flow(
+                                sequence,
+                                now,
+                                new UUID(uuidHigh, sequence).toString(),
+                                nodeName,
+                                Flow.Kind.END,
+                                slot.redirected ? Flow.Verdict.REDIRECTED : Flow.Verdict.FORWARDED,
+                                0,
+                                "",
+                                version(slot.sourceHigh, slot.sourceLow),
+                                slot.protocol,
+                                0,
+                                isIcmp ? echoRequest(slot.protocol) : -1,
+                                isIcmp ? 0 : -1,
+                                initiator,
+                                responder,
+                                responder.endpointId() != 0
+                                        ? Flow.Direction.INGRESS
+                                        : Flow.Direction.EGRESS,
+                                false,
+                                slot.revision,
+                                List.of(),
+                                List.of(),
+                                0,
+                                Optional.empty(),
+                                Optional.of(totals)));
+    }
+
+    /** Type of the messages that open a flow of echoes. */
+    private static int echoRequest(final int protocol) {
+        return protocol == PROTOCOL_ICMP ? ECHO_REQUEST : ECHO_REQUEST_V6;
     }
 
     private static Flow.Verdict verdict(final Slot slot) {

@@ -101,6 +101,9 @@ public final class FlowSummary {
         if (flow.l7().isPresent()) {
             return of(flow.l7().get());
         }
+        if (flow.totals().isPresent()) {
+            return of(flow, flow.totals().get());
+        }
         return switch (flow.protocol()) {
             case TCP -> "TCP Flags: " + flags(flow.tcpFlags());
             case UDP -> "UDP";
@@ -109,6 +112,27 @@ public final class FlowSummary {
             case ICMPV6 -> "ICMPv6 " + icmp(flow, 128, 129);
             default -> flow.ipVersion() == 0 ? "" : "IP protocol " + flow.protocol();
         };
+    }
+
+    /** {@code TCP: 6 packets, 534 bytes; back: 5 packets, 1270 bytes; 0.532 s}. */
+    private static String of(final Flow flow, final FlowTotals totals) {
+        final String protocol =
+                switch (flow.protocol()) {
+                    case TCP -> "TCP";
+                    case UDP -> "UDP";
+                    case SCTP -> "SCTP";
+                    case ICMP -> "ICMPv4 EchoRequest";
+                    case ICMPV6 -> "ICMPv6 EchoRequest";
+                    default -> "IP protocol " + flow.protocol();
+                };
+        return "%s: %d packets, %d bytes; back: %d packets, %d bytes; %.3f s"
+                .formatted(
+                        protocol,
+                        totals.initiatorPackets(),
+                        totals.initiatorBytes(),
+                        totals.responderPackets(),
+                        totals.responderBytes(),
+                        totals.duration().toNanos() / 1e9);
     }
 
     private static String icmp(final Flow flow, final int echoRequest, final int echoReply) {

@@ -90,9 +90,16 @@ final class InheritedPorts implements PortFactory {
     public Device uplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses)
             throws AttachException {
         final PassedDevice device = passed(PassedDevice.ofUplink(uplink, addresses, NOT_OPEN));
-        return device == null
-                ? taps.uplink(uplink, addresses)
-                : new Inherited(taps.adoptUplink(uplink, device.descriptor()));
+        if (device == null) {
+            return taps.uplink(uplink, addresses);
+        }
+        if (uplink.port() == SluiceConfig.Uplink.Port.XDP) {
+            passed.add(device);
+            throw new AttachException(
+                    AttachException.Cause.REFUSED,
+                    "uplink.port: xdp, and the running daemon's is a TAP: stop it and start anew");
+        }
+        return new Inherited(taps.adoptUplink(uplink, device.descriptor()));
     }
 
     /** Connections of the proxy are not passed on: the successor's has none. */

@@ -6,6 +6,7 @@ import io.sluice.control.agent.ObjectReport.Origin;
 import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.KubeObject;
 import io.sluice.control.policy.ObjectRef;
+import io.sluice.control.policy.PersistentMap;
 import io.sluice.control.policy.Problem;
 import io.sluice.control.policy.ReadResult;
 import io.sluice.control.policy.SourceLocation;
@@ -16,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +38,7 @@ import org.snakeyaml.engine.v2.schema.CoreSchema;
  * back as it was applied is refused. Where a folder brings an object that was applied before, the
  * folder's is in force and {@link #problems} says so.
  *
- * <p>Thread: control.
+ * <p>Thread: control; a {@link Listing} any.
  */
 final class ObjectStore {
     /** Longest name of a file on any file system in use, less what {@link StateFiles} adds. */
@@ -45,10 +47,81 @@ final class ObjectStore {
     /** An applied object, what the reader says it does not do, and the text of its file. */
     private record Kept(KubeObject object, List<Problem> warnings, String text) {}
 
+    /**
+     * All objects at one moment. Immutable, any thread; what is listed is made when asked for.
+     *
+     * @param folderObjects the folders', in their order
+     * @param owned the same by name: of two the first
+     * @param folderProblems what is wrong with files
+     * @param applied what was applied
+     */
+    private record Content(
+            List<KubeObject> folderObjects,
+            Map<ObjectRef, KubeObject> owned,
+            List<Problem> folderProblems,
+            PersistentMap<ObjectRef, Kept> applied)
+            implements Listing {
+        static final Content NONE =
+                new Content(List.of(), Map.of(), List.of(), PersistentMap.empty());
+
+        Content withFolders(final List<KubeObject> objects, final List<Problem> problems) {
+            final Map<ObjectRef, KubeObject> byRef = new HashMap<>();
+            objects.forEach(object -> byRef.putIfAbsent(object.ref(), object));
+            return new Content(List.copyOf(objects), byRef, List.copyOf(problems), applied);
+        }
+
+        Content withApplied(final PersistentMap<ObjectRef, Kept> now) {
+            return new Content(folderObjects, owned, folderProblems, now);
+        }
+
+        Map<ObjectRef, Kept> appliedInOrder() {
+            return new TreeMap<>(applied);
+        }
+
+        @Override
+        public List<Problem> problems() {
+            final List<Problem> problems = new ArrayList<>(folderProblems);
+            appliedInOrder()
+                    .forEach(
+                            (ref, kept) -> {
+                                final KubeObject owner = owned.get(ref);
+                                if (owner == null) {
+                                    problems.addAll(kept.warnings());
+                                } else {
+                                    problems.add(
+                                            Problem.warning(
+                                                    kept.object().where(),
+                                                    "",
+                                                    "%s was applied, but %s defines it: the file's is in force"
+                                                            .formatted(ref, owner.where())));
+                                }
+                            });
+            return problems;
+        }
+
+        @Override
+        public List<ObjectReport> reports() {
+            final Map<ObjectRef, ObjectReport> reports = new TreeMap<>();
+            applied.forEach((ref, kept) -> reports.put(ref, report(kept.object(), Origin.APPLIED)));
+            owned.forEach((ref, object) -> reports.put(ref, report(object, Origin.FOLDER)));
+            return List.copyOf(reports.values());
+        }
+    }
+
+    /** What reports say of the objects of one moment. Immutable, any thread. */
+    interface Listing {
+        /**
+         * What is wrong with files, what applied objects do not do, and applied objects that a
+         * folder's object hides.
+         */
+        List<Problem> problems();
+
+        /** Objects in force as the interface reports them, by kind, namespace and name. */
+        List<ObjectReport> reports();
+    }
+
     private final Path folder;
-    private List<KubeObject> folderObjects = List.of();
-    private List<Problem> folderProblems = List.of();
-    private final Map<ObjectRef, Kept> applied = new TreeMap<>();
+    private Content content = Content.NONE;
 
     private ObjectStore(final Path folder) {
         this.folder = folder;
@@ -93,7 +166,11 @@ final class ObjectStore {
                     "%s: holds %s: rename it to %s, or delete it"
                             .formatted(file, object.ref(), file(object.ref()).getFileName()));
         }
-        applied.put(object.ref(), new Kept(object, result.problems(), text));
+        keep(object.ref(), new Kept(object, result.problems(), text));
+    }
+
+    private void keep(final ObjectRef ref, final Kept kept) {
+        content = content.withApplied(content.applied().with(ref, kept));
     }
 
     private static String errors(final ReadResult result) {
@@ -107,8 +184,7 @@ final class ObjectStore {
 
     /** Replaces everything the folders hold. */
     void setFolderContent(final List<KubeObject> objects, final List<Problem> problems) {
-        folderObjects = List.copyOf(objects);
-        folderProblems = List.copyOf(problems);
+        content = content.withFolders(objects, problems);
     }
 
     /**
@@ -116,63 +192,43 @@ final class ObjectStore {
      * and the world tells which one counts.
      */
     List<KubeObject> objects() {
-        return inForce(applied.values().stream().map(Kept::object).toList());
+        return inForce(content.appliedInOrder().values().stream().map(Kept::object).toList());
     }
 
     private List<KubeObject> inForce(final Collection<KubeObject> ofApply) {
-        final List<KubeObject> all = new ArrayList<>(folderObjects);
-        final Map<ObjectRef, KubeObject> owned = byRef(folderObjects);
+        final List<KubeObject> all = new ArrayList<>(content.folderObjects());
         for (final KubeObject object : ofApply) {
-            if (!owned.containsKey(object.ref())) {
+            if (!content.owned().containsKey(object.ref())) {
                 all.add(object);
             }
         }
         return all;
     }
 
-    private static Map<ObjectRef, KubeObject> byRef(final List<KubeObject> objects) {
-        final Map<ObjectRef, KubeObject> byRef = new LinkedHashMap<>();
-        objects.forEach(object -> byRef.putIfAbsent(object.ref(), object));
-        return byRef;
+    /** The object of a name that is in force; empty where there is none. */
+    Optional<KubeObject> inForce(final ObjectRef ref) {
+        return Optional.ofNullable(content.owned().get(ref))
+                .or(() -> Optional.ofNullable(content.applied().get(ref)).map(Kept::object));
     }
 
-    /**
-     * What is wrong with files, what applied objects do not do, and applied objects that a folder's
-     * object hides.
-     */
+    /** The object of a step's name that would be in force after it. */
+    Optional<KubeObject> inForceAfter(final Step step) {
+        return Optional.ofNullable(content.owned().get(step.ref())).or(step::after);
+    }
+
+    /** What reports say of the objects as they are now. Costs nothing. */
+    Listing listing() {
+        return content;
+    }
+
+    /** As {@link Listing#problems}. */
     List<Problem> problems() {
-        final List<Problem> problems = new ArrayList<>(folderProblems);
-        final Map<ObjectRef, KubeObject> owned = byRef(folderObjects);
-        applied.forEach(
-                (ref, kept) -> {
-                    final KubeObject owner = owned.get(ref);
-                    if (owner == null) {
-                        problems.addAll(kept.warnings());
-                    } else {
-                        problems.add(
-                                Problem.warning(
-                                        kept.object().where(),
-                                        "",
-                                        "%s was applied, but %s defines it: the file's is in force"
-                                                .formatted(ref, owner.where())));
-                    }
-                });
-        return problems;
+        return content.problems();
     }
 
-    /** Objects in force as the interface reports them, by kind, namespace and name. */
+    /** As {@link Listing#reports}. */
     List<ObjectReport> reports() {
-        final Map<ObjectRef, ObjectReport> reports = new TreeMap<>();
-        applied.values()
-                .forEach(
-                        kept ->
-                                reports.put(
-                                        kept.object().ref(),
-                                        report(kept.object(), Origin.APPLIED)));
-        byRef(folderObjects)
-                .values()
-                .forEach(object -> reports.put(object.ref(), report(object, Origin.FOLDER)));
-        return List.copyOf(reports.values());
+        return content.reports();
     }
 
     private static ObjectReport report(final KubeObject object, final Origin origin) {
@@ -239,7 +295,7 @@ final class ObjectStore {
 
     private Step planApply(final KubeObject object, final List<String> warnings) {
         final ObjectRef ref = object.ref();
-        final Kept before = applied.get(ref);
+        final Kept before = content.applied().get(ref);
         if (before != null && sameManifest(before.object(), object)) {
             return unchanged(ref, before, warnings);
         }
@@ -301,12 +357,12 @@ final class ObjectStore {
 
     /** Text of the file of an applied object; empty where there is none. */
     Optional<String> text(final ObjectRef ref) {
-        return Optional.ofNullable(applied.get(ref)).map(Kept::text);
+        return Optional.ofNullable(content.applied().get(ref)).map(Kept::text);
     }
 
     /** Where a watched folder defines an object of this name; empty where none does. */
     Optional<SourceLocation> folderOf(final ObjectRef ref) {
-        return Optional.ofNullable(byRef(folderObjects).get(ref)).map(KubeObject::where);
+        return Optional.ofNullable(content.owned().get(ref)).map(KubeObject::where);
     }
 
     /**
@@ -319,7 +375,7 @@ final class ObjectStore {
         final List<Step> steps = new ArrayList<>();
         texts.forEach(
                 (ref, text) -> {
-                    final Kept before = applied.get(ref);
+                    final Kept before = content.applied().get(ref);
                     if (text(ref).equals(text)) {
                         if (before != null) {
                             steps.add(unchanged(ref, before, List.of()));
@@ -347,7 +403,7 @@ final class ObjectStore {
                 ref,
                 change(
                         ref,
-                        applied.containsKey(ref) ? Outcome.CONFIGURED : Outcome.CREATED,
+                        content.applied().containsKey(ref) ? Outcome.CONFIGURED : Outcome.CREATED,
                         List.of()),
                 text(ref),
                 Optional.of(result.objects().getFirst()),
@@ -358,7 +414,7 @@ final class ObjectStore {
     /** All objects that would be in force after a change, as {@link #objects}. */
     List<KubeObject> objectsAfter(final List<Step> steps) {
         final Map<ObjectRef, KubeObject> after = new TreeMap<>();
-        applied.forEach((ref, kept) -> after.put(ref, kept.object()));
+        content.applied().forEach((ref, kept) -> after.put(ref, kept.object()));
         for (final Step step : steps) {
             step.after()
                     .ifPresentOrElse(
@@ -375,38 +431,81 @@ final class ObjectStore {
      * @throws RequestException UNAVAILABLE where the files cannot be written
      */
     void carryOut(final List<Step> steps) {
+        try (StateFiles.Prepared files = prepare(steps)) {
+            files.replace();
+        } catch (final IOException e) {
+            throw unwritten(e);
+        }
+        hold(steps.stream().filter(step -> step.text().isPresent()).toList());
+        for (final Step step : steps) {
+            if (step.text().isEmpty()) {
+                deleteFile(step.ref());
+                hold(List.of(step));
+            }
+        }
+    }
+
+    /**
+     * Writes the files that a change replaces, beside their places.
+     *
+     * @throws RequestException UNAVAILABLE where they cannot be written; nothing has changed then
+     */
+    StateFiles.Prepared prepare(final List<Step> steps) {
         final Map<Path, String> files = new LinkedHashMap<>();
         for (final Step step : steps) {
             if (step.changesSomething()) {
                 step.text().ifPresent(text -> files.put(file(step.ref()), text));
             }
         }
-        write(files);
+        try {
+            return StateFiles.prepare(files);
+        } catch (final IOException e) {
+            throw unwritten(e);
+        }
+    }
+
+    private RequestException unwritten(final IOException e) {
+        return new RequestException(
+                Reason.UNAVAILABLE,
+                "nothing was changed: %s cannot be written: %s".formatted(folder, e));
+    }
+
+    /** Makes a change in memory. */
+    void hold(final List<Step> steps) {
+        PersistentMap<ObjectRef, Kept> next = content.applied();
         for (final Step step : steps) {
-            if (step.changesSomething() && step.text().isPresent()) {
-                applied.put(
-                        step.ref(),
-                        new Kept(
-                                step.after().orElseThrow(),
-                                step.warnings(),
-                                step.text().orElseThrow()));
+            if (step.changesSomething()) {
+                next =
+                        step.text().isEmpty()
+                                ? next.without(step.ref())
+                                : next.with(
+                                        step.ref(),
+                                        new Kept(
+                                                step.after().orElseThrow(),
+                                                step.warnings(),
+                                                step.text().get()));
             }
         }
+        content = content.withApplied(next);
+    }
+
+    /** Brings what {@link #prepare} wrote into place; files that go, go last. */
+    void replaceFiles(final StateFiles.Prepared files, final List<Step> steps) throws IOException {
+        files.replace();
         for (final Step step : steps) {
             if (step.text().isEmpty()) {
-                remove(step.ref());
+                deleteFile(step.ref());
             }
         }
     }
 
-    private void remove(final ObjectRef ref) {
+    private void deleteFile(final ObjectRef ref) {
         try {
             Files.deleteIfExists(file(ref));
         } catch (final IOException e) {
             throw new RequestException(
                     Reason.UNAVAILABLE, "%s cannot be deleted: %s".formatted(file(ref), e));
         }
-        applied.remove(ref);
     }
 
     private static boolean sameManifest(final KubeObject one, final KubeObject other) {
@@ -470,16 +569,6 @@ final class ObjectStore {
         return new Kept(back.objects().getFirst(), back.problems(), text);
     }
 
-    private void write(final Map<Path, String> files) {
-        try {
-            StateFiles.replaceAll(files);
-        } catch (final IOException e) {
-            throw new RequestException(
-                    Reason.UNAVAILABLE,
-                    "nothing was changed: %s cannot be written: %s".formatted(folder, e));
-        }
-    }
-
     /** As {@link ControlPlane#delete(String, String, ChangeMode)}. */
     List<ObjectChange> delete(final String source, final String text, final ChangeMode mode) {
         return make(planDelete(List.of(new Manifest(source, text))), mode);
@@ -531,7 +620,7 @@ final class ObjectStore {
     }
 
     private void refuseFolderObject(final ObjectRef ref) {
-        final KubeObject owner = byRef(folderObjects).get(ref);
+        final KubeObject owner = content.owned().get(ref);
         if (owner != null) {
             throw new RequestException(
                     Reason.CONFLICT,
@@ -541,7 +630,7 @@ final class ObjectStore {
 
     private void requireApplied(final ObjectRef ref) {
         refuseFolderObject(ref);
-        if (!applied.containsKey(ref)) {
+        if (!content.applied().containsKey(ref)) {
             throw new RequestException(
                     Reason.NOT_FOUND,
                     "%s \"%s\" not found"

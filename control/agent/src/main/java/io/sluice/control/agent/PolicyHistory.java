@@ -158,8 +158,22 @@ final class PolicyHistory {
     void append(final Revision revision) throws IOException {
         final String text = yaml(revision);
         StateFiles.replace(file(revision.revision()), text);
+        appended(revision.revision(), text.getBytes(StandardCharsets.UTF_8).length);
+    }
+
+    /** What {@link #append} writes, for whoever writes it together with other files. */
+    Map<Path, String> files(final Revision revision) {
+        return Map.of(file(revision.revision()), yaml(revision));
+    }
+
+    /** The {@link #files} of a revision are in their places. */
+    void appended(final int revision) throws IOException {
+        appended(revision, Files.size(file(revision)));
+    }
+
+    private void appended(final int revision, final long revisionBytes) {
         final NavigableMap<Integer, Long> now = new TreeMap<>(kept);
-        now.put(revision.revision(), (long) text.getBytes(StandardCharsets.UTF_8).length);
+        now.put(revision, revisionBytes);
         long bytes = now.values().stream().mapToLong(Long::longValue).sum();
         while (now.size() > REVISIONS_MIN && (now.size() > revisionsMax || bytes > bytesMax)) {
             final Map.Entry<Integer, Long> oldest = now.firstEntry();
@@ -180,6 +194,15 @@ final class PolicyHistory {
         }
     }
 
+    /** Takes a revision back of which the file may be there, or not. */
+    void drop(final int revision) {
+        if (newest() == revision) {
+            dropNewest();
+        } else {
+            remove(revision);
+        }
+    }
+
     private void remove(final int revision) {
         try {
             Files.deleteIfExists(file(revision));
@@ -195,12 +218,22 @@ final class PolicyHistory {
      * @throws IOException when it cannot be written; it stands as before then
      */
     void setConfirmation(final ConfirmationReport now) throws IOException {
+        StateFiles.replaceAll(files(now));
+        confirmation = now;
+    }
+
+    /** What {@link #setConfirmation} writes, for whoever writes it together with other files. */
+    Map<Path, String> files(final ConfirmationReport now) {
         final Map<String, Object> fields = new LinkedHashMap<>();
         fields.put("state", now.state().name());
         fields.put("revision", now.revision());
         fields.put("undoneTo", now.undoneTo());
         fields.put("until", now.until().toString());
-        StateFiles.replace(folder.resolve(CONFIRMATION), ObjectStore.yaml(fields));
+        return Map.of(folder.resolve(CONFIRMATION), ObjectStore.yaml(fields));
+    }
+
+    /** The {@link #files} of a confirmation are in their places. */
+    void confirmationWritten(final ConfirmationReport now) {
         confirmation = now;
     }
 

@@ -1,7 +1,6 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.LivePolicy.Route;
-import io.sluice.control.agent.PolicyTables.Built;
 import io.sluice.control.agent.PolicyTables.Maps;
 import io.sluice.control.agent.PolicyTables.NodeSide;
 import io.sluice.control.agent.PolicyTables.PlannedEndpoint;
@@ -22,26 +21,26 @@ import io.sluice.dataplane.table.Ipcache;
 import io.sluice.dataplane.table.PolicyMap;
 import java.time.Instant;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Consumer;
-import java.util.function.Function;
-import java.util.stream.Collectors;
 
 /**
  * Compiles the world's policies and publishes them to the lane, revision by revision.
  *
  * <p>The order is the one that {@link Tables} asks for: maps under the old number, then the ipcache
  * in place, then the maps under the new number. A change of addresses only leaves the maps as they
- * are and begins with the ipcache. A publication returns when the lane has taken the tables between
- * two batches; so maps that are not in them, and nodes that the ipcache had replaced before, are
- * free then. One that fails frees nothing: the next that succeeds does.
+ * are and begins with the ipcache; a change that leaves the ipcache as it is needs the last step
+ * only. What is worked out for a publication is what differs from the one before; all of it only
+ * where one failed, or endpoints or the node are others. A publication returns when the lane has
+ * taken the tables between two batches; so maps that are not in them, and nodes that the ipcache
+ * had replaced before, are free then. One that fails frees nothing: the next that succeeds does.
  *
  * <p>Recent revisions are kept for the events that still speak of them; an event waits in its ring
  * for milliseconds, and revisions are at least a compilation apart.
@@ -154,12 +153,28 @@ final class PolicyPublisher {
             final NodeSide nodeNow,
             final PolicyOptions options) {
         final long beginNs = System.nanoTime();
+        final Before before =
+                inDoubt
+                        ? Before.IN_DOUBT
+                        : planned.equals(endpoints) && nodeNow.equals(node)
+                                ? Before.OF_SAME_ENDPOINTS
+                                : Before.OF_OTHERS;
         inDoubt = true;
         endpoints = planned;
         node = nodeNow;
-        final LivePolicy next = publish(world, compile(world, options), beginNs);
+        final LivePolicy next = publish(world, compile(world, options), before, beginNs);
         inDoubt = false;
         return next;
+    }
+
+    /** What the lane has when a publication begins. */
+    private enum Before {
+        /** What {@link #live} says, for these endpoints and this node. */
+        OF_SAME_ENDPOINTS,
+        /** What {@link #live} says, for others. */
+        OF_OTHERS,
+        /** That, or part of what failed to be published since. */
+        IN_DOUBT
     }
 
     /**
@@ -184,12 +199,12 @@ final class PolicyPublisher {
     LivePolicy publishNames(final Map<IpAddress, Set<String>> changed) {
         final long beginNs = System.nanoTime();
         final World world = live.world().withChangedNames(changed);
-        final boolean wasInDoubt = inDoubt;
+        final Before before = inDoubt ? Before.IN_DOUBT : Before.OF_SAME_ENDPOINTS;
         inDoubt = true;
         final PolicySet policies = compile(world, compiledWith);
         final LivePolicy next =
-                wasInDoubt || !policies.hasMapsOf(live.policies())
-                        ? publish(world, policies, beginNs)
+                before == Before.IN_DOUBT || !policies.hasMapsOf(live.policies())
+                        ? publish(world, policies, before, beginNs)
                         : publishPrefixes(world, policies, beginNs);
         inDoubt = false;
         return next;
@@ -232,10 +247,16 @@ final class PolicyPublisher {
         return next;
     }
 
-    private LivePolicy publish(final World world, final PolicySet policies, final long beginNs) {
+    private LivePolicy publish(
+            final World world, final PolicySet policies, final Before before, final long beginNs) {
         final int revision = ++lastRevision;
-        final Built built = PolicyTables.build(policies, endpoints, node, maps, live.policies());
-        final LivePolicy next =
+        final boolean sameEndpoints = before == Before.OF_SAME_ENDPOINTS;
+        final Maps next = PolicyTables.build(policies, endpoints, node, maps, live.policies());
+        final Map<IpAddress, Integer> ids =
+                sameEndpoints ? live.endpointIds() : PolicyTables.endpointIds(endpoints, node);
+        final Map<Cidr, Optional<Route>> changedRoutes =
+                sameEndpoints ? changedRoutes(policies, ids) : allChangedRoutes(policies, ids);
+        final LivePolicy policy =
                 new LivePolicy(
                         revision,
                         Instant.now(),
@@ -243,23 +264,25 @@ final class PolicyPublisher {
                         world,
                         policies,
                         new PolicyEvaluator(world, policies),
-                        built.maps().decisions(),
-                        policies.identities().stream()
-                                .collect(
-                                        Collectors.toMap(
-                                                Identity::number,
-                                                Function.identity(),
-                                                (first, second) -> first,
-                                                TreeMap::new)),
-                        routesOf(built),
-                        built.endpointIds());
-        if (!built.maps().parsers().isEmpty()) {
-            proxyIsNeeded.accept(built.maps().parsers());
+                        next.decisions(),
+                        policies.hasIdentitiesOf(live.policies())
+                                ? live.identities()
+                                : byNumber(policies.identities()),
+                        with(routes, changedRoutes),
+                        ids);
+        if (!next.parsers().isEmpty()) {
+            proxyIsNeeded.accept(next.parsers());
         }
-        revisions.put(revision, next);
-        putInForce(built, revision);
-        makeLive(next);
-        return next;
+        revisions.put(revision, policy);
+        putInForce(next, changedRoutes, revision, before);
+        makeLive(policy);
+        return policy;
+    }
+
+    private static Map<Integer, Identity> byNumber(final List<Identity> identities) {
+        final Map<Integer, Identity> byNumber = new HashMap<>();
+        identities.forEach(identity -> byNumber.put(identity.number(), identity));
+        return byNumber;
     }
 
     private void makeLive(final LivePolicy next) {
@@ -269,34 +292,76 @@ final class PolicyPublisher {
         }
     }
 
-    /** The routes in force with those of a policy in their place; shares what is the same. */
-    private PersistentMap<Cidr, Route> routesOf(final Built built) {
-        PersistentMap<Cidr, Route> next = routes;
-        final Set<Cidr> present = new HashSet<>();
-        for (final Route route : built.routes()) {
-            present.add(route.prefix());
-            if (!route.equals(next.get(route.prefix()))) {
-                next = next.with(route.prefix(), route);
+    /**
+     * Routes of a policy that are others than those in force, none where one goes; costs what
+     * differs, endpoints and node being the same.
+     */
+    private Map<Cidr, Optional<Route>> changedRoutes(
+            final PolicySet policies, final Map<IpAddress, Integer> ids) {
+        final Map<Cidr, Optional<Route>> changed = new HashMap<>();
+        for (final Map.Entry<Cidr, Optional<Integer>> change :
+                policies.prefixesChangedSince(live.policies()).entrySet()) {
+            final Cidr prefix = change.getKey();
+            if (prefix.lengthBits() != prefix.network().familyBits()) {
+                // It may be a pool, or be around one, whose route then is another.
+                return allChangedRoutes(policies, ids);
+            }
+            changed.put(
+                    prefix,
+                    change.getValue()
+                            .map(
+                                    identity ->
+                                            new Route(
+                                                    prefix,
+                                                    identity,
+                                                    PolicyTables.port(prefix, ids, node))));
+        }
+        return changed;
+    }
+
+    private Map<Cidr, Optional<Route>> allChangedRoutes(
+            final PolicySet policies, final Map<IpAddress, Integer> ids) {
+        final Map<Cidr, Optional<Route>> changed = new HashMap<>();
+        final Set<Cidr> gone = new HashSet<>(routes.keySet());
+        for (final Route route : PolicyTables.routes(policies, ids, node)) {
+            gone.remove(route.prefix());
+            if (!route.equals(routes.get(route.prefix()))) {
+                changed.put(route.prefix(), Optional.of(route));
             }
         }
-        for (final Cidr prefix : routes.keySet()) {
-            if (!present.contains(prefix)) {
-                next = next.without(prefix);
-            }
+        gone.forEach(prefix -> changed.put(prefix, Optional.empty()));
+        return changed;
+    }
+
+    private static PersistentMap<Cidr, Route> with(
+            final PersistentMap<Cidr, Route> routes, final Map<Cidr, Optional<Route>> changes) {
+        PersistentMap<Cidr, Route> next = routes;
+        for (final Map.Entry<Cidr, Optional<Route>> change : changes.entrySet()) {
+            next =
+                    change.getValue().isPresent()
+                            ? next.with(change.getKey(), change.getValue().get())
+                            : next.without(change.getKey());
         }
         return next;
     }
 
-    private void putInForce(final Built built, final int revision) {
-        final Maps next = built.maps();
+    private void putInForce(
+            final Maps next,
+            final Map<Cidr, Optional<Route>> changedRoutes,
+            final int revision,
+            final Before before) {
         final Tables tables = tables(revision, next);
         laidOut.addAll(next.policyMaps());
-        if (!next.equals(maps)) {
+        final boolean isOneStep = changedRoutes.isEmpty() && before != Before.IN_DOUBT;
+        if (!isOneStep && !next.equals(maps)) {
             lane.publish(tables.withRevision(live.revision()));
             maps = next;
         }
-        setRoutes(built.routes());
+        changedRoutes.forEach(
+                (prefix, route) ->
+                        route.ifPresentOrElse(this::setRoute, () -> removeRoute(prefix)));
         publishIpcache(tables);
+        maps = next;
         final Set<PolicyMap> inForce = next.policyMaps();
         laidOut.removeIf(
                 map -> {
@@ -327,17 +392,6 @@ final class PolicyPublisher {
         ipcache.seal();
         lane.publish(tables);
         ipcache.reclaim();
-    }
-
-    private void setRoutes(final List<Route> next) {
-        final Set<Cidr> gone = new HashSet<>(routes.keySet());
-        for (final Route route : next) {
-            gone.remove(route.prefix());
-            if (!route.equals(routes.get(route.prefix()))) {
-                setRoute(route);
-            }
-        }
-        gone.forEach(this::removeRoute);
     }
 
     private void setRoute(final Route route) {

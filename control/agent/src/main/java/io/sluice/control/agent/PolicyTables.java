@@ -27,7 +27,6 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -38,8 +37,17 @@ import java.util.Set;
  * maps.
  *
  * <p>What the compiler shares stays shared: each policy map and each verdict program is laid out
- * once, however many endpoints use it; when nothing but addresses has changed, the maps in force
- * stay. The caller's thread.
+ * once, however many endpoints use it. Of the maps in force as much stays as serves:
+ *
+ * <pre>
+ *   nothing but addresses has changed     all of them
+ *   the identities are the same           those that say the same; of large others a copy is made, in which
+ *                                         the programs that changed are put in the place of the former ones
+ *   identities came or went               none: every map has a program for every identity
+ * </pre>
+ *
+ * <p>A map that was copied often, and rule numbers most of which are of rules gone by, are made
+ * anew. The caller's thread.
  */
 final class PolicyTables {
     /**
@@ -71,7 +79,9 @@ final class PolicyTables {
      * Endpoints with their policy maps, and what they were made from.
      *
      * @param byPort endpoints by port index
+     * @param numbers rule numbers in the maps; more are given with the next
      * @param decisions by the rule numbers in the maps
+     * @param rulesUsed rule numbers that were in the maps when all were laid out last
      * @param parsers who of the L7 proxy reads flows; empty if nothing is redirected
      * @param knownIdentities identities that the maps have a program for
      * @param policies what they were compiled to
@@ -80,7 +90,9 @@ final class PolicyTables {
      */
     record Maps(
             List<Endpoint> byPort,
+            RuleNumbers numbers,
             List<Decision> decisions,
+            int rulesUsed,
             Set<Parser> parsers,
             Set<Integer> knownIdentities,
             PolicySet policies,
@@ -90,12 +102,31 @@ final class PolicyTables {
         static Maps none(final PolicySet policies) {
             return new Maps(
                     List.of(),
+                    new RuleNumbers(),
                     List.of(),
+                    0,
                     Set.of(),
                     Set.of(),
                     policies,
                     List.of(),
                     new NodeSide(Ipcache.NO_PORT, 0, List.of(), Set.of(), List.of()));
+        }
+
+        /** Whether most rule numbers are of rules gone by. */
+        private boolean hasWornNumbers() {
+            return isWorn(numbers, rulesUsed);
+        }
+
+        private boolean areOf(final List<PlannedEndpoint> others, final NodeSide otherNode) {
+            return endpoints.equals(others)
+                    && node.uplinkPort() == otherNode.uplinkPort()
+                    && node.uplinkMtuBytes() == otherNode.uplinkMtuBytes()
+                    && node.resolver().equals(otherNode.resolver());
+        }
+
+        private Optional<io.sluice.control.policy.PolicyMap> compiled(
+                final ObjectRef pod, final PolicyDirection direction) {
+            return policies.policyMap(pod, direction);
         }
 
         /** The distinct policy maps; their memory is to be freed when no lane has them. */
@@ -112,17 +143,13 @@ final class PolicyTables {
         }
     }
 
-    /**
-     * @param maps for the lane; those before if they serve
-     * @param routes what the ipcache has to hold
-     * @param endpointIds ids of the endpoints, by address
-     */
-    record Built(Maps maps, List<LivePolicy.Route> routes, Map<IpAddress, Integer> endpointIds) {}
-
     /** A compiled map and the one before it, which says what identities that go may do. */
     private record MapKey(
             io.sluice.control.policy.PolicyMap now,
             Optional<io.sluice.control.policy.PolicyMap> before) {}
+
+    /** A map that is in force, and what is to be in its place. */
+    private record Exchange(PolicyMap before, io.sluice.control.policy.PolicyMap now) {}
 
     /** An identity that the compiler did not know of is denied: a gap must fail closed. */
     private static final long UNKNOWN_IDENTITY =
@@ -138,13 +165,20 @@ final class PolicyTables {
      */
     private static final int DECISIONS_SPARE = 1024;
 
+    /**
+     * A map of fewer identities is laid out anew: that takes some 100 us at most, and nothing of
+     * the former one stays in it.
+     */
+    private static final int COPIED_FROM_IDENTITIES = 256;
+
     private final PolicySet policies;
     private final Maps before;
     private final PolicySet current;
-    private final Map<Decision, Integer> decisions = new LinkedHashMap<>();
+    private RuleNumbers numbers;
     private final Set<Integer> used = new HashSet<>();
     private final Set<Integer> leaving = new HashSet<>();
     private final Map<MapKey, PolicyMap> maps = new HashMap<>();
+    private final Map<Exchange, PolicyMap> exchanged = new HashMap<>();
     private final IdentityHashMap<VerdictProgram, Program> programs = new IdentityHashMap<>();
     private final EnumSet<Parser> parsers = EnumSet.noneOf(Parser.class);
 
@@ -152,18 +186,17 @@ final class PolicyTables {
         this.policies = policies;
         this.before = before;
         this.current = current;
-        // Rule 0 stands in entries that no policy gave; it must not name one.
-        decisions.put(Decision.DEFAULT, 0);
+        this.numbers = before.numbers();
     }
 
     /**
-     * The tables for a policy.
+     * The maps for a policy.
      *
      * @param before maps in force: they stay if they say the same; identities that leave keep what
      *     they were allowed until the ipcache has let go of them
      * @param current policy whose identities the ipcache answers now
      */
-    static Built build(
+    static Maps build(
             final PolicySet policies,
             final List<PlannedEndpoint> endpoints,
             final NodeSide node,
@@ -172,29 +205,40 @@ final class PolicyTables {
         return new PolicyTables(policies, before, current).build(endpoints, node);
     }
 
-    private Built build(final List<PlannedEndpoint> endpoints, final NodeSide node) {
+    private Maps build(final List<PlannedEndpoint> endpoints, final NodeSide node) {
+        if (serves(endpoints, node)) {
+            return before;
+        }
+        final boolean sameIdentities =
+                before.areOf(endpoints, node)
+                        && policies.hasIdentitiesOf(before.policies())
+                        && policies.hasIdentitiesOf(current);
+        return sameIdentities && !before.hasWornNumbers()
+                ? exchange(endpoints, node)
+                : layOut(endpoints, node);
+    }
+
+    /** Ids of endpoints by their addresses, the resolver's included. */
+    static Map<IpAddress, Integer> endpointIds(
+            final List<PlannedEndpoint> endpoints, final NodeSide node) {
         final Map<IpAddress, Integer> ids = new HashMap<>();
         for (final PlannedEndpoint planned : endpoints) {
             planned.spec().addresses().forEach(address -> ids.put(address, planned.id()));
         }
         node.resolver().forEach(address -> ids.put(address, Tables.RESOLVER_PORT));
-        return new Built(
-                serves(endpoints, node) ? before : layOut(endpoints, node),
-                routes(ids, node),
-                Map.copyOf(ids));
+        return Map.copyOf(ids);
     }
 
     /** Whether the maps before say what this policy says: only the ipcache changes. */
     private boolean serves(final List<PlannedEndpoint> endpoints, final NodeSide node) {
-        if (!before.endpoints().equals(endpoints)
-                || before.node().uplinkPort() != node.uplinkPort()
-                || before.node().uplinkMtuBytes() != node.uplinkMtuBytes()
-                || !before.node().resolver().equals(node.resolver())) {
+        if (!before.areOf(endpoints, node)) {
             return false;
         }
-        for (final Identity identity : policies.identities()) {
-            if (!before.knownIdentities().contains(identity.number())) {
-                return false;
+        if (!policies.hasIdentitiesOf(before.policies())) {
+            for (final Identity identity : policies.identities()) {
+                if (!before.knownIdentities().contains(identity.number())) {
+                    return false;
+                }
             }
         }
         final Set<ObjectRef> pods = new HashSet<>();
@@ -202,13 +246,89 @@ final class PolicyTables {
         pods.add(ResolverPod.REF);
         for (final ObjectRef pod : pods) {
             for (final PolicyDirection direction : PolicyDirection.values()) {
-                if (!policies.policyMap(pod, direction)
-                        .equals(before.policies().policyMap(pod, direction))) {
+                if (!policies.policyMap(pod, direction).equals(before.compiled(pod, direction))) {
                     return false;
                 }
             }
         }
         return true;
+    }
+
+    /** The maps before, with others in the place of those that say something else now. */
+    private Maps exchange(final List<PlannedEndpoint> endpoints, final NodeSide node) {
+        final List<Endpoint> byPort = new ArrayList<>(before.byPort());
+        for (final PlannedEndpoint planned : endpoints) {
+            final ObjectRef pod = pod(planned.spec());
+            final Endpoint endpoint = byPort.get(planned.id());
+            if (differs(pod, PolicyDirection.EGRESS) || differs(pod, PolicyDirection.INGRESS)) {
+                byPort.set(
+                        planned.id(),
+                        workload(
+                                planned.spec(),
+                                exchange(pod, PolicyDirection.EGRESS, endpoint.egress()),
+                                exchange(pod, PolicyDirection.INGRESS, endpoint.ingress())));
+            }
+        }
+        if (!node.resolver().isEmpty() && differs(ResolverPod.REF, PolicyDirection.INGRESS)) {
+            byPort.set(
+                    Tables.RESOLVER_PORT,
+                    Endpoint.resolver(
+                            exchange(
+                                    ResolverPod.REF,
+                                    PolicyDirection.INGRESS,
+                                    byPort.get(Tables.RESOLVER_PORT).ingress())));
+        }
+        parsers.addAll(before.parsers());
+        return new Maps(
+                byPort,
+                numbers,
+                numbers.decisions(),
+                before.rulesUsed(),
+                Set.copyOf(parsers),
+                before.knownIdentities(),
+                policies,
+                endpoints,
+                node);
+    }
+
+    private boolean differs(final ObjectRef pod, final PolicyDirection direction) {
+        return !policies.policyMap(pod, direction).equals(before.compiled(pod, direction));
+    }
+
+    private PolicyMap exchange(
+            final ObjectRef pod, final PolicyDirection direction, final PolicyMap inForce) {
+        final Optional<io.sluice.control.policy.PolicyMap> was = before.compiled(pod, direction);
+        final Optional<io.sluice.control.policy.PolicyMap> is = policies.policyMap(pod, direction);
+        if (was.equals(is)) {
+            return inForce;
+        }
+        if (was.isEmpty()
+                || is.isEmpty()
+                || inForce.identityCount() < COPIED_FROM_IDENTITIES
+                || inForce.isWorn()) {
+            return map(pod, direction);
+        }
+        return is.get()
+                .programsChangedSince(was.get())
+                .map(
+                        changed ->
+                                exchanged.computeIfAbsent(
+                                        new Exchange(inForce, is.get()),
+                                        _ -> with(inForce, changed)))
+                .orElseGet(() -> map(pod, direction));
+    }
+
+    private PolicyMap with(final PolicyMap inForce, final Map<Integer, VerdictProgram> changed) {
+        final Map<Integer, Program> translated = new HashMap<>();
+        changed.forEach(
+                (identity, program) ->
+                        translated.put(
+                                identity, programs.computeIfAbsent(program, this::translate)));
+        return inForce.with(translated);
+    }
+
+    private static boolean isWorn(final RuleNumbers numbers, final int used) {
+        return numbers.size() > 2 * used + DECISIONS_SPARE;
     }
 
     private Maps layOut(final List<PlannedEndpoint> endpoints, final NodeSide node) {
@@ -219,21 +339,20 @@ final class PolicyTables {
                 leaving.add(identity.number());
             }
         }
-        for (final Decision decision : before.decisions()) {
-            decisions.putIfAbsent(decision, decisions.size());
-        }
         List<Endpoint> byPort = byPort(endpoints, node);
-        if (decisions.size() > 2 * used.size() + DECISIONS_SPARE) {
+        if (isWorn(numbers, used.size())) {
             maps.values().forEach(PolicyMap::free);
             maps.clear();
             programs.clear();
-            decisions.clear();
-            decisions.put(Decision.DEFAULT, 0);
+            used.clear();
+            numbers = new RuleNumbers();
             byPort = byPort(endpoints, node);
         }
         return new Maps(
                 byPort,
-                List.copyOf(decisions.keySet()),
+                numbers,
+                numbers.decisions(),
+                used.size(),
                 Set.copyOf(parsers),
                 known,
                 policies,
@@ -250,7 +369,14 @@ final class PolicyTables {
                     Endpoint.uplink(TapPorts.UPLINK_MAC, node.uplinkMtuBytes()));
         }
         for (final PlannedEndpoint planned : endpoints) {
-            put(byPort, planned.id(), workload(planned.spec()));
+            final ObjectRef pod = pod(planned.spec());
+            put(
+                    byPort,
+                    planned.id(),
+                    workload(
+                            planned.spec(),
+                            map(pod, PolicyDirection.EGRESS),
+                            map(pod, PolicyDirection.INGRESS)));
         }
         if (!node.resolver().isEmpty()) {
             put(
@@ -272,8 +398,8 @@ final class PolicyTables {
         byPort.set(index, endpoint);
     }
 
-    private Endpoint workload(final EndpointSpec spec) {
-        final ObjectRef pod = pod(spec);
+    private static Endpoint workload(
+            final EndpointSpec spec, final PolicyMap egress, final PolicyMap ingress) {
         return Endpoint.workload(
                 spec.mac(),
                 spec.mtuBytes(),
@@ -283,8 +409,8 @@ final class PolicyTables {
                                         new io.sluice.dataplane.wire.IpAddress(
                                                 address.high(), address.low()))
                         .toList(),
-                map(pod, PolicyDirection.EGRESS),
-                map(pod, PolicyDirection.INGRESS));
+                egress,
+                ingress);
     }
 
     private PolicyMap map(final ObjectRef pod, final PolicyDirection direction) {
@@ -342,8 +468,7 @@ final class PolicyTables {
     }
 
     private long entry(final int protocol, final io.sluice.control.policy.PolicyEntry entry) {
-        final int known = decisions.size();
-        final int rule = decisions.computeIfAbsent(Decision.of(entry), _ -> known);
+        final int rule = numbers.of(Decision.of(entry));
         used.add(rule);
         final Optional<Parser> parser =
                 protocol == IpProtocol.TCP ? L7Rulings.parser(entry) : Optional.empty();
@@ -375,8 +500,14 @@ final class PolicyTables {
         };
     }
 
-    /** Every prefix of the policy with the port that leads there, and the node's pools. */
-    private List<LivePolicy.Route> routes(final Map<IpAddress, Integer> ids, final NodeSide node) {
+    /**
+     * What the ipcache has to hold: every prefix of a policy with the port that leads there, and
+     * the node's pools.
+     *
+     * @param ids see {@link #endpointIds}
+     */
+    static List<LivePolicy.Route> routes(
+            final PolicySet policies, final Map<IpAddress, Integer> ids, final NodeSide node) {
         final List<LivePolicy.Route> routes = new ArrayList<>();
         final Set<Cidr> present = new HashSet<>();
         for (final IpcacheEntry entry : policies.ipcache()) {
@@ -389,7 +520,9 @@ final class PolicyTables {
             if (!present.contains(pool.prefix())) {
                 routes.add(
                         new LivePolicy.Route(
-                                pool.prefix(), identityAround(pool.prefix()), Ipcache.NO_PORT));
+                                pool.prefix(),
+                                identityAround(pool.prefix(), policies),
+                                Ipcache.NO_PORT));
             }
         }
         return List.copyOf(routes);
@@ -417,7 +550,7 @@ final class PolicyTables {
     }
 
     /** Identity of the longest prefix around this one. */
-    private int identityAround(final Cidr prefix) {
+    private static int identityAround(final Cidr prefix, final PolicySet policies) {
         int identity = Identity.UNKNOWN;
         int longest = -1;
         for (final IpcacheEntry entry : policies.ipcache()) {

@@ -17,6 +17,7 @@ import io.sluice.dataplane.table.Ipcache;
 import java.io.IOException;
 import java.net.SocketException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,6 +27,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,11 +41,13 @@ import org.slf4j.LoggerFactory;
  * <p>Devices come last, because each costs milliseconds and a policy that closes something must not
  * wait for the pods that happen to be new in the same save.
  *
- * <p>Every change takes the same road from the beginning; there is no second one for small changes,
- * so there is nothing that only a restart would put right. When nothing that policy sees has
- * changed, the revision stays. When a policy cannot be compiled or published, the revision before
- * stays live, no new port is opened, whoever asked and the status are told so, and it is tried
- * again every {@link #RETRY_TICKS}.
+ * <p>Every change takes the same road from the beginning, so there is nothing that only a restart
+ * would put right. One of applied objects other than Pods plans no endpoints and makes no devices:
+ * it enters the road at the world, which it takes from the last publication with those objects
+ * exchanged, and costs what it changes. When nothing that policy sees has changed, the revision
+ * stays. When a policy cannot be compiled or published, the revision before stays live, no new port
+ * is opened, whoever asked and the status are told so, and it is tried again every {@link
+ * #RETRY_TICKS}.
  *
  * <p>Thread: control; {@link #snapshot} any; {@link #portGone} the lane.
  */
@@ -58,19 +62,123 @@ final class Reconciler {
 
     /** All that a publication is made from: the same again needs no new revision. */
     private record Input(
-            List<KubeObject> objects,
-            List<PlannedEndpoint> endpoints,
-            NodeSide node,
-            PolicyOptions options) {}
+            World world, List<PlannedEndpoint> endpoints, NodeSide node, PolicyOptions options) {
+        /**
+         * Whether the same is made from another. Objects may have come in another order, but for
+         * Pods: of two with one address the first has it.
+         */
+        boolean saysTheSame(final Input other) {
+            return endpoints.equals(other.endpoints)
+                    && node.equals(other.node)
+                    && options.equals(other.options)
+                    && world.pods().equals(other.world.pods())
+                    && world.changedSince(other.world).isEmpty();
+        }
+    }
 
     private record Gone(int id, Port port) {}
 
-    /** What reports need. Immutable. */
-    record Snapshot(
-            List<Endpoints.View> endpoints,
-            Map<String, String> failures,
-            List<ObjectReport> objects,
-            List<String> problems) {}
+    /** What reports need, listed when somebody asks. Immutable, any thread. */
+    static final class Snapshot {
+        private static final Snapshot NONE =
+                new Snapshot(
+                        List.of(),
+                        Map.of(),
+                        List.of(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        0);
+
+        private final List<Endpoints.View> endpoints;
+        private final Map<String, String> failures;
+        private final List<String> ofControl;
+        private final Optional<ObjectStore.Listing> listing;
+        private final Optional<LivePolicy> live;
+        private final Optional<CountedPort> uplink;
+        private final long lostBefore;
+        // Made by who asks first; two threads may make it twice, to the same effect.
+        private volatile @Nullable List<String> problems;
+
+        private Snapshot(
+                final List<Endpoints.View> endpoints,
+                final Map<String, String> failures,
+                final List<String> ofControl,
+                final Optional<ObjectStore.Listing> listing,
+                final Optional<LivePolicy> live,
+                final Optional<CountedPort> uplink,
+                final long lostBefore) {
+            this.endpoints = endpoints;
+            this.failures = failures;
+            this.ofControl = ofControl;
+            this.listing = listing;
+            this.live = live;
+            this.uplink = uplink;
+            this.lostBefore = lostBefore;
+        }
+
+        List<Endpoints.View> endpoints() {
+            return endpoints;
+        }
+
+        Map<String, String> failures() {
+            return failures;
+        }
+
+        /** Packets that the kernel lost between the switch and all others, since the start. */
+        long lostByKernel() {
+            return lostBefore
+                    + uplink.map(CountedPort::lostByKernel).orElse(0L)
+                    + endpoints.stream()
+                            .flatMap(view -> view.port().stream())
+                            .mapToLong(CountedPort::lostByKernel)
+                            .sum();
+        }
+
+        /** Objects in force, by kind, namespace and name. */
+        List<ObjectReport> objects() {
+            return listing.map(ObjectStore.Listing::reports).orElse(List.of());
+        }
+
+        /** What is not as the objects want it, and what they do to the surprise of their author. */
+        List<String> problems() {
+            List<String> listed = problems;
+            if (listed == null) {
+                listed = list();
+                problems = listed;
+            }
+            return listed;
+        }
+
+        private List<String> list() {
+            final List<String> all = new ArrayList<>(ofControl);
+            listing.ifPresent(
+                    objects -> objects.problems().forEach(problem -> all.add(problem.toString())));
+            live.ifPresent(policy -> add(policy, all));
+            failures.forEach((path, reason) -> all.add(endpointProblem(path, reason)));
+            for (final Endpoints.View view : endpoints) {
+                if (view.state() != EndpointState.READY) {
+                    all.add(endpointProblem(view.spec().path(), view.reason()));
+                }
+            }
+            return List.copyOf(all);
+        }
+
+        private static void add(final LivePolicy policy, final List<String> all) {
+            policy.world().problems().stream().map(Problem::toString).forEach(all::add);
+            policy.policies().warnings().stream()
+                    .map(Problem::toString)
+                    .filter(line -> !all.contains(line))
+                    .forEach(all::add);
+            NameWarnings.of(policy.world().objects()).stream()
+                    .map(Problem::toString)
+                    .forEach(all::add);
+        }
+
+        private static String endpointProblem(final String path, final String reason) {
+            return "endpoint %s: %s".formatted(path, reason);
+        }
+    }
 
     private final SluiceConfig config;
     private final ObjectStore store;
@@ -87,11 +195,10 @@ final class Reconciler {
     private Optional<Input> published = Optional.empty();
     private String publishProblem = "";
     private String openProblem = "";
-    private List<Problem> nameWarnings = List.of();
     private int ticks;
     private boolean stopping;
     private boolean handedOver;
-    private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of(), List.of(), List.of());
+    private volatile Snapshot snapshot = Snapshot.NONE;
 
     Reconciler(
             final SluiceConfig config,
@@ -132,6 +239,49 @@ final class Reconciler {
             endpoints.attachNew();
             open();
         }
+        report();
+    }
+
+    /**
+     * {@link #reconcile} where some applied objects are all that has changed. Costs what changes,
+     * unless a Pod is among them.
+     *
+     * @param changed names of the objects, which may have come, gone, or become others
+     * @throws RequestException as {@link #reconcile}
+     */
+    void reconcile(final Collection<ObjectRef> changed) {
+        if (stopping
+                || published.isEmpty()
+                || !publishProblem.isEmpty()
+                || changed.stream().anyMatch(Reconciler::isPod)) {
+            reconcile();
+            return;
+        }
+        final Map<ObjectRef, Optional<KubeObject>> now = new LinkedHashMap<>();
+        changed.forEach(ref -> now.put(ref, store.inForce(ref)));
+        publish(exchanged(now));
+        report();
+    }
+
+    private static boolean isPod(final ObjectRef ref) {
+        return ref.kind().equals("Pod");
+    }
+
+    /** The live world with other objects of some names. */
+    private World exchanged(final Map<ObjectRef, Optional<KubeObject>> now) {
+        final World live = publisher.live().world();
+        final List<KubeObject> put = new ArrayList<>();
+        final List<ObjectRef> removed = new ArrayList<>();
+        now.forEach(
+                (ref, object) -> {
+                    if (!object.equals(live.lookup(ref))) {
+                        object.ifPresentOrElse(put::add, () -> removed.add(ref));
+                    }
+                });
+        return live.with(put).without(removed);
+    }
+
+    private void report() {
         takeSnapshot();
         state.record(publisher.live(), snapshot.endpoints());
         if (!publishProblem.isEmpty()) {
@@ -149,7 +299,7 @@ final class Reconciler {
         final EndpointPlan plan = plan(config, objects, endpoints.specs(), book, nodeAddresses);
         saveBook();
         endpoints.carryOut(plan);
-        publish(world(objects, plan.pods()));
+        publish(world(objects, plan.pods()).withNames(names));
     }
 
     private static EndpointPlan plan(
@@ -187,10 +337,25 @@ final class Reconciler {
     }
 
     /**
-     * The policy that would be if the objects were others; nothing is changed by it. Endpoints that
-     * are there keep their addresses, those that would be new have none.
+     * The policy that would be if a change were made; nothing is changed by it. Endpoints that are
+     * there keep their addresses, those that would be new have none.
      */
-    FlowCuts.Other onTrial(final List<KubeObject> objects) {
+    FlowCuts.Other onTrial(final List<ObjectStore.Step> steps) {
+        final World world =
+                published.isEmpty() || steps.stream().anyMatch(step -> isPod(step.ref()))
+                        ? worldOnTrial(store.objectsAfter(steps))
+                        : exchanged(after(steps));
+        return new FlowCuts.Other(
+                world, publisher.onTrial(world, options()), FlowCuts.NOT_IN_FORCE);
+    }
+
+    private Map<ObjectRef, Optional<KubeObject>> after(final List<ObjectStore.Step> steps) {
+        final Map<ObjectRef, Optional<KubeObject>> after = new LinkedHashMap<>();
+        steps.forEach(step -> after.put(step.ref(), store.inForceAfter(step)));
+        return after;
+    }
+
+    private World worldOnTrial(final List<KubeObject> objects) {
         final World live = publisher.live().world();
         final List<Pod> pods = new ArrayList<>();
         for (final Pod pod : firstPods(objects).values()) {
@@ -202,9 +367,7 @@ final class Reconciler {
                                             .orElse(List.of()))
                             : pod);
         }
-        final World world = world(objects, pods).withNames(names);
-        return new FlowCuts.Other(
-                world, publisher.onTrial(world, options()), FlowCuts.NOT_IN_FORCE);
+        return world(objects, pods).withNames(names);
     }
 
     /** {@link #reconcile} where nobody waits for an answer: log and status have the problem. */
@@ -296,7 +459,7 @@ final class Reconciler {
     private void publish(final World world) {
         final Input input =
                 new Input(
-                        world.objects(),
+                        world,
                         endpoints.planned(),
                         new NodeSide(
                                 uplink.isEnabled() ? Uplink.ID : Ipcache.NO_PORT,
@@ -308,15 +471,10 @@ final class Reconciler {
                                         : List.of()),
                         options());
         try {
-            if (!published.equals(Optional.of(input))) {
+            if (published.isEmpty() || !input.saysTheSame(published.get())) {
                 final LivePolicy live =
-                        publisher.publish(
-                                world.withNames(names),
-                                input.endpoints(),
-                                input.node(),
-                                input.options());
+                        publisher.publish(world, input.endpoints(), input.node(), input.options());
                 published = Optional.of(input);
-                nameWarnings = NameWarnings.of(input.objects());
                 LOG.info(
                         "policy revision {} live: {} objects, {} identities, compiled in {} ms",
                         live.revision(),
@@ -489,26 +647,14 @@ final class Reconciler {
             problems.add(proxy.problem());
         }
         problems.addAll(state.problems());
-        store.problems().forEach(problem -> problems.add(problem.toString()));
-        final LivePolicy live = publisher.live();
-        live.world().problems().stream().map(Problem::toString).forEach(problems::add);
-        live.policies().warnings().stream()
-                .map(Problem::toString)
-                .filter(line -> !problems.contains(line))
-                .forEach(problems::add);
-        nameWarnings.stream().map(Problem::toString).forEach(problems::add);
-        endpoints.failures().forEach((path, reason) -> problems.add(endpointProblem(path, reason)));
-        final List<Endpoints.View> views = endpoints.views();
-        for (final Endpoints.View view : views) {
-            if (view.state() != EndpointState.READY) {
-                problems.add(endpointProblem(view.spec().path(), view.reason()));
-            }
-        }
         snapshot =
-                new Snapshot(views, new TreeMap<>(endpoints.failures()), store.reports(), problems);
-    }
-
-    private static String endpointProblem(final String path, final String reason) {
-        return "endpoint %s: %s".formatted(path, reason);
+                new Snapshot(
+                        endpoints.views(),
+                        new TreeMap<>(endpoints.failures()),
+                        problems,
+                        Optional.of(store.listing()),
+                        Optional.of(publisher.live()),
+                        uplink.port(),
+                        uplink.lostBefore() + endpoints.lostBefore());
     }
 }

@@ -56,7 +56,7 @@ final class RedirectedFlows implements OriginalDestination {
             final Supplier<LivePolicy> policy,
             final RuleCounts counts,
             final LongSupplier clockNs) {
-        this.legs = new ProxyLegs(table);
+        this.legs = new ProxyLegs(table.anotherLane());
         this.policy = policy;
         this.counts = counts;
         this.clockNs = clockNs;

@@ -9,9 +9,9 @@ import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.ObjectRef;
 import io.sluice.control.policy.SourceLocation;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -29,18 +29,28 @@ import org.slf4j.LoggerFactory;
  * <h2>Theory of operation</h2>
  *
  * <pre>
- *   plan -> compile on trial -> judge open flows -> history -> confirmation -> objects -> in force
- *   (control)                   (the caller's)      (control)
+ *   plan -> files beside their places -> in force -> files in place -> answer    judge open flows
+ *   (control)                                                                    (the caller's)
  * </pre>
  *
- * <p>The trial compiles what would be and publishes nothing; open flows are judged against it on
- * the caller's thread, so that neither lanes nor control wait for a million of them. Between trial
- * and change an endpoint may come or a folder change: the list of cut flows is of a moment.
+ * <p>Written, in force, kept, answered. The revision with both texts of every object, the deadline
+ * where there is one, and the objects' files are written beside their places first: a file system
+ * without room refuses the change before anything has happened. Then it is put in force, and only
+ * then forced to disk and renamed, history first: a disk takes milliseconds for that, which packets
+ * do not have to wait for. Whoever asked is answered when it is in force and kept. A crash in
+ * between leaves what was before, of a change that nobody was told of. If the files cannot be
+ * brought into place after all, the change is taken back. A change with Pods among its objects is
+ * kept first, so that no device is made that nothing would tell of after a crash.
  *
- * <p>History first. A revision is on disk before the objects are, and holds both their texts. So a
- * crash leaves one of three things, which {@link #recover} tells apart by the objects: none has its
- * new text (the change was not made, its revision goes), all have (it was made), or some have (the
- * others are given theirs). No history, no change: a file system without room refuses.
+ * <p>A crash while files are renamed leaves one of three things, which {@link #recover} tells apart
+ * by the objects: none has its new text (the change was not made, its revision goes), all have (it
+ * was made), or some have (the others are given theirs).
+ *
+ * <p>Cut flows. Where only the list is wanted, flows are judged when the change is in force, on the
+ * caller's thread, by the policy before and by the one after: nothing waits for it. Where cuts
+ * refuse the change, nothing is to be changed, or endpoints may go, they are judged before, against
+ * a trial: what would be is compiled and published to nobody. Between trial and change an endpoint
+ * may come or a folder change: that list is of a moment.
  *
  * <p>Rollback. Objects that a later revision touched get the text they had before the first of
  * these; others stay. A rollback is itself a revision. What a watched folder defines is its file's
@@ -163,18 +173,51 @@ final class Rollouts {
                     Reason.UNAVAILABLE, "another change is being made: try again");
         }
         try {
-            final Trial trial = parts.control().call(() -> trial(request, parts));
-            final CutsReport cuts = trial.judge(parts);
-            if (request.cuts() == ChangeRequest.CutMode.REFUSE) {
-                refuse(cuts);
-            }
-            if (request.mode() == ChangeMode.DRY_RUN) {
-                return new ChangeReport(0, trial.changes(), cuts, history.confirmation());
-            }
-            return parts.control().call(() -> make(request, cuts, parts));
+            final boolean changesAnyway =
+                    request.mode() == ChangeMode.CHANGE
+                            && request.cuts() == ChangeRequest.CutMode.TELL;
+            final Begun begun =
+                    parts.control()
+                            .call(
+                                    () -> {
+                                        final List<Step> steps = plan(request);
+                                        return changesAnyway && !hasPods(steps)
+                                                ? make(request, steps, parts)
+                                                : trial(steps, parts);
+                                    });
+            final CutsReport cuts = judge(begun, parts);
+            return switch (begun) {
+                case final Made made ->
+                        new ChangeReport(
+                                made.revision(), changes(made.steps()), cuts, made.confirmation());
+                case final Trial trial -> afterTrial(request, trial, cuts, parts);
+            };
         } finally {
             changing.unlock();
         }
+    }
+
+    private ChangeReport afterTrial(
+            final ChangeRequest request,
+            final Trial trial,
+            final CutsReport cuts,
+            final Switch parts) {
+        if (request.cuts() == ChangeRequest.CutMode.REFUSE) {
+            refuse(cuts);
+        }
+        if (request.mode() == ChangeMode.DRY_RUN) {
+            return new ChangeReport(0, changes(trial.steps()), cuts, history.confirmation());
+        }
+        final Made made = parts.control().call(() -> make(request, plan(request), parts));
+        return new ChangeReport(made.revision(), changes(made.steps()), cuts, made.confirmation());
+    }
+
+    private static List<ObjectChange> changes(final List<Step> steps) {
+        return steps.stream().map(Step::change).toList();
+    }
+
+    private static boolean hasPods(final List<Step> steps) {
+        return steps.stream().anyMatch(step -> step.ref().kind().equals(POD));
     }
 
     private static boolean await(final ReentrantLock lock) {
@@ -186,40 +229,62 @@ final class Rollouts {
         }
     }
 
-    /** What a change would do, and the policy that would be; empty where it cannot be compiled. */
+    /** A change of which flows are to be judged: the policy before, and the other one. */
+    private sealed interface Begun {
+        LivePolicy before();
+
+        /** Empty where it cannot be compiled. */
+        Optional<FlowCuts.Other> after();
+
+        /** Why it cannot be. */
+        String problem();
+    }
+
+    /** What a change would do, and the policy that would be. */
     private record Trial(
-            List<ObjectChange> changes,
+            List<Step> steps, LivePolicy before, Optional<FlowCuts.Other> after, String problem)
+            implements Begun {}
+
+    /** A change that is in force. */
+    private record Made(
+            int revision,
+            List<Step> steps,
             LivePolicy before,
-            Optional<FlowCuts.Other> after,
-            String problem) {
-        CutsReport judge(final Switch parts) {
-            if (after.isEmpty()) {
-                return new CutsReport(0, 0, List.of(), problem);
-            }
-            return FlowCuts.of(
-                    before,
-                    after.get(),
-                    sink -> parts.conntrack().forEach(parts.laneClockNs().getAsLong(), sink));
+            LivePolicy inForce,
+            ConfirmationReport confirmation)
+            implements Begun {
+        @Override
+        public Optional<FlowCuts.Other> after() {
+            return Optional.of(FlowCuts.Other.of(inForce));
+        }
+
+        @Override
+        public String problem() {
+            return "";
         }
     }
 
-    private Trial trial(final ChangeRequest request, final Switch parts) {
-        final List<Step> steps = plan(request);
-        final List<ObjectChange> changes = steps.stream().map(Step::change).toList();
+    private static CutsReport judge(final Begun begun, final Switch parts) {
+        if (begun.after().isEmpty()) {
+            return new CutsReport(0, 0, List.of(), begun.problem());
+        }
+        return FlowCuts.of(
+                begun.before(),
+                begun.after().get(),
+                sink -> parts.conntrack().forEach(parts.laneClockNs().getAsLong(), sink));
+    }
+
+    private static Trial trial(final List<Step> steps, final Switch parts) {
         final LivePolicy before = parts.publisher().live();
         if (steps.stream().noneMatch(Step::changesSomething)) {
-            return new Trial(changes, before, Optional.of(FlowCuts.Other.of(before)), "");
+            return new Trial(steps, before, Optional.of(FlowCuts.Other.of(before)), "");
         }
         try {
-            return new Trial(
-                    changes,
-                    before,
-                    Optional.of(parts.reconciler().onTrial(store.objectsAfter(steps))),
-                    "");
+            return new Trial(steps, before, Optional.of(parts.reconciler().onTrial(steps)), "");
         } catch (final RuntimeException e) {
             LOG.warn("the policy that would be does not compile", e);
             return new Trial(
-                    changes,
+                    steps,
                     before,
                     Optional.empty(),
                     "open flows were not judged: the policy does not compile: " + e);
@@ -298,70 +363,136 @@ final class Rollouts {
         return texts;
     }
 
-    private ChangeReport make(
-            final ChangeRequest request, final CutsReport cuts, final Switch parts) {
+    private Made make(final ChangeRequest request, final List<Step> steps, final Switch parts) {
         if (parts.reconciler().isStopping()) {
             throw new RequestException(Reason.UNAVAILABLE, "the daemon is stopping");
         }
+        final LivePolicy before = parts.publisher().live();
         final ConfirmationReport pending = history.confirmation();
-        final List<Step> steps = plan(request);
         int revision = 0;
+        Optional<RequestException> refused = Optional.empty();
         if (steps.stream().anyMatch(Step::changesSomething)) {
             revision = history.newest() + 1;
-            write(request, revision, steps);
+            refused = write(request, revision, steps, parts);
+        } else {
+            parts.reconciler().reconcile();
         }
         if (pending.isPending()) {
             // The plan was its undoing.
             remember(pending.in(State.UNDONE));
         }
-        parts.reconciler().reconcile();
-        return new ChangeReport(
-                revision, steps.stream().map(Step::change).toList(), cuts, history.confirmation());
+        if (refused.isPresent()) {
+            throw refused.get();
+        }
+        return new Made(revision, steps, before, parts.publisher().live(), history.confirmation());
     }
 
-    /** History, deadline, objects; of a change that cannot be written nothing is left. */
-    private void write(final ChangeRequest request, final int revision, final List<Step> steps) {
-        final ConfirmationReport before = history.confirmation();
+    /**
+     * Puts a change in force and keeps it; of one that cannot be written nothing is left.
+     *
+     * @return why it is kept, but not in force
+     */
+    private Optional<RequestException> write(
+            final ChangeRequest request,
+            final int revision,
+            final List<Step> steps,
+            final Switch parts) {
+        final Optional<ConfirmationReport> awaited =
+                request.confirmWithin()
+                        .map(
+                                within ->
+                                        new ConfirmationReport(
+                                                State.PENDING,
+                                                revision,
+                                                revision - 1,
+                                                clock.instant().plus(within)));
+        final Map<Path, String> files =
+                new LinkedHashMap<>(
+                        history.files(
+                                revision(
+                                        command(request.what()),
+                                        request.user(),
+                                        sources(request.what()),
+                                        steps)));
+        awaited.map(history::files).ifPresent(files::putAll);
+        final boolean isKeptFirst = hasPods(steps);
+        Optional<RequestException> refused = Optional.empty();
+        try (StateFiles.Prepared told = StateFiles.prepare(files);
+                StateFiles.Prepared objects = store.prepare(steps)) {
+            store.hold(steps);
+            try {
+                if (!isKeptFirst) {
+                    refused = putInForce(steps, parts);
+                }
+                told.replace();
+                history.appended(revision);
+                awaited.ifPresent(history::confirmationWritten);
+                store.replaceFiles(objects, steps);
+            } catch (final IOException | RequestException e) {
+                takeBack(steps, revision, parts);
+                throw e;
+            }
+        } catch (final IOException e) {
+            throw new RequestException(
+                    Reason.UNAVAILABLE,
+                    "nothing was changed: the history cannot be written: %s".formatted(e));
+        }
+        request.confirmWithin().ifPresent(this::startDeadline);
+        awaited.ifPresent(
+                waits ->
+                        LOG.info(
+                                "revision {} has to be confirmed until {}",
+                                revision,
+                                waits.until()));
+        return isKeptFirst ? putInForce(steps, parts) : refused;
+    }
+
+    /** Why a change is not in force: it is kept, and tried again. */
+    private static Optional<RequestException> putInForce(
+            final List<Step> steps, final Switch parts) {
         try {
-            append(command(request.what()), request.user(), sources(request.what()), steps);
-            if (request.confirmWithin().isPresent()) {
-                await(revision, request.confirmWithin().get());
-            }
-            store.carryOut(steps);
-        } catch (final IOException | RequestException e) {
-            if (steps.stream().allMatch(step -> store.text(step.ref()).equals(step.before()))) {
-                if (!before.equals(history.confirmation())) {
-                    remember(before);
-                }
-                if (history.newest() == revision) {
-                    history.dropNewest();
-                }
-            }
-            throw e instanceof final RequestException refused
-                    ? refused
-                    : new RequestException(
-                            Reason.UNAVAILABLE,
-                            "nothing was changed: the history cannot be written: %s".formatted(e));
+            parts.reconciler().reconcile(steps.stream().map(Step::ref).toList());
+            return Optional.empty();
+        } catch (final RequestException e) {
+            return Optional.of(e);
         }
     }
 
-    private void append(
+    /** The disk failed between the files' first half and their second. */
+    private void takeBack(final List<Step> steps, final int revision, final Switch parts) {
+        LOG.error("revision {} cannot be kept and is taken back", revision);
+        final Map<ObjectRef, Optional<String>> before = new LinkedHashMap<>();
+        steps.forEach(step -> before.put(step.ref(), step.before()));
+        final List<Step> back = store.planRestore(before);
+        store.hold(back);
+        final Optional<RequestException> refused = putInForce(back, parts);
+        refused.ifPresent(e -> LOG.error("what was before is not in force", e));
+        try {
+            store.carryOut(back);
+        } catch (final RequestException e) {
+            LOG.error("what was before is not kept", e);
+        }
+        if (history.confirmation().revision() == revision) {
+            remember(history.confirmation().in(State.UNDONE));
+        }
+        history.drop(revision);
+    }
+
+    private Revision revision(
             final String command,
             final String user,
             final List<String> sources,
-            final List<Step> steps)
-            throws IOException {
-        history.append(
-                new Revision(
-                        history.newest() + 1,
-                        clock.instant(),
-                        command,
-                        user,
-                        sources,
-                        steps.stream()
-                                .filter(Step::changesSomething)
-                                .map(step -> new Change(step.ref(), step.before(), step.text()))
-                                .toList()));
+            final List<Step> steps) {
+        return new Revision(
+                history.newest() + 1,
+                clock.instant(),
+                command,
+                user,
+                sources,
+                steps.stream()
+                        .filter(Step::changesSomething)
+                        .map(step -> new Change(step.ref(), step.before(), step.text()))
+                        .toList());
     }
 
     private static String command(final ChangeRequest.What what) {
@@ -392,14 +523,6 @@ final class Rollouts {
     }
 
     // Confirmation.
-
-    private void await(final int revision, final Duration within) throws IOException {
-        final Instant until = clock.instant().plus(within);
-        history.setConfirmation(
-                new ConfirmationReport(State.PENDING, revision, revision - 1, until));
-        startDeadline(within);
-        LOG.info("revision {} has to be confirmed until {}", revision, until);
-    }
 
     private void startDeadline(final Duration within) {
         deadlineNs = monotonicNs.getAsLong() + within.toNanos();
@@ -454,11 +577,14 @@ final class Rollouts {
         try {
             final List<Step> steps = store.planRestore(textsAfter(pending.undoneTo()));
             if (steps.stream().anyMatch(Step::changesSomething)) {
-                append(
-                        "undo",
-                        "",
-                        List.of("revision %d was not confirmed".formatted(pending.revision())),
-                        steps);
+                history.append(
+                        revision(
+                                "undo",
+                                "",
+                                List.of(
+                                        "revision %d was not confirmed"
+                                                .formatted(pending.revision())),
+                                steps));
                 store.carryOut(steps);
             }
             history.setConfirmation(pending.in(State.UNDONE));

@@ -6,6 +6,7 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
+import io.sluice.dataplane.linux.XdpQueues;
 import io.sluice.dataplane.port.XdpOptions;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
@@ -36,13 +37,14 @@ import java.util.function.Supplier;
  *     #MTU_BYTES_MAX}
  * @param pool addresses for pods that name none
  * @param xdp endpoints with an AF_XDP port
- * @param uplink the TAP that joins the host
+ * @param uplink the device that joins the host
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
  * @param dns names: how queries are judged and answers learned from
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
+ * @param flowEnds whether the end of a flow is an event
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
  * @param flowExport flows for other programs
@@ -66,6 +68,7 @@ public record SluiceConfig(
         Idle idle,
         int laneNice,
         int flowRing,
+        boolean flowEnds,
         FlowRedaction redaction,
         FlowStorage flowStore,
         FlowExport flowExport,
@@ -132,10 +135,11 @@ public record SluiceConfig(
      * Endpoints with an AF_XDP port.
      *
      * @param mode where the XDP program runs
+     * @param queues see {@link XdpOptions#queues}
      * @param busyPollUs see {@link XdpOptions#busyPollUs}
      */
-    public record Xdp(Mode mode, int busyPollUs) {
-        static final Xdp DEFAULTS = new Xdp(Mode.AUTO, 0);
+    public record Xdp(Mode mode, int queues, int busyPollUs) {
+        static final Xdp DEFAULTS = new Xdp(Mode.AUTO, 1, 0);
 
         /** Where the XDP program runs. */
         public enum Mode {
@@ -146,12 +150,24 @@ public record SluiceConfig(
         }
 
         public Xdp {
+            inRange("port.xdp.queues", queues, 1, XdpQueues.MAX);
             inRange("port.xdp.busyPollUs", busyPollUs, 0, XdpOptions.BUSY_POLL_US_MAX);
         }
     }
 
-    /** The TAP that joins the host. */
-    public record Uplink(boolean enabled, String device, int mtuBytes) {
+    /**
+     * The device that joins the host.
+     *
+     * @param port TAP, or XDP for a veth whose other end is read through AF_XDP as {@code port.xdp}
+     *     says
+     */
+    public record Uplink(boolean enabled, String device, Port port, int mtuBytes) {
+        /** What it is. */
+        public enum Port {
+            TAP,
+            XDP
+        }
+
         public Uplink {
             if (!EndpointPlan.isDeviceName(device)) {
                 throw new IllegalArgumentException(
@@ -341,18 +357,16 @@ public record SluiceConfig(
      *     {@link #SIZE_MB_MAX}
      * @param fileMaxBackups full files that are kept, 0 to {@link #BACKUPS_MAX}
      * @param fileCompress whether full files are deflated
-     * @param fieldMask fields of a flow that are written; empty for all
-     * @param allowList filters as JSON, one of which a flow must match; empty for none
-     * @param denyList filters as JSON, none of which a flow may match
+     * @param selection what of which flows
+     * @param kafka the export to a topic
      */
     public record FlowExport(
             Optional<String> file,
             int fileMaxSizeMb,
             int fileMaxBackups,
             boolean fileCompress,
-            List<String> fieldMask,
-            String allowList,
-            String denyList) {
+            Selection selection,
+            Kafka kafka) {
         /** In the place of a file. */
         public static final String STDOUT = "stdout";
 
@@ -364,12 +378,106 @@ public record SluiceConfig(
 
         /** Hubble's. */
         static final FlowExport DEFAULTS =
-                new FlowExport(Optional.empty(), 10, 5, false, List.of(), "", "");
+                new FlowExport(Optional.empty(), 10, 5, false, Selection.ALL, Kafka.DEFAULTS);
 
         public FlowExport {
-            fieldMask = List.copyOf(fieldMask);
             inRange("flows.export.fileMaxSizeMb", fileMaxSizeMb, 1, SIZE_MB_MAX);
             inRange("flows.export.fileMaxBackups", fileMaxBackups, 0, BACKUPS_MAX);
+        }
+
+        /**
+         * What of which flows is exported.
+         *
+         * @param fieldMask fields of a flow that are written; empty for all
+         * @param allowList filters as JSON, one of which a flow must match; empty for none
+         * @param denyList filters as JSON, none of which a flow may match
+         */
+        public record Selection(List<String> fieldMask, String allowList, String denyList) {
+            /** Every flow, whole. */
+            public static final Selection ALL = new Selection(List.of(), "", "");
+
+            public Selection {
+                fieldMask = List.copyOf(fieldMask);
+            }
+        }
+
+        /**
+         * The export to a topic of Kafka.
+         *
+         * @param bootstrapServers brokers that are asked first, HOST:PORT; empty for no export
+         * @param topic where lines go
+         * @param acks whose word makes a line a written one
+         * @param compression of batches
+         * @param bufferMebibytes lines that wait and those on their way, in MiB, 1 to {@link
+         *     #BUFFER_MEBIBYTES_MAX}
+         * @param timeoutSeconds how long a line waits, and how long it may be on its way, 1 to
+         *     {@link #TIMEOUT_SECONDS_MAX}
+         * @param propertiesFile TLS, SASL and the like, as Kafka's own programs read them
+         * @param selection what of which flows
+         */
+        public record Kafka(
+                List<String> bootstrapServers,
+                String topic,
+                Acks acks,
+                Compression compression,
+                int bufferMebibytes,
+                int timeoutSeconds,
+                Optional<Path> propertiesFile,
+                Selection selection) {
+            /** A tenth of a large machine's memory. */
+            public static final int BUFFER_MEBIBYTES_MAX = 16_384;
+
+            /** A day. */
+            public static final int TIMEOUT_SECONDS_MAX = 86_400;
+
+            /** Half a minute of a thousand flows a second; Kafka's own time of delivery. */
+            static final Kafka DEFAULTS =
+                    new Kafka(
+                            List.of(),
+                            "sluice-flows",
+                            Acks.ALL,
+                            Compression.NONE,
+                            32,
+                            120,
+                            Optional.empty(),
+                            Selection.ALL);
+
+            /**
+             * Whose word makes a line a written one. Nobody's (Kafka's {@code 0}) is not offered:
+             * then no one would know what is lost.
+             */
+            public enum Acks {
+                /** All replicas in sync: a retry writes nothing twice. */
+                ALL,
+                /** The leader alone (Kafka's {@code 1}). */
+                LEADER
+            }
+
+            /** How batches are compressed: what a JDK can do. */
+            public enum Compression {
+                NONE,
+                GZIP
+            }
+
+            public Kafka {
+                bootstrapServers = List.copyOf(bootstrapServers);
+                // org.apache.kafka.common.internals.Topic
+                if (!topic.matches("[a-zA-Z0-9._-]{1,249}") || topic.matches("\\.{1,2}")) {
+                    throw new IllegalArgumentException(
+                            "flows.export.kafka.topic: \"%s\": 1 to 249 letters, digits, '.', '_' and '-'"
+                                    .formatted(topic));
+                }
+                inRange(
+                        "flows.export.kafka.bufferMebibytes",
+                        bufferMebibytes,
+                        1,
+                        BUFFER_MEBIBYTES_MAX);
+                inRange(
+                        "flows.export.kafka.timeoutSeconds",
+                        timeoutSeconds,
+                        1,
+                        TIMEOUT_SECONDS_MAX);
+            }
         }
     }
 
@@ -457,7 +565,7 @@ public record SluiceConfig(
                 1500,
                 new Pool(Optional.of(pool("10.244.0.0/24")), Optional.of(pool("fd00:10:244::/64"))),
                 Xdp.DEFAULTS,
-                new Uplink(true, "sluice0", 1500),
+                new Uplink(true, "sluice0", Uplink.Port.TAP, 1500),
                 new Policy(DefaultVerdict.ALLOW, Set.of(), false, History.DEFAULTS),
                 ConntrackConfig.defaults(),
                 new Dns(
@@ -471,6 +579,7 @@ public record SluiceConfig(
                 Idle.ADAPTIVE,
                 -10,
                 4095,
+                true,
                 FlowRedaction.DEFAULTS,
                 FlowStorage.DEFAULTS,
                 FlowExport.DEFAULTS,
@@ -513,6 +622,7 @@ public record SluiceConfig(
                         () ->
                                 new Xdp(
                                         settings.choice("port.xdp.mode", defaults.xdp().mode()),
+                                        settings.number("port.xdp.queues", defaults.xdp().queues()),
                                         settings.number(
                                                 "port.xdp.busyPollUs",
                                                 defaults.xdp().busyPollUs())));
@@ -525,6 +635,7 @@ public record SluiceConfig(
                                         settings.flag(
                                                 "uplink.enabled", defaults.uplink().enabled()),
                                         settings.text("uplink.device", defaults.uplink().device()),
+                                        settings.choice("uplink.port", defaults.uplink().port()),
                                         settings.number("uplink.mtu", mtu)));
         final Policy policy =
                 new Policy(
@@ -597,6 +708,7 @@ public record SluiceConfig(
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
                                         settings.number("flows.ring", defaults.flowRing()),
+                                        settings.flag("flows.ends", defaults.flowEnds()),
                                         redaction,
                                         flowStore,
                                         flowExport,
@@ -697,10 +809,60 @@ public record SluiceConfig(
                 settings.number("flows.export.fileMaxSizeMb", defaults.fileMaxSizeMb()),
                 settings.number("flows.export.fileMaxBackups", defaults.fileMaxBackups()),
                 settings.flag("flows.export.fileCompress", defaults.fileCompress()),
+                selection(settings, "flows.export.", defaults.selection()),
+                build(settings, defaults.kafka(), () -> exportKafka(settings, defaults.kafka())));
+    }
+
+    private static FlowExport.Selection selection(
+            final Settings settings, final String prefix, final FlowExport.Selection defaults) {
+        return new FlowExport.Selection(
+                settings.value(prefix + "fieldMask", defaults.fieldMask(), SluiceConfig::fields),
+                settings.text(prefix + "allowList", defaults.allowList()),
+                settings.text(prefix + "denyList", defaults.denyList()));
+    }
+
+    private static FlowExport.Kafka exportKafka(
+            final Settings settings, final FlowExport.Kafka defaults) {
+        final String prefix = "flows.export.kafka.";
+        return new FlowExport.Kafka(
                 settings.value(
-                        "flows.export.fieldMask", defaults.fieldMask(), SluiceConfig::fields),
-                settings.text("flows.export.allowList", defaults.allowList()),
-                settings.text("flows.export.denyList", defaults.denyList()));
+                        prefix + "bootstrapServers",
+                        defaults.bootstrapServers(),
+                        SluiceConfig::brokers),
+                settings.text(prefix + "topic", defaults.topic()),
+                settings.choice(prefix + "acks", defaults.acks()),
+                settings.choice(prefix + "compression", defaults.compression()),
+                settings.number(prefix + "bufferMebibytes", defaults.bufferMebibytes()),
+                settings.number(prefix + "timeoutSeconds", defaults.timeoutSeconds()),
+                file(settings, prefix + "propertiesFile", defaults.propertiesFile()),
+                selection(settings, prefix, defaults.selection()));
+    }
+
+    /** Names are resolved when the export connects, and again when it has to connect anew. */
+    private static List<String> brokers(final String text) {
+        if (text.equals("none")) {
+            return List.of();
+        }
+        final List<String> brokers = new ArrayList<>();
+        for (final String word : List.of(text.split(",", -1))) {
+            final String broker = word.strip();
+            final int colon = broker.lastIndexOf(':');
+            final String host = broker.substring(0, Math.max(0, colon));
+            if (!host.matches("[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+]")
+                    || !isPort(broker.substring(colon + 1))) {
+                throw new IllegalArgumentException(
+                        "\"%s\": none, or a list of brokers such as kafka-1:9092"
+                                .formatted(broker));
+            }
+            brokers.add(broker);
+        }
+        return brokers;
+    }
+
+    private static boolean isPort(final String text) {
+        return text.matches("[0-9]{1,5}")
+                && Integer.parseInt(text) > 0
+                && Integer.parseInt(text) <= PORT_MAX;
     }
 
     private static Optional<String> exportFile(final String text) {
@@ -822,7 +984,7 @@ public record SluiceConfig(
         final int colon = text.lastIndexOf(':');
         final String host = text.substring(0, Math.max(0, colon)).replaceAll("^\\[(.*:.*)]$", "$1");
         final String port = text.substring(colon + 1);
-        if (!port.matches("[0-9]{1,5}") || Integer.parseInt(port) > PORT_MAX || port.equals("0")) {
+        if (!isPort(port)) {
             throw new IllegalArgumentException(LISTEN_ADDRESS.formatted(text));
         }
         try {
@@ -888,6 +1050,7 @@ public record SluiceConfig(
                 idle,
                 laneNice,
                 flowRing,
+                flowEnds,
                 redaction,
                 flowStore,
                 flowExport,

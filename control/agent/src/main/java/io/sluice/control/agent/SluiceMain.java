@@ -327,6 +327,9 @@ public final class SluiceMain implements AutoCloseable {
                                 flows,
                                 revision -> publisherOfEvents.get().ofRevision(revision),
                                 System::nanoTime));
+        if (!config.flowEnds()) {
+            recorder.leaveOutEnds();
+        }
         final ControlThread controlThread = new ControlThread(this::controlFailed);
         final AtomicReference<Reconciler> reconcilerOfPorts = new AtomicReference<>();
         final Conntrack conntrack = opened(openingFlows, "conntrack");
@@ -479,7 +482,7 @@ public final class SluiceMain implements AutoCloseable {
                         this::controlFailed));
 
         // The outside.
-        final ExportCounts exportCounts = new ExportCounts();
+        final Exports exports = new Exports();
         final ControlAgent agent =
                 new ControlAgent(
                         new ControlAgent.Parts(
@@ -500,7 +503,7 @@ public final class SluiceMain implements AutoCloseable {
                                 proxy,
                                 proxyCounters,
                                 flowCounts,
-                                exportCounts,
+                                exports,
                                 () -> lane.isAlive() && !laneFailed.get(),
                                 ruleCounts,
                                 System::nanoTime,
@@ -513,7 +516,7 @@ public final class SluiceMain implements AutoCloseable {
         control.set(Optional.of(agent));
         keep(servers.control().start(runFolder.socket(), config.metrics(), agent));
         keep(servers.flows().start(runFolder.hubbleSocket(), config, agent));
-        keep(servers.export().start(config, agent, exportCounts));
+        keep(servers.export().start(config, agent, exports));
         keep(
                 HandoverServer.start(
                         runFolder.handoverSocket(),

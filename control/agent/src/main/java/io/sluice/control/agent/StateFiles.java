@@ -11,7 +11,6 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -29,28 +28,65 @@ final class StateFiles {
         replaceAll(Map.of(file, text));
     }
 
-    /**
-     * Replaces files: first all are written beside their places and forced to disk, then all are
-     * renamed. A full disk is found in the first half, where nothing has changed yet.
-     */
+    /** Replaces files, as {@link #prepare} and {@link Prepared#replace}. */
     static void replaceAll(final Map<Path, String> texts) throws IOException {
-        final List<Path> written = new ArrayList<>();
+        try (Prepared prepared = prepare(texts)) {
+            prepared.replace();
+        }
+    }
+
+    /**
+     * Writes files beside their places, where nobody reads them: a full disk is found here, where
+     * nothing has changed yet.
+     *
+     * @param texts in the order in which they are to come into their places
+     */
+    static Prepared prepare(final Map<Path, String> texts) throws IOException {
+        final Prepared prepared = new Prepared(List.copyOf(texts.keySet()));
+        boolean isWhole = false;
         try {
             for (final Map.Entry<Path, String> entry : texts.entrySet()) {
-                final Path beside = beside(entry.getKey());
-                written.add(beside);
-                write(beside, entry.getValue());
+                write(beside(entry.getKey()), entry.getValue());
             }
-            for (final Path file : texts.keySet()) {
+            isWhole = true;
+            return prepared;
+        } finally {
+            if (!isWhole) {
+                prepared.close();
+            }
+        }
+    }
+
+    /** Files that are written beside their places. */
+    static final class Prepared implements AutoCloseable {
+        private final List<Path> files;
+
+        private Prepared(final List<Path> files) {
+            this.files = files;
+        }
+
+        /** Forces all to disk, and then renames one after the other. Call once. */
+        void replace() throws IOException {
+            for (final Path file : files) {
+                try (FileChannel channel =
+                        FileChannel.open(beside(file), StandardOpenOption.WRITE)) {
+                    channel.force(true);
+                }
+            }
+            for (final Path file : files) {
                 Files.move(
                         beside(file),
                         file,
                         StandardCopyOption.ATOMIC_MOVE,
                         StandardCopyOption.REPLACE_EXISTING);
             }
-        } finally {
-            for (final Path leftover : written) {
-                Files.deleteIfExists(leftover);
+        }
+
+        /** Takes away what is not in its place. */
+        @Override
+        public void close() throws IOException {
+            for (final Path file : files) {
+                Files.deleteIfExists(beside(file));
             }
         }
     }
@@ -70,7 +106,6 @@ final class StateFiles {
             while (bytes.hasRemaining()) {
                 channel.write(bytes);
             }
-            channel.force(true);
         }
     }
 }

@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -21,6 +22,18 @@ import java.util.Set;
 final class StateRecorder {
     private final StateStore store;
     private final List<AddressPool> pools;
+    private Optional<Recorded> last = Optional.empty();
+
+    /** What the rows are made from. */
+    private record Recorded(LivePolicy live, List<String> endpoints) {
+        // Routes that did not change are the same map.
+        @SuppressWarnings("ReferenceEquality")
+        boolean hasRowsOf(final Recorded other) {
+            return live.routes() == other.live.routes()
+                    && live.policies().hasIdentitiesOf(other.live.policies())
+                    && endpoints.equals(other.endpoints);
+        }
+    }
 
     StateRecorder(final StateStore store, final List<AddressPool> pools) {
         this.store = store;
@@ -32,9 +45,21 @@ final class StateRecorder {
         return store.problems();
     }
 
-    /** Hands over the live policy with the endpoints as they are; returns at once. */
+    /**
+     * Hands over the live policy with the endpoints as they are, unless it is as handed over last;
+     * returns at once.
+     */
     void record(final LivePolicy live, final List<Endpoints.View> endpoints) {
-        store.published(() -> publication(live, endpoints));
+        final Recorded now =
+                new Recorded(
+                        live,
+                        endpoints.stream()
+                                .map(view -> view.id() + " " + view.spec().path())
+                                .toList());
+        if (last.isEmpty() || !now.hasRowsOf(last.get())) {
+            store.published(() -> publication(live, endpoints));
+        }
+        last = Optional.of(now);
     }
 
     private Publication publication(final LivePolicy live, final List<Endpoints.View> endpoints) {

@@ -35,6 +35,7 @@ import java.util.Map;
  * @param l7Namespace where the L7 proxy's network namespace is found, empty until it is needed
  * @param l7Connections client connections in the L7 proxy
  * @param confirmation the latest change of objects that has to be confirmed, or had to
+ * @param exports where flows are written for other programs
  * @param problems what is wrong now, one line each: bad files, endpoints that wait, policies not
  *     enforced wholly
  */
@@ -67,4 +68,5 @@ public record StatusReport(
         String l7Namespace,
         int l7Connections,
         ConfirmationReport confirmation,
+        List<ExportReport> exports,
         List<String> problems) {}

@@ -10,7 +10,7 @@ import io.sluice.dataplane.linux.LinuxException;
 import io.sluice.dataplane.linux.NetworkNamespace;
 import io.sluice.dataplane.linux.PrivateNamespace;
 import io.sluice.dataplane.linux.Tun;
-import io.sluice.dataplane.linux.XdpSocket;
+import io.sluice.dataplane.linux.XdpQueues;
 import io.sluice.dataplane.port.PodInterface;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.port.ProxyInterface;
@@ -33,7 +33,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Devices of the kernel: TAPs, and for endpoints that ask for it pairs of veth read through AF_XDP.
+ * Devices of the kernel: TAPs, and for endpoints or an uplink that ask for it pairs of veth read
+ * through AF_XDP.
  *
  * <p>Devices outlive a crash of the daemon (they would otherwise vanish from running pods), and are
  * found again by the next one; an orderly stop removes them.
@@ -57,6 +58,9 @@ final class TapPorts implements PortFactory {
     static final long PROXY_MAC = 0x0253_4c00_0003L;
 
     private static final String PROXY_DEVICE = "sluice-l7";
+
+    /** The switch's end of an uplink that is a pair. */
+    private static final String UPLINK_PEER = "slx-uplink";
 
     private record TapProxyDevice(TapPort tap, PrivateNamespace home) implements ProxyDevice {
         @Override
@@ -92,7 +96,7 @@ final class TapPorts implements PortFactory {
         this.config = config;
     }
 
-    private record XdpDevice(XdpPort xdp, EndpointSpec spec, NetworkNamespace namespace)
+    private record XdpDevice(XdpPort xdp, Optional<EndpointSpec> spec, NetworkNamespace namespace)
             implements Device {
         @Override
         public Port port() {
@@ -101,7 +105,7 @@ final class TapPorts implements PortFactory {
 
         @Override
         public boolean isReplaced() {
-            return isAnotherInPlaceOf(namespace, spec);
+            return spec.isPresent() && isAnotherInPlaceOf(namespace, spec.get());
         }
 
         @Override
@@ -216,6 +220,7 @@ final class TapPorts implements PortFactory {
                                     namespace,
                                     spec.mac(),
                                     spec.mtuBytes(),
+                                    config.queues(),
                                     mode(),
                                     config.busyPollUs()));
             try {
@@ -224,13 +229,8 @@ final class TapPorts implements PortFactory {
                 xdp.release();
                 throw e;
             }
-            LOG.info(
-                    "endpoint {}: AF_XDP on {}, {}, checksums {}",
-                    spec.path(),
-                    peerOf(spec),
-                    xdp.isNative() ? "in the driver" : "in generic mode",
-                    xdp.leavesChecksumsOpen() ? "left to the device" : "completed by the switch");
-            return new XdpDevice(xdp, spec, namespace);
+            tellOf("endpoint " + spec.path(), peerOf(spec), xdp);
+            return new XdpDevice(xdp, Optional.of(spec), namespace);
         } catch (final XdpUnavailableException e) {
             LOG.warn(
                     "endpoint {}: no AF_XDP, a TAP takes its place: {}",
@@ -240,10 +240,19 @@ final class TapPorts implements PortFactory {
         }
     }
 
-    private XdpSocket.Mode mode() {
+    private static void tellOf(final String whose, final String peer, final XdpPort xdp) {
+        LOG.info(
+                "{}: AF_XDP on {}, {}, checksums {}",
+                whose,
+                peer,
+                xdp.isNative() ? "in the driver" : "in generic mode",
+                xdp.leavesChecksumsOpen() ? "left to the device" : "completed by the switch");
+    }
+
+    private XdpQueues.Mode mode() {
         return switch (config.mode()) {
-            case AUTO -> XdpSocket.Mode.AUTO;
-            case GENERIC -> XdpSocket.Mode.GENERIC;
+            case AUTO -> XdpQueues.Mode.AUTO;
+            case GENERIC -> XdpQueues.Mode.GENERIC;
         };
     }
 
@@ -355,16 +364,57 @@ final class TapPorts implements PortFactory {
     public Device uplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses)
             throws AttachException {
         try {
-            final TapPort tap = TapPort.open(options(uplink));
+            return switch (uplink.port()) {
+                case TAP -> tapUplink(uplink, addresses);
+                case XDP -> xdpUplink(uplink, addresses);
+            };
+        } catch (final LinuxException e) {
+            // The daemon before passes a TAP on; an AF_XDP socket ends with it.
+            final boolean isHeld =
+                    uplink.port() == SluiceConfig.Uplink.Port.XDP && e.is(Errno.EBUSY);
+            throw new AttachException(
+                    isHeld ? Cause.HELD : Cause.REFUSED, String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static Device tapUplink(
+            final SluiceConfig.Uplink uplink, final List<IpAddress> addresses) {
+        final TapPort tap = TapPort.open(options(uplink));
+        try {
+            configureUplink(uplink.device(), addresses);
+        } catch (final LinuxException e) {
+            tap.release();
+            throw e;
+        }
+        return new TapDevice(tap, Optional.empty(), NetworkNamespace.current());
+    }
+
+    /** A pair of veth of which both ends are the node's, or a TAP where there is no AF_XDP. */
+    private Device xdpUplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses) {
+        final NetworkNamespace here = NetworkNamespace.current();
+        try {
+            final XdpPort xdp =
+                    XdpPort.open(
+                            new XdpOptions(
+                                    UPLINK_PEER,
+                                    uplink.device(),
+                                    here,
+                                    UPLINK_MAC,
+                                    uplink.mtuBytes(),
+                                    config.queues(),
+                                    mode(),
+                                    config.busyPollUs()));
             try {
                 configureUplink(uplink.device(), addresses);
             } catch (final LinuxException e) {
-                tap.release();
+                xdp.release();
                 throw e;
             }
-            return new TapDevice(tap, Optional.empty(), NetworkNamespace.current());
-        } catch (final LinuxException e) {
-            throw new AttachException(Cause.REFUSED, String.valueOf(e.getMessage()));
+            tellOf("uplink", UPLINK_PEER, xdp);
+            return new XdpDevice(xdp, Optional.empty(), here);
+        } catch (final XdpUnavailableException e) {
+            LOG.warn("uplink: no AF_XDP, a TAP takes its place: {}", e.getMessage());
+            return tapUplink(uplink, addresses);
         }
     }
 

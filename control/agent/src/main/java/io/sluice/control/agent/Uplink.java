@@ -30,6 +30,7 @@ final class Uplink {
     private @Nullable CountedPort offered;
     private boolean open;
     private String problem = "";
+    private long lostBefore;
 
     Uplink(final SluiceConfig config, final PortFactory ports, final LaneControl lane) {
         this.config = config;
@@ -47,13 +48,26 @@ final class Uplink {
     }
 
     /**
-     * Makes the device; frames wait in it until {@link #open}.
+     * Makes the device; frames wait in it until {@link #open}. One that another process still holds
+     * is asked for again by {@link #tick}.
      *
      * @throws AttachException when it cannot be made
      */
     void create() throws AttachException {
-        if (isEnabled() && device == null) {
+        if (!isEnabled() || device != null) {
+            return;
+        }
+        try {
             device = ports.uplink(config.uplink(), addresses());
+        } catch (final AttachException e) {
+            if (e.missing() != AttachException.Cause.HELD) {
+                throw e;
+            }
+            final String reason = String.valueOf(e.getMessage());
+            if (!reason.equals(problem)) {
+                LOG.info("uplink: {}", reason);
+            }
+            problem = reason;
         }
     }
 
@@ -119,6 +133,9 @@ final class Uplink {
         }
         try {
             create();
+            if (device == null) {
+                return false;
+            }
             LOG.info("uplink: device {} made again", config.uplink().device());
             return true;
         } catch (final AttachException e) {
@@ -137,8 +154,19 @@ final class Uplink {
         removeDevice();
     }
 
+    /** Packets that the kernel lost at devices that are gone, since the start. */
+    long lostBefore() {
+        return lostBefore;
+    }
+
+    /** Its port, if there is a device, for reports. */
+    Optional<CountedPort> port() {
+        return Optional.ofNullable(offered);
+    }
+
     private void removeDevice() {
         if (device != null) {
+            lostBefore += device.port().lostByKernel();
             device.remove();
             device = null;
         }

@@ -2,8 +2,10 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.conntrack.FlowCopy;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import io.sluice.dataplane.FlowEvents;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
@@ -332,5 +334,8 @@ final class WarmUp implements AutoCloseable {
 
         @Override
         public void dropped(final Packet packet, final DropReason reason, final long nowNs) {}
+
+        @Override
+        public void ended(final FlowCopy flow, final FlowEnd end, final long nowNs) {}
     }
 }

@@ -56,7 +56,7 @@ class ControlAgentTest {
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 sluice.flowCounts,
-                                new ExportCounts(),
+                                new Exports(),
                                 () -> laneRuns,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,

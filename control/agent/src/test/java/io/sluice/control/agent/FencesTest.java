@@ -47,6 +47,18 @@ class FencesTest {
                 .check(AGENT);
     }
 
+    /** Its client's classes are loaded for an export to a topic, and not without one. */
+    @Test
+    void kafkasClientIsKnownInOnePlace() {
+        noClasses()
+                .that()
+                .haveNameNotMatching(".*\\.export\\.Kafka[A-Za-z]+(\\$.*)?")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("org.apache.kafka..")
+                .check(AGENT);
+    }
+
     /** Devices, descriptors that pass between processes, and the share of the processors. */
     @Test
     void theKernelIsKnownInFourPlaces() {

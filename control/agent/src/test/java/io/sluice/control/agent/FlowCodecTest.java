@@ -3,9 +3,11 @@ package io.sluice.control.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.sluice.dataplane.FlowEnd;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.RepeatedTest;
@@ -13,6 +15,18 @@ import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Test;
 
 class FlowCodecTest {
+    private static final Instant MORNING = Instant.parse("2026-03-01T08:00:00.25Z");
+
+    /** Two flows of {@link Flows#at}, as the encoder of before there were ends wrote them. */
+    private static final String FORMAT_1 =
+            """
+            010a000475756964046e6f64650473686f700161096b38733a6170703d610831\
+            302e302e302e310162096b38733a6170703d620831302e302e302e3202018004\
+            03040105060000028204030701080900000100020a80c89f9a0d80e59a770201\
+            0205110000040602010100c0b80201500200003c00020280e59a770201020511\
+            0000040602010100c0b80201500000003c00\
+            """;
+
     @RepeatedTest(20)
     void whatIsEncodedIsDecoded(final RepetitionInfo repetition) throws Exception {
         final List<Flow> flows = flows(new Random(repetition.getCurrentRepetition()));
@@ -45,9 +59,25 @@ class FlowCodecTest {
 
     @Test
     void anotherFormatIsRefused() {
-        assertThatThrownBy(() -> FlowCodec.decode(new byte[] {2, 0, 0, 0, 0}))
+        assertThatThrownBy(() -> FlowCodec.decode(new byte[] {3, 0, 0, 0, 0}))
                 .isInstanceOf(FlowCodec.FormatException.class)
-                .hasMessage("flows of format 2");
+                .hasMessage("flows of format 3");
+    }
+
+    @Test
+    void aBlockOfTheFormatBeforeIsRead() throws Exception {
+        assertThat(FlowCodec.decode(HexFormat.of().parseHex(FORMAT_1)))
+                .isEqualTo(List.of(Flows.at(5, MORNING), Flows.at(6, MORNING.plusSeconds(1))));
+    }
+
+    @Test
+    void endsOfFlowsAreKeptWithAllTheirNumbers() throws Exception {
+        final List<Flow> flows = new ArrayList<>();
+        for (final FlowEnd end : FlowEnd.values()) {
+            flows.add(Flows.ended(flows.size(), MORNING, end));
+        }
+
+        assertThat(FlowCodec.decode(FlowCodec.encode(flows))).isEqualTo(flows);
     }
 
     private static List<Flow> flows(final Random random) {

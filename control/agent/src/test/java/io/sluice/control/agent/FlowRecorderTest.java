@@ -2,6 +2,11 @@ package io.sluice.control.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.sluice.conntrack.Conntrack;
+import io.sluice.conntrack.ConntrackConfig;
+import io.sluice.conntrack.ConntrackState;
+import io.sluice.conntrack.FlowVerdict;
+import io.sluice.conntrack.Tuple;
 import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.PersistentMap;
 import io.sluice.control.policy.PolicyCompiler;
@@ -10,6 +15,7 @@ import io.sluice.control.policy.PolicyOptions;
 import io.sluice.control.policy.PolicySet;
 import io.sluice.control.policy.World;
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import io.sluice.dataplane.Packet;
 import java.time.Duration;
 import java.time.Instant;
@@ -17,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class FlowRecorderTest {
@@ -47,6 +54,99 @@ class FlowRecorderTest {
         recorder.close();
 
         assertThat(store.nextSequence() + recorder.lost()).isEqualTo(sent);
+    }
+
+    @Test
+    void aFloodOfEndsLosesEndsExactlyAndNoOtherEvent() {
+        final int ends = 1_000_000;
+        final CountDownLatch handlerMayGoOn = new CountDownLatch(1);
+        final LivePolicy nothing = nothing();
+        final FlowRecorder recorder =
+                new FlowRecorder(
+                        "node-1",
+                        store,
+                        revision -> {
+                            await(handlerMayGoOn);
+                            return nothing;
+                        },
+                        () -> 0);
+        try (Conntrack table = Conntrack.open(ConntrackConfig.defaults(), 7)) {
+            final int[] told = new int[1];
+            table.tellEnds(
+                    (flow, exit, nowNs) -> {
+                        told[0]++;
+                        recorder.ended(flow, FlowEnd.TIMED_OUT, nowNs);
+                    });
+            for (int i = 0; i < ends; i++) {
+                open(table, i, 0);
+            }
+            int drops = 0;
+            while (table.size() > 0) {
+                table.expire(TimeUnit.SECONDS.toNanos(31), 4_096);
+                if (drops < 5_000) {
+                    recorder.dropped(packet, DropReason.INVALID_PACKET, 0);
+                    drops++;
+                }
+            }
+            assertThat(told[0]).isEqualTo(ends);
+            final long lostEnds = recorder.lostEnds();
+            assertThat(recorder.lost()).as("drops lost").isZero();
+            assertThat(lostEnds).isPositive();
+            handlerMayGoOn.countDown();
+            recorder.close();
+
+            assertThat(store.nextSequence() - drops + lostEnds)
+                    .as("seen + lost = produced")
+                    .isEqualTo(ends);
+        }
+    }
+
+    private static void open(final Conntrack table, final int number, final long nowNs) {
+        final Tuple tuple = new Tuple();
+        tuple.protocol = 17;
+        tuple.sourceLow = Tuple.mapped(0x0a000000 + number);
+        tuple.sourcePort = 4_000;
+        tuple.destinationLow = Tuple.mapped(0x0a800001);
+        tuple.destinationPort = 9;
+        assertThat(table.create(tuple, 0, nowNs)).isNotNull();
+        table.entry().recordVerdict(FlowVerdict.ALLOW, 0, 0, 1);
+        table.advance(ConntrackState.NEW, 0, 128, 1, nowNs);
+    }
+
+    @Test
+    void theEndOfAFlowHasItsTotalsAndTimes() {
+        final LivePolicy nothing = nothing();
+        final FlowRecorder recorder =
+                new FlowRecorder("node-1", store, revision -> nothing, () -> 31_000_000_000L);
+        try (Conntrack table = Conntrack.open(ConntrackConfig.defaults(), 7)) {
+            table.tellEnds((flow, exit, nowNs) -> recorder.ended(flow, FlowEnd.TIMED_OUT, nowNs));
+            open(table, 1, 1_000_000_000L);
+            table.expire(31_000_000_000L, Integer.MAX_VALUE);
+        }
+        // A slot that told of an end tells of a drop next.
+        recorder.dropped(packet, DropReason.INVALID_PACKET, 31_000_000_000L);
+        recorder.close();
+
+        final List<Flow> flows = Flows.last(store, any -> true, 2);
+        final Flow flow = flows.getFirst();
+        assertThat(flow.kind()).isEqualTo(Flow.Kind.END);
+        assertThat(flow.verdict()).isEqualTo(Flow.Verdict.FORWARDED);
+        assertThat(flow.source().address()).isEqualTo("10.0.0.1");
+        assertThat(flow.source().port()).isEqualTo(4_000);
+        assertThat(flow.destination().port()).isEqualTo(9);
+        assertThat(flow.protocol()).isEqualTo(17);
+        final FlowTotals totals = flow.totals().orElseThrow();
+        assertThat(totals.end()).isEqualTo(FlowEnd.TIMED_OUT);
+        assertThat(totals.initiatorPackets()).isEqualTo(1);
+        assertThat(totals.initiatorBytes()).isEqualTo(128);
+        assertThat(totals.responderPackets()).isZero();
+        assertThat(totals.duration()).isZero();
+        assertThat(Duration.between(totals.lastSeen(), flow.time()))
+                .isEqualTo(Duration.ofSeconds(30));
+        assertThat(FlowSummary.of(flow))
+                .isEqualTo("UDP: 1 packets, 128 bytes; back: 0 packets, 0 bytes; 0.000 s");
+        assertThat(flows.getLast().kind()).isEqualTo(Flow.Kind.DROP);
+        assertThat(flows.getLast().totals()).isEmpty();
     }
 
     @Test

@@ -1,8 +1,11 @@
 package io.sluice.control.agent;
 
+import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /** Flows for tests. */
@@ -31,6 +34,46 @@ final class Flows {
             }
         }
         return flows;
+    }
+
+    /** The end of the flow that {@link #at} opens, after two seconds. */
+    static Flow ended(final long sequence, final Instant time, final FlowEnd end) {
+        final Flow opened = at(sequence, time);
+        final boolean isCut = end == FlowEnd.CUT;
+        return new Flow(
+                sequence,
+                time,
+                opened.uuid(),
+                opened.nodeName(),
+                Flow.Kind.END,
+                Flow.Verdict.FORWARDED,
+                0,
+                "",
+                opened.ipVersion(),
+                opened.protocol(),
+                0,
+                -1,
+                -1,
+                opened.source(),
+                opened.destination(),
+                opened.direction(),
+                false,
+                1,
+                List.of(),
+                List.of(),
+                0,
+                Optional.empty(),
+                Optional.of(
+                        new FlowTotals(
+                                end,
+                                time.minusSeconds(12),
+                                time.minusSeconds(10),
+                                6,
+                                534,
+                                5,
+                                1L << 40,
+                                isCut ? DropReason.POLICY_DENIED.code() : 0,
+                                isCut ? DropReason.POLICY_DENIED.name() : "")));
     }
 
     static Flow withSequence(final long sequence) {
@@ -64,6 +107,6 @@ final class Flows {
                 List.of(),
                 List.of(),
                 60,
-                java.util.Optional.empty());
+                Optional.empty());
     }
 }

@@ -30,6 +30,7 @@ import io.sluice.control.agent.hubble.wire.ObserverProto.ServerStatusRequest;
 import io.sluice.control.agent.hubble.wire.ObserverProto.ServerStatusResponse;
 import io.sluice.control.agent.hubble.wire.RelayProto.NodeState;
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import io.sluice.l7proxy.ProxyCounters;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -110,7 +111,7 @@ class HubbleServerTest {
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 counts,
-                                new ExportCounts(),
+                                new Exports(),
                                 () -> true,
                                 new RuleCounts(),
                                 () -> sluice.nowNs,
@@ -755,7 +756,11 @@ class HubbleServerTest {
             }
 
             final List<GetFlowsResponse> answer =
-                    client.responses(GetFlowsRequest.newBuilder().setNumber(RING));
+                    client.responses(
+                            GetFlowsRequest.newBuilder()
+                                    .setNumber(RING)
+                                    .addWhitelist(FlowFilter.getDefaultInstance())
+                                    .addWhitelist(ends()));
 
             assertThat(answer).hasSize(RING);
             for (int i = 0; i < RING; i++) {
@@ -796,7 +801,60 @@ class HubbleServerTest {
                 flow.egressBy(),
                 flow.ingressBy(),
                 flow.lengthBytes(),
-                flow.l7());
+                flow.l7(),
+                flow.totals());
+    }
+
+    private static FlowFilter ends() {
+        return FlowFilter.newBuilder()
+                .addEventType(
+                        FlowProto.EventTypeFilter.newBuilder().setType(Flow.Kind.END.number()))
+                .build();
+    }
+
+    // Ends of flows.
+
+    @Test
+    void endsAreForWhoAsksForTheirTypeAlone() {
+        append(1);
+        for (final FlowEnd end : FlowEnd.values()) {
+            flows.append(sequence -> Flows.ended(sequence, START.plusSeconds(sequence), end));
+        }
+
+        assertThat(client.flows(GetFlowsRequest.newBuilder())).hasSize(1);
+        assertThat(client.flows(GetFlowsRequest.newBuilder().addWhitelist(protocol("tcp"))))
+                .hasSize(1);
+        final List<FlowProto.Flow> ends =
+                client.flows(GetFlowsRequest.newBuilder().addWhitelist(ends()));
+        assertThat(ends)
+                .extracting(flow -> flow.getFlowEnd().getReason().name())
+                .containsExactlyElementsOf(
+                        Arrays.stream(FlowEnd.values()).map(FlowEnd::name).toList());
+        assertThat(ends)
+                .allSatisfy(
+                        flow -> {
+                            assertThat(flow.getEventType().getType()).isEqualTo(200);
+                            assertThat(flow.getEventType().getSubType())
+                                    .isEqualTo(flow.getFlowEnd().getReasonValue());
+                            assertThat(flow.getFlowEnd().getResponderBytes()).isEqualTo(1L << 40);
+                            assertThat(flow.hasEthernet()).isFalse();
+                        });
+        final FlowFilter.Builder cut = ends().toBuilder();
+        cut.getEventTypeBuilder(0).setMatchSubType(true).setSubType(FlowEnd.CUT.code());
+        assertThat(client.flows(GetFlowsRequest.newBuilder().addWhitelist(cut)))
+                .extracting(flow -> flow.getFlowEnd().getCutReasonDesc())
+                .containsExactly(FlowProto.DropReason.POLICY_DENIED);
+        assertThat(
+                        client.flows(
+                                GetFlowsRequest.newBuilder()
+                                        .addWhitelist(ends())
+                                        .addBlacklist(protocol("tcp"))))
+                .isEmpty();
+        assertThat(FlowProto.FlowEndReason.values()).hasSize(FlowEnd.values().length + 2);
+    }
+
+    private static FlowFilter protocol(final String name) {
+        return FlowFilter.newBuilder().addProtocol(name).build();
     }
 
     @Test

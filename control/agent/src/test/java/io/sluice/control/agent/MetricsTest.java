@@ -2,9 +2,16 @@ package io.sluice.control.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
 import io.sluice.control.agent.api.PrometheusText;
+import io.sluice.dataplane.DropReason;
+import io.sluice.dnsproxy.DnsEnd;
 import io.sluice.l7proxy.FlowRules;
 import io.sluice.l7proxy.L7Event;
+import io.sluice.l7proxy.ProxyCounter;
 import io.sluice.l7proxy.ProxyCounters;
 import io.sluice.l7proxy.SideRules;
 import java.net.InetSocketAddress;
@@ -12,7 +19,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -25,6 +31,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What Prometheus gets: its form, its names, and that docs/metrics.md tells of all of them. */
 class MetricsTest {
@@ -35,13 +43,8 @@ class MetricsTest {
     private static final FlowPeer SERVER =
             new FlowPeer(2, 301, "shop", "db", List.of(), "10.0.0.2", 80, "");
 
-    /** A series of the text format: name, labels, value. */
-    private static final Pattern SERIES =
-            Pattern.compile(
-                    "([a-zA-Z_:][a-zA-Z0-9_:]*)"
-                            + "(?:\\{([a-zA-Z_][a-zA-Z0-9_]*=\"(?:[^\"\\\\\\n]|\\\\[\\\\\"n])*\""
-                            + "(?:,[a-zA-Z_][a-zA-Z0-9_]*=\"(?:[^\"\\\\\\n]|\\\\[\\\\\"n])*\")*)})?"
-                            + " ([0-9.E+-]+|NaN|[+-]Inf)");
+    /** What people write into names and rules. */
+    private static final String ANY_TEXT = "GET \"/a\\\\.b\"\nand more, {é}";
 
     private final FlowCounts counts = new FlowCounts();
     private final RuleCounts rules = new RuleCounts();
@@ -78,7 +81,7 @@ class MetricsTest {
                                 sluice.proxy,
                                 new ProxyCounters(),
                                 counts,
-                                new ExportCounts(),
+                                new Exports(),
                                 () -> true,
                                 rules,
                                 () -> sluice.nowNs,
@@ -105,55 +108,105 @@ class MetricsTest {
         assertThat(documented).containsExactlyElementsOf(rows.values());
     }
 
-    @Test
-    void dashboardAndAlertsAskForMetricsThatExist() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"grafana/sluice.json", "alerts/sluice.yaml"})
+    void dashboardAndAlertsAskForMetricsThatExist(final String file) throws Exception {
         oneOfEach();
-        final TreeSet<String> known = new TreeSet<>();
-        control.counters().forEach(counter -> known.add(counter.name()));
+        final Map<String, TreeSet<String>> known = new TreeMap<>();
+        control.counters()
+                .forEach(
+                        counter ->
+                                known.computeIfAbsent(counter.name(), name -> new TreeSet<>())
+                                        .addAll(counter.labels().keySet()));
 
-        for (final String file : List.of("grafana/sluice.json", "alerts/sluice.yaml")) {
-            final String text = Files.readString(DOCS.resolve(file));
-            final Matcher name =
-                    Pattern.compile("\\b(?:sluice|cilium|hubble)_[a-z0-9_]+").matcher(text);
-            final TreeSet<String> asked = new TreeSet<>();
-            while (name.find()) {
-                asked.add(name.group());
+        final Matcher asked =
+                Pattern.compile("\\b((?:sluice|cilium|hubble)_[a-z0-9_]+)(?:\\{([^}]*)})?")
+                        .matcher(Files.readString(DOCS.resolve(file)));
+        int expressions = 0;
+        while (asked.find()) {
+            expressions++;
+            assertThat(known).as(file).containsKey(asked.group(1));
+            final Matcher label =
+                    Pattern.compile("(\\w+)[!=]").matcher(String.valueOf(asked.group(2)));
+            while (label.find()) {
+                // Prometheus adds the instance.
+                if (!label.group(1).equals("instance")) {
+                    assertThat(known.get(asked.group(1)))
+                            .as(asked.group())
+                            .contains(label.group(1));
+                }
             }
-            assertThat(asked).as(file).isNotEmpty();
-            assertThat(known).as(file).containsAll(asked);
         }
+        assertThat(expressions).isGreaterThan(10);
     }
 
     @Test
-    void thePageIsWhatPrometheusReads() {
-        oneOfEach();
-        final String page = PrometheusText.of(control.counters());
+    void promtoolReadsTheAlertRules() throws Exception {
+        final List<String> said =
+                Promtool.run("", "check", "rules", DOCS.resolve("alerts/sluice.yaml").toString());
 
-        final Map<String, String> types = new LinkedHashMap<>();
-        String family = "";
-        for (final String line : page.lines().toList()) {
-            if (line.startsWith("# HELP ")) {
-                family = line.split(" ", 4)[2];
-                assertThat(types).as("one family in one place").doesNotContainKey(family);
-            } else if (line.startsWith("# TYPE ")) {
-                final String[] words = line.split(" ", 4);
-                assertThat(words[2]).isEqualTo(family);
-                assertThat(words[3]).isIn("counter", "gauge", "histogram");
-                types.put(family, words[3]);
-            } else {
-                final Matcher series = SERIES.matcher(line);
-                assertThat(series.matches()).as(line).isTrue();
-                assertThat(series.group(1)).startsWith(family);
-                assertThat(series.group(1).substring(family.length()))
-                        .as(line)
-                        .isIn(
-                                "histogram".equals(types.get(family))
-                                        ? List.of("_bucket", "_sum", "_count")
-                                        : List.of(""));
+        assertThat(said).anyMatch(line -> line.matches("  SUCCESS: [0-9]+ rules found"));
+        assertThat(said).noneMatch(line -> line.startsWith("exit status"));
+    }
+
+    @Test
+    void thePageIsWhatPrometheusReads() throws Exception {
+        oneOfEach();
+        final String text = PrometheusText.of(control.counters());
+
+        final PrometheusPage page = PrometheusPage.of(text);
+        assertThat(page.names()).isEqualTo(families().keySet());
+        assertThat(page.names().stream().mapToInt(name -> page.family(name).samples().size()).sum())
+                .isEqualTo(control.counters().size());
+        assertThat(Promtool.run(text, "check", "metrics")).isEmpty();
+    }
+
+    @Test
+    void textsOfAnyKindAreReadAsTheyAre() throws Exception {
+        final String text =
+                PrometheusText.of(
+                        List.of(
+                                new CounterReport(
+                                        "any_total",
+                                        ANY_TEXT,
+                                        CounterReport.Type.COUNTER,
+                                        Map.of("a", ANY_TEXT, "b", ""),
+                                        1e18)));
+
+        assertThat(PrometheusPage.of(text).family("any_total").samples())
+                .containsExactly(
+                        new PrometheusPage.Sample(
+                                "any_total", Map.of("a", ANY_TEXT, "b", ""), 1e18));
+        assertThat(Promtool.run(text, "check", "metrics")).isEmpty();
+    }
+
+    /** A row of the page that no code counts says that something never happens. */
+    @Test
+    void noCounterIsDead() {
+        final JavaClasses sluice =
+                new ClassFileImporter()
+                        .withImportOption(new ImportOption.DoNotIncludeTests())
+                        .importPackages("io.sluice");
+        for (final Enum<?>[] counters :
+                List.<Enum<?>[]>of(
+                        ProxyCounter.values(),
+                        DnsEnd.values(),
+                        DropReason.values(),
+                        EndpointState.values())) {
+            for (final Enum<?> counter : counters) {
+                final JavaClass owner = sluice.get(counter.getDeclaringClass());
+                assertThat(
+                                owner.getField(counter.name()).getAccessesToSelf().stream()
+                                        .map(access -> access.getOriginOwner())
+                                        .filter(origin -> !origin.equals(owner))
+                                        .filter(
+                                                origin ->
+                                                        !origin.isEquivalentTo(
+                                                                DaemonCounters.class)))
+                        .as("%s.%s", owner.getSimpleName(), counter)
+                        .isNotEmpty();
             }
         }
-        assertThat(page).endsWith("\n");
-        assertThat(types).hasSizeGreaterThan(50);
     }
 
     @Test

@@ -6,6 +6,7 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -24,6 +25,7 @@ final class Node implements AutoCloseable {
     private final String prefix = "sluice-t-" + ProcessHandle.current().pid() + "-";
     private final List<String> namespaces = new ArrayList<>();
     private final List<Daemon> daemons = new ArrayList<>();
+    private final List<Process> programs = new ArrayList<>();
 
     /**
      * @param folder for run folder, state and manifests
@@ -109,6 +111,21 @@ final class Node implements AutoCloseable {
         return pings(from, address, 56);
     }
 
+    /** Adds lines to the daemon's configuration. */
+    void configure(final String lines) throws IOException {
+        Files.writeString(folder.resolve("sluice.yaml"), lines + "\n", StandardOpenOption.APPEND);
+    }
+
+    /** Starts a program in a namespace; it is ended by {@link #close}. */
+    Process start(final String namespace, final String... words) throws IOException {
+        final List<String> command =
+                new ArrayList<>(List.of("ip", "netns", "exec", name(namespace)));
+        command.addAll(List.of(words));
+        final Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        programs.add(process);
+        return process;
+    }
+
     /** What {@code ip} prints about a namespace. */
     String ip(final String namespace, final String... words)
             throws IOException, InterruptedException {
@@ -126,7 +143,14 @@ final class Node implements AutoCloseable {
 
     /** Starts a daemon. */
     Daemon launch() throws IOException {
-        return launch(List.of());
+        return launch(List.of(), List.of());
+    }
+
+    /** Starts a daemon that takes over from the one that runs, and waits until it runs. */
+    Daemon replace() throws IOException, InterruptedException {
+        final Daemon daemon = launch(List.of(), List.of("--replace"));
+        daemon.awaitLine("sluice runs on node node-1");
+        return daemon;
     }
 
     /** Starts a daemon that lacks a capability, and waits until it runs. */
@@ -136,12 +160,14 @@ final class Node implements AutoCloseable {
                         List.of(
                                 "setpriv",
                                 "--inh-caps=-" + capability,
-                                "--bounding-set=-" + capability));
+                                "--bounding-set=-" + capability),
+                        List.of());
         daemon.awaitLine("sluice runs on node node-1");
         return daemon;
     }
 
-    private Daemon launch(final List<String> prefix) throws IOException {
+    private Daemon launch(final List<String> prefix, final List<String> options)
+            throws IOException {
         final Path jvmArgs = Path.of("../../scripts/jvm.args");
         final List<String> command = new ArrayList<>(List.of("ip", "netns", "exec", name("node")));
         command.addAll(prefix);
@@ -154,9 +180,10 @@ final class Node implements AutoCloseable {
                         "-cp",
                         System.getProperty(
                                 "surefire.test.class.path", System.getProperty("java.class.path")),
-                        DaemonProcess.class.getName(),
-                        folder.resolve("sluice.yaml").toString(),
-                        manifests().toString()));
+                        DaemonProcess.class.getName()));
+        command.addAll(options);
+        command.add(folder.resolve("sluice.yaml").toString());
+        command.add(manifests().toString());
         final Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         final Daemon daemon = new Daemon(process);
         daemons.add(daemon);
@@ -255,7 +282,11 @@ final class Node implements AutoCloseable {
     @Override
     public void close() throws IOException {
         daemons.forEach(daemon -> daemon.process.destroyForcibly());
+        programs.forEach(Process::destroyForcibly);
         try {
+            for (final Process program : programs) {
+                program.waitFor();
+            }
             for (final Daemon daemon : daemons) {
                 daemon.process.waitFor();
             }

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -113,6 +114,54 @@ class PublicationTest {
         sluice.unanswered = "";
         sluice.folder(pod("a"), pod("b"), allow("a", 82));
         assertThat(PolicyMap.bytesOfAll()).isEqualTo(before);
+    }
+
+    @Test
+    void aPolicyOfKnownIdentitiesIsOnePublicationAndLeavesTheMapsOfOthers() {
+        sluice.folder(pod("a"), pod("b"), pod("c"), allow("a", 80));
+        final long revision = sluice.publisher.live().revision();
+        final List<Decision> decisions = sluice.publisher.live().decisions();
+        sluice.journal.clear();
+
+        sluice.folder(pod("a"), pod("b"), pod("c"), allow("a", 81));
+
+        assertThat(sluice.journal).containsExactly("publish " + (revision + 1));
+        assertThat(sluice.publisher.live().decisions())
+                .as("numbers that events of a moment ago speak of")
+                .startsWith(decisions.toArray(new Decision[0]));
+        sluice.send("a", A, B, 81);
+        assertThat(sluice.received("b")).isTrue();
+        sluice.send("a", A, B, 80);
+        assertThat(sluice.received("b")).isFalse();
+    }
+
+    @Test
+    void whatManyChangesLeaveBehindIsBounded() {
+        // So many identities that maps are copied.
+        final String networks =
+                allow("far", 443).replace("name: p", "name: many")
+                        + IntStream.range(0, 300)
+                                .mapToObj(
+                                        i ->
+                                                "    - {from: [{ipBlock: {cidr: 198.18.%d.%d/32}}]}%n"
+                                                        .formatted(i / 256, i % 256))
+                                .collect(Collectors.joining());
+        sluice.folder(podAt("a", A), podAt("b", B), networks, allow("a", 1));
+        final long before = PolicyMap.bytesOfAll();
+        for (int i = 0; i < 3_000; i++) {
+            final int port = 1 + i % 1_500;
+            // Its place in the file is another, so who decides is, too.
+            sluice.folder(
+                    podAt("a", A), podAt("b", B), networks, "#\n".repeat(i), allow("a", port));
+            assertThat(PolicyMap.bytesOfAll()).isLessThan(2 * before);
+            assertThat(sluice.publisher.live().decisions().size()).isLessThan(2_000);
+            if (i % 100 == 0) {
+                sluice.send("a", A, B, port);
+                assertThat(sluice.received("b")).as("port %d", port).isTrue();
+                sluice.send("a", A, B, port + 1);
+                assertThat(sluice.received("b")).isFalse();
+            }
+        }
     }
 
     /** The map of ports without an endpoint is the resolver's, too. */

@@ -1,5 +1,7 @@
 package io.sluice.control.agent;
 
+import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,7 +45,24 @@ final class RandomFlows {
                 authors(random),
                 authors(random),
                 random.nextInt(65_536),
-                kind == Flow.Kind.L7 ? Optional.of(message(random)) : Optional.empty());
+                kind == Flow.Kind.L7 ? Optional.of(message(random)) : Optional.empty(),
+                kind == Flow.Kind.END ? Optional.of(totals(random, start)) : Optional.empty());
+    }
+
+    private static FlowTotals totals(final Random random, final Instant start) {
+        final FlowEnd end = pick(random, FlowEnd.values());
+        final DropReason reason = end == FlowEnd.CUT ? DropReason.POLICY_DENIED : DropReason.NONE;
+        final Instant firstSeen = start.minusNanos(random.nextLong(1L << 50));
+        return new FlowTotals(
+                end,
+                firstSeen,
+                firstSeen.plusNanos(random.nextLong(1L << 40)),
+                random.nextLong(1L << 50),
+                random.nextLong() >>> 1,
+                random.nextInt(3),
+                random.nextInt(3),
+                reason.code(),
+                reason == DropReason.NONE ? "" : reason.name());
     }
 
     private static <E> E pick(final Random random, final E[] values) {

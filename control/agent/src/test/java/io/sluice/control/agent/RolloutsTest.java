@@ -13,7 +13,10 @@ import io.sluice.control.agent.ConfirmationReport.State;
 import io.sluice.control.agent.ObjectChange.Outcome;
 import io.sluice.control.agent.RequestException.Reason;
 import io.sluice.control.policy.IpAddress;
+import io.sluice.control.policy.Pod;
+import io.sluice.control.policy.World;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -710,6 +713,153 @@ class RolloutsTest {
                         e -> assertThat(e.reason()).isEqualTo(Reason.UNAVAILABLE))
                 .hasMessageStartingWith("nothing was changed: the history cannot be written");
         assertThat(objects()).isEmpty();
+    }
+
+    @Test
+    void aChangeIsInForceBeforeItsFilesAreInPlaceAndAnsweredAfter() throws Exception {
+        sluice.folder(podAt("a", A), podAt("b", B));
+        final List<Integer> revisions = new ArrayList<>();
+        final List<Set<String>> files = new ArrayList<>();
+        sluice.afterPublish =
+                _ -> {
+                    revisions.add(sluice.revisions.newest());
+                    files.add(inPlace(folder.resolve("objects")));
+                    files.add(inPlace(folder.resolve("history")));
+                };
+
+        applyFor(MINUTE, denyAll("p"));
+
+        assertThat(revisions).containsExactly(0);
+        assertThat(files).containsExactly(Set.of(), Set.of());
+        assertThat(sluice.revisions.newest()).isEqualTo(1);
+        assertThat(objects()).containsOnlyKeys("NetworkPolicy_shop_p.yaml");
+        assertThat(sluice.rollouts.confirmation().state()).isEqualTo(State.PENDING);
+        assertThat(names(folder.resolve("history")))
+                .isEqualTo(inPlace(folder.resolve("history")))
+                .hasSize(2);
+    }
+
+    /** A crash between the two leaves what was before, as if nobody had asked. */
+    @Test
+    void whatWasInForceButNotKeptIsGoneAfterACrash() throws Exception {
+        sluice.folder(podAt("a", A), podAt("b", B));
+        final Path copy = folder.resolve("crash");
+        sluice.afterPublish =
+                _ -> {
+                    copy(folder.resolve("objects"), copy.resolve("objects"));
+                    copy(folder.resolve("history"), copy.resolve("history"));
+                };
+        applyFor(MINUTE, denyAll("p"));
+
+        final ObjectStore store = ObjectStore.load(copy.resolve("objects"));
+        final PolicyHistory history = PolicyHistory.load(copy.resolve("history"), 5, 1 << 20);
+
+        assertThat(store.objects()).isEmpty();
+        assertThat(history.newest()).isZero();
+        assertThat(history.confirmation().isPending()).isFalse();
+    }
+
+    @Test
+    void aChangeThatTheDiskDoesNotKeepAfterAllIsTakenBack() throws Exception {
+        sluice.folder(podAt("a", A), podAt("b", B));
+        apply(policy("q", 80));
+        final Map<String, String> before = objects();
+        sluice.afterPublish =
+                _ -> {
+                    sluice.afterPublish = again -> {};
+                    try (Stream<Path> written = Files.list(folder.resolve("history"))) {
+                        for (final Path file : written.toList()) {
+                            if (file.getFileName().toString().startsWith(".")) {
+                                Files.delete(file);
+                            }
+                        }
+                    } catch (final IOException e) {
+                        throw new UncheckedIOException(e);
+                    }
+                };
+
+        assertThatThrownBy(() -> applyFor(MINUTE, policy("q", 81), policy("r", 82)))
+                .isInstanceOfSatisfying(
+                        RequestException.class,
+                        e -> assertThat(e.reason()).isEqualTo(Reason.UNAVAILABLE))
+                .hasMessageStartingWith("nothing was changed");
+
+        assertThat(objects()).isEqualTo(before);
+        assertThat(sluice.revisions.newest()).isEqualTo(1);
+        assertThat(sluice.rollouts.confirmation().isPending()).isFalse();
+        sluice.send("a", A, B, 80);
+        assertThat(sluice.received("b")).isTrue();
+        sluice.send("a", A, B, 81);
+        assertThat(sluice.received("b")).isFalse();
+        assertThat(apply(policy("q", 83)).revision()).isEqualTo(2);
+    }
+
+    /** Less what is written beside its place. */
+    private static Set<String> inPlace(final Path folder) {
+        final Set<String> names = new HashSet<>(names(folder));
+        names.removeIf(name -> name.startsWith("."));
+        return names;
+    }
+
+    private static Set<String> names(final Path folder) {
+        try (Stream<Path> files = Files.list(folder)) {
+            return Set.copyOf(files.map(file -> file.getFileName().toString()).toList());
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void copy(final Path from, final Path to) {
+        try {
+            Files.createDirectories(to);
+            for (final String name : names(from)) {
+                Files.copy(from.resolve(name), to.resolve(name));
+            }
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A change of some objects ends where the whole road ends. */
+    @Test
+    void afterAnyChangesTheWholeRoadFindsNothingToDo() {
+        final long seed = 20_261_128;
+        final Random dice = new Random(seed);
+        final List<String> pods = List.of("a", "b", "c");
+        sluice.folder(
+                Stream.concat(
+                                pods.stream().map(pod -> podAt(pod, address(pod))),
+                                Stream.of(policy("owned", 7), denyAll("owned")))
+                        .toArray(String[]::new));
+        for (int step = 0; step < 60; step++) {
+            switch (dice.nextInt(5)) {
+                case 0 -> rollback(sluice.revisions.oldestState());
+                case 1 ->
+                        sluice.store.objects().stream()
+                                .filter(object -> object.where().file().contains("objects"))
+                                .findFirst()
+                                .ifPresent(object -> delete(object.meta().name()));
+                default ->
+                        apply(randomPolicy(dice), randomPolicy(dice).replace("name: r", "name: s"));
+            }
+            final LivePolicy live = sluice.publisher.live();
+            final List<String> problems = sluice.reconciler.snapshot().problems();
+
+            sluice.reconciler.reconcile();
+
+            assertThat(sluice.publisher.live().revision())
+                    .as("seed %d step %d", seed, step)
+                    .isEqualTo(live.revision());
+            assertThat(live.world().objects())
+                    .filteredOn(object -> !object.ref().equals(ResolverPod.REF))
+                    .filteredOn(object -> !(object instanceof Pod))
+                    .containsExactlyInAnyOrderElementsOf(
+                            World.of(sluice.store.objects()).objects().stream()
+                                    .filter(object -> !(object instanceof Pod))
+                                    .toList());
+            assertThat(sluice.reconciler.snapshot().problems())
+                    .containsExactlyInAnyOrderElementsOf(problems);
+        }
     }
 
     @Test

@@ -58,8 +58,10 @@ class SluiceConfigTest {
         values.put("pool.ipv6", "none");
         values.put("uplink.enabled", "false");
         values.put("port.xdp.mode", "generic");
+        values.put("port.xdp.queues", "2");
         values.put("port.xdp.busyPollUs", "20");
         values.put("uplink.device", "up0");
+        values.put("uplink.port", "xdp");
         values.put("uplink.mtu", "1400");
         values.put("policy.default", "deny");
         values.put("policy.cidrMatch", "[pods, nodes]");
@@ -88,6 +90,7 @@ class SluiceConfigTest {
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
+        values.put("flows.ends", "false");
         values.put("flows.redact.enabled", "true");
         values.put("flows.redact.http.urlQuery", "true");
         values.put("flows.redact.http.userInfo", "false");
@@ -103,6 +106,16 @@ class SluiceConfigTest {
         values.put("flows.export.fieldMask", "[time, source.namespace]");
         values.put("flows.export.allowList", "'{\"verdict\":[\"DROPPED\"]}'");
         values.put("flows.export.denyList", "'{\"source_pod\":[\"kube-system/\"]}'");
+        values.put("flows.export.kafka.bootstrapServers", "[kafka-1:9092, '[fd00::9]:9093']");
+        values.put("flows.export.kafka.topic", "flows.shop");
+        values.put("flows.export.kafka.acks", "leader");
+        values.put("flows.export.kafka.compression", "gzip");
+        values.put("flows.export.kafka.bufferMebibytes", "8");
+        values.put("flows.export.kafka.timeoutSeconds", "30");
+        values.put("flows.export.kafka.propertiesFile", "/etc/sluice/kafka.properties");
+        values.put("flows.export.kafka.fieldMask", "[time, verdict]");
+        values.put("flows.export.kafka.allowList", "'{\"verdict\":[\"AUDIT\"]}'");
+        values.put("flows.export.kafka.denyList", "'{\"source_pod\":[\"shop/\"]}'");
         values.put("l7.transport", "io_uring");
         values.put("l7.loops", "2");
         values.put("l7.connections", "1000");
@@ -135,10 +148,14 @@ class SluiceConfigTest {
                 .contains("10.244.0.0/24");
         assertThat(DEFAULTS.pool().ipv6().map(pool -> pool.prefix().toString()))
                 .contains("fd00:10:244::/64");
-        assertThat(DEFAULTS.uplink()).isEqualTo(new SluiceConfig.Uplink(true, "sluice0", 1500));
+        assertThat(DEFAULTS.uplink())
+                .isEqualTo(
+                        new SluiceConfig.Uplink(
+                                true, "sluice0", SluiceConfig.Uplink.Port.TAP, 1500));
         assertThat(DEFAULTS.runFolder()).hasToString("/run/sluice");
         assertThat(DEFAULTS.stateFolder()).hasToString("/var/lib/sluice");
         assertThat(DEFAULTS.flowRing()).isEqualTo(4095);
+        assertThat(DEFAULTS.flowEnds()).isTrue();
     }
 
     @Test
@@ -201,6 +218,15 @@ class SluiceConfigTest {
                 "flows: {export: {file: flows.log}} | f.yaml:1:24: flows.export.file: \"flows.log\": an absolute path",
                 "flows: {export: {fileMaxSizeMb: 0}} | f.yaml:1:33: flows.export.fileMaxSizeMb: 0: 1 to 1048576",
                 "flows: {export: {fieldMask: [a b]}} | f.yaml:1:29: flows.export.fieldMask: \"a b\": a list of fields such as source.namespace",
+                "flows: {export: {kafka: {bootstrapServers: kafka}}} | f.yaml:1:44: flows.export.kafka.bootstrapServers: \"kafka\": none, or a list of brokers such as kafka-1:9092",
+                "flows: {export: {kafka: {bootstrapServers: [a:1, 'b:0']}}} | f.yaml:1:44: flows.export.kafka.bootstrapServers: \"b:0\": none, or a list of brokers such as kafka-1:9092",
+                "flows: {export: {kafka: {topic: ..}}} | f.yaml:1:33: flows.export.kafka.topic: \"..\": 1 to 249 letters, digits, '.', '_' and '-'",
+                "flows: {export: {kafka: {acks: 0}}} | f.yaml:1:32: flows.export.kafka.acks: \"0\": all or leader",
+                "flows: {export: {kafka: {compression: zstd}}} | f.yaml:1:39: flows.export.kafka.compression: \"zstd\": none or gzip",
+                "flows: {export: {kafka: {bufferMebibytes: 0}}} | f.yaml:1:43: flows.export.kafka.bufferMebibytes: 0: 1 to 16384",
+                "flows: {export: {kafka: {timeoutSeconds: 0}}} | f.yaml:1:42: flows.export.kafka.timeoutSeconds: 0: 1 to 86400",
+                "flows: {export: {kafka: {propertiesFile: a}}} | f.yaml:1:42: flows.export.kafka.propertiesFile: \"a\": an absolute path",
+                "flows: {export: {kafka: {fieldMask: [a b]}}} | f.yaml:1:37: flows.export.kafka.fieldMask: \"a b\": a list of fields such as source.namespace",
                 "log: {level: all}         | f.yaml:1:14: log.level: \"all\": error or warn or info or debug",
                 "mtu: [1500                | f.yaml:1:11: expected ',' or ']', but got <stream end>",
             })

@@ -84,6 +84,7 @@ class SluiceMainNetnsTest {
         assertThat(node.pings("a", B)).isTrue();
         assertThat(isLoaded(daemon, "io.sluice.control.agent.hubble.HubbleServer")).isTrue();
         assertThat(isLoaded(daemon, "io.grpc.Server")).isFalse();
+        assertThat(isLoaded(daemon, "org.apache.kafka.clients.producer.KafkaProducer")).isFalse();
 
         final FlowProto.Flow ping;
         try (HubbleClient client = HubbleClient.of(socket)) {

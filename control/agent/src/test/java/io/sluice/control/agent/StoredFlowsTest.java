@@ -8,6 +8,7 @@ import io.sluice.control.agent.flowlog.FlowLog;
 import io.sluice.control.agent.flowlog.LogLimits;
 import io.sluice.control.policy.replay.FlowTally;
 import io.sluice.control.policy.replay.FlowTally.Skipped;
+import io.sluice.dataplane.FlowEnd;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -72,6 +73,25 @@ class StoredFlowsTest {
         assertThat(stored.traffic()).containsExactlyInAnyOrderElementsOf(lines.traffic());
         assertThat(stored.skipped()).isEqualTo(lines.skipped());
         assertThat(stored.traffic()).isNotEmpty();
+    }
+
+    @Test
+    void theEndOfAFlowIsNoSecondFlow() throws IOException {
+        final List<Flow> flows =
+                List.of(
+                        Flows.at(0, start),
+                        Flows.ended(1, start.plusSeconds(12), FlowEnd.CLOSED),
+                        Flows.ended(2, start.plusSeconds(12), FlowEnd.CUT));
+        store(flows);
+
+        final FlowTally stored = new FlowTally();
+        StoredFlows.count(state, Instant.MIN, stored);
+
+        for (final FlowTally tally : List.of(stored, ofLines(flows))) {
+            assertThat(tally.traffic()).hasSize(1);
+            assertThat(tally.traffic().getFirst().times()).isEqualTo(1);
+            assertThat(tally.skipped()).containsExactly(Map.entry(Skipped.END, 2L));
+        }
     }
 
     @Test

@@ -29,6 +29,9 @@ final class FlowText {
 
     private static final int L7 = 129;
 
+    /** Sluice's own. */
+    private static final int END = 200;
+
     /** Hubble's words for policy_match_type. */
     private static final int MATCH_NONE = 0;
 
@@ -167,6 +170,7 @@ final class FlowText {
         return switch (flow.path("event_type").path("type").asInt()) {
             case POLICY_VERDICT -> policyVerdict(flow);
             case L7 -> message(flow.path("l7"));
+            case END -> end(flow.path("flow_end"));
             default -> dropText(flow.path("drop_reason_desc").asText());
         };
     }
@@ -180,6 +184,14 @@ final class FlowText {
             }
         }
         return "l7" + half;
+    }
+
+    /** {@code flow-end:closed}, and of a flow that was cut, why. */
+    private static String end(final JsonNode end) {
+        final String reason =
+                end.path("reason").asText().toLowerCase(Locale.ROOT).replace('_', '-');
+        final String cut = dropText(end.path("cut_reason_desc").asText());
+        return "flow-end:" + reason + (cut.isEmpty() ? "" : " " + cut);
     }
 
     private static String policyVerdict(final JsonNode flow) {

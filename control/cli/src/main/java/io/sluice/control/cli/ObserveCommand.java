@@ -74,7 +74,8 @@ final class ObserveCommand implements Callable<Integer> {
             names = {"-t", "--type"},
             description = {
                 "drop, l7, policy-verdict, or trace: new flows that were let pass, with :to-endpoint,",
-                ":to-network, :to-stack or :to-proxy by where they went."
+                ":to-network, :to-stack or :to-proxy by where they went; end: flows that are no more,",
+                "with :closed, :reset, :timed-out, :cut, :evicted or :endpoint-removed by why."
             })
     private List<String> type = List.of();
 
@@ -93,6 +94,14 @@ final class ObserveCommand implements Callable<Integer> {
                 "tries at the gateway's address. The JSON forms always have them."
             })
     private boolean allDrops;
+
+    @Option(
+            names = "--ends",
+            description = {
+                "Also the ends of flows, with what passed of each. Left out otherwise, so that a",
+                "flow is told of once; --type end shows them alone."
+            })
+    private boolean ends;
 
     @Option(names = "--traffic-direction", description = "ingress or egress.")
     private List<String> direction = List.of();
@@ -353,6 +362,9 @@ final class ObserveCommand implements Callable<Integer> {
         // wants it.
         if (!allDrops && !isJson() && dropReason.isEmpty()) {
             add(parameters, "all-drops", List.of("false"));
+        }
+        if (ends) {
+            add(parameters, "ends", List.of("true"));
         }
         add(parameters, "traffic-direction", direction);
         add(parameters, "pod", pod);

@@ -5,7 +5,7 @@ import io.sluice.control.agent.RunOptions.TakeOver;
 import io.sluice.control.agent.Servers;
 import io.sluice.control.agent.SluiceMain;
 import io.sluice.control.agent.api.ApiServer;
-import io.sluice.control.agent.export.FlowExporter;
+import io.sluice.control.agent.export.FlowExports;
 import io.sluice.control.agent.hubble.HubbleServer;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -67,7 +67,7 @@ final class RunCommand implements Callable<Integer> {
                                 Optional.ofNullable(config),
                                 Optional.ofNullable(runFolder),
                                 replace ? TakeOver.REPLACE : TakeOver.NEVER),
-                        new Servers(ApiServer::start, HubbleServer::start, FlowExporter::start),
+                        new Servers(ApiServer::start, HubbleServer::start, FlowExports::start),
                         new PrintStream(errors, true, StandardCharsets.UTF_8));
         console.err().print(errors.toString(StandardCharsets.UTF_8));
         return code;

@@ -100,6 +100,17 @@ final class StatusCommand implements Callable<Integer> {
                         + ", "
                         + status.path("flowsLost").asText()
                         + " lost");
+        for (final JsonNode export : status.path("exports")) {
+            line(
+                    "Export",
+                    "%s %s: %d written, %d lost, %d waiting"
+                            .formatted(
+                                    export.path("destination").asText(),
+                                    export.path("target").asText(),
+                                    export.path("written").asLong(),
+                                    export.path("lost").asLong(),
+                                    export.path("waiting").asLong()));
+        }
         line(
                 "Packets",
                 status.path("packetsIn").asText()

@@ -3,7 +3,7 @@ package io.sluice.control.cli;
 import io.sluice.control.agent.Servers;
 import io.sluice.control.agent.StartTraining;
 import io.sluice.control.agent.api.ApiServer;
-import io.sluice.control.agent.export.FlowExporter;
+import io.sluice.control.agent.export.FlowExports;
 import io.sluice.control.agent.hubble.HubbleServer;
 import java.io.ByteArrayInputStream;
 import java.io.PrintWriter;
@@ -97,7 +97,7 @@ final class TrainingRun {
                     Files.writeString(
                             Files.createDirectory(folder.resolve("objects")).resolve("world.yaml"),
                             WORLD),
-                    new Servers(ApiServer::start, HubbleServer::start, FlowExporter::start),
+                    new Servers(ApiServer::start, HubbleServer::start, FlowExports::start),
                     TrainingRun::ask);
         } finally {
             try (Stream<Path> files = Files.walk(folder)) {

@@ -12,12 +12,14 @@ import io.sluice.control.agent.DropReport;
 import io.sluice.control.agent.EndpointReport;
 import io.sluice.control.agent.EndpointRequest;
 import io.sluice.control.agent.EndpointState;
+import io.sluice.control.agent.ExportReport;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowActivity;
 import io.sluice.control.agent.FlowCursor;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowQuery;
 import io.sluice.control.agent.FlowReader;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.IdentityReport;
 import io.sluice.control.agent.IpcacheReport;
 import io.sluice.control.agent.NameReport;
@@ -34,6 +36,7 @@ import io.sluice.control.agent.StatusReport;
 import io.sluice.control.agent.TableReport;
 import io.sluice.control.agent.TraceCursor;
 import io.sluice.control.agent.TraceQuery;
+import io.sluice.dataplane.FlowEnd;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
@@ -111,6 +114,10 @@ final class MemoryControlPlane implements ControlPlane {
                 "/proc/4711/task/4720/ns/net",
                 3,
                 confirmation,
+                List.of(
+                        new ExportReport("file", "/var/log/flows.log", 40, 40, 0, 0, ""),
+                        new ExportReport(
+                                "kafka", "sluice-flows at kafka-1:9092", 40, 30, 3, 7, "")),
                 List.of("/etc/sluice/shop/bad.yaml:3:1: spec.ingres: unknown field"));
     }
 
@@ -635,7 +642,10 @@ final class MemoryControlPlane implements ControlPlane {
                                 "verdict", "FORWARDED", Map.of("verdict", "FORWARDED"))));
     }
 
-    /** A denied connection, an allowed one, its reply, an echo to outside, and a multicast. */
+    /**
+     * A denied connection, an allowed one, its reply, an echo to outside, a multicast, and the end
+     * of the allowed connection, which a change of policy cut.
+     */
     static List<Flow> recorded() {
         final FlowPeer frontend =
                 peer(1, 256, "frontend", "k8s:app=frontend", "10.244.0.10", 40000);
@@ -699,7 +709,46 @@ final class MemoryControlPlane implements ControlPlane {
                         world,
                         58,
                         List.of()),
-                multicast(frontend));
+                multicast(frontend),
+                cut(frontend, backend));
+    }
+
+    private static Flow cut(final FlowPeer source, final FlowPeer destination) {
+        final Instant opened = CommandLineRun.NOW.minusSeconds(99);
+        return new Flow(
+                5,
+                CommandLineRun.NOW.minusSeconds(50),
+                "00000000-0000-4000-8000-000000000005",
+                "node1",
+                Flow.Kind.END,
+                Flow.Verdict.FORWARDED,
+                0,
+                "",
+                4,
+                6,
+                0,
+                -1,
+                -1,
+                source,
+                destination,
+                Flow.Direction.INGRESS,
+                false,
+                7,
+                List.of(),
+                List.of(),
+                0,
+                Optional.empty(),
+                Optional.of(
+                        new FlowTotals(
+                                FlowEnd.CUT,
+                                opened,
+                                opened.plusMillis(1_532),
+                                6,
+                                534,
+                                5,
+                                1270,
+                                133,
+                                "POLICY_DENIED")));
     }
 
     private static Flow multicast(final FlowPeer source) {

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.PolicySnapshot;
 import io.sluice.control.agent.api.ApiServer;
+import io.sluice.dataplane.FlowEnd;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -55,6 +57,7 @@ final class SeedObserveTest {
                 flows.add(flow(flows.size(), namespace, verdict));
             }
         }
+        flows.add(end(flows.getLast()));
         return flows;
     }
 
@@ -88,6 +91,43 @@ final class SeedObserveTest {
                 List.<PolicyAuthor>of(),
                 60,
                 Optional.empty());
+    }
+
+    private static Flow end(final Flow opened) {
+        return new Flow(
+                opened.sequence() + 1,
+                CommandLineRun.NOW,
+                "00000000-0000-4000-8000-0000000000ff",
+                opened.nodeName(),
+                Flow.Kind.END,
+                Flow.Verdict.FORWARDED,
+                0,
+                "",
+                4,
+                6,
+                0,
+                -1,
+                -1,
+                opened.source(),
+                opened.destination(),
+                Flow.Direction.INGRESS,
+                false,
+                1,
+                List.of(),
+                List.of(),
+                0,
+                Optional.empty(),
+                Optional.of(
+                        new FlowTotals(
+                                FlowEnd.CLOSED,
+                                opened.time(),
+                                opened.time(),
+                                6,
+                                534,
+                                5,
+                                1270,
+                                0,
+                                "")));
     }
 
     private static FlowPeer peer(
@@ -133,6 +173,28 @@ final class SeedObserveTest {
 
         final String out = pipe < 0 ? run.out() : shell(line.substring(pipe + 3), run.out());
         assertThat(out.lines().filter(text -> text.contains(expected))).hasSize(lines);
+    }
+
+    /** A jq line that counts events counts a flow once, though its end is there as well. */
+    @Test
+    void endsOfFlowsAreInNoAnswerThatDidNotAskForThem() throws Exception {
+        final CommandLineRun run =
+                CommandLineRun.with(
+                        Map.of("SLUICE_SOCKET", socket.toString()),
+                        "",
+                        "observe --namespace shop --output json --all".split(" ", -1));
+
+        assertThat(shell("jq -s 'length'", run.out())).isEqualTo("3\n");
+        final CommandLineRun ends =
+                CommandLineRun.with(
+                        Map.of("SLUICE_SOCKET", socket.toString()),
+                        "",
+                        "observe --namespace shop --output json --type end".split(" ", -1));
+        assertThat(
+                        shell(
+                                "jq -r '.flow.flow_end | .reason, (.responder_bytes | tonumber)'",
+                                ends.out()))
+                .isEqualTo("CLOSED\n1270\n");
     }
 
     /** A follower's output is one flow a line, which jq reads as it comes. */

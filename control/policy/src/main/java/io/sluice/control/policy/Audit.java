@@ -27,9 +27,10 @@ public final class Audit {
 
     /** Whether annotations of an object say that it is audited. */
     public static boolean isAudited(final Map<String, String> annotations) {
-        return isOn(annotations, CILIUM_POLICY)
-                || isOn(annotations, CALICO_NAMESPACE)
-                || isOn(annotations, SLUICE);
+        return !annotations.isEmpty()
+                && (isOn(annotations, CILIUM_POLICY)
+                        || isOn(annotations, CALICO_NAMESPACE)
+                        || isOn(annotations, SLUICE));
     }
 
     private static boolean isOn(final Map<String, String> annotations, final String key) {

@@ -26,6 +26,7 @@ final class PeerSets {
     /** The peers that one condition matches. Equal conditions share one instance. */
     static final class PeerSet {
         private final PeerMatch match;
+        private final boolean everyone;
         private final BitSet members = new BitSet();
         private int rules;
 
@@ -34,6 +35,7 @@ final class PeerSets {
 
         private PeerSet(final PeerMatch match) {
             this.match = match;
+            this.everyone = match.equals(PeerMatch.EVERYONE);
         }
 
         PeerMatch match() {
@@ -50,7 +52,7 @@ final class PeerSets {
         }
 
         boolean isEveryone() {
-            return match.equals(PeerMatch.EVERYONE);
+            return everyone;
         }
     }
 
@@ -172,6 +174,11 @@ final class PeerSets {
     /** Identity of the peer at a position. */
     int numberAt(final int position) {
         return peerAt(position).number;
+    }
+
+    /** Whether there is a peer at a position. */
+    boolean isTaken(final int position) {
+        return position < peers.size() && peers.get(position).isPresent();
     }
 
     private Peer peerAt(final int position) {

@@ -2,12 +2,14 @@ package io.sluice.control.policy;
 
 import io.sluice.control.policy.PeerSets.PeerSet;
 import io.sluice.control.policy.PeerTable.PodFacts;
+import io.sluice.control.policy.RuleChain.Difference;
 import io.sluice.control.policy.RuleChain.IndexedRule;
 import io.sluice.control.policy.RuleChain.Part;
 import io.sluice.control.policy.Subjects.Subject;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -34,8 +36,10 @@ import java.util.WeakHashMap;
  *
  * <table>
  * <caption>What a change costs</caption>
- * <tr><td>a policy</td><td>its translation, its rules against the peers, the endpoints that it
- * selects or selected</td></tr>
+ * <tr><td>a policy</td><td>its translation, its rules against the peers; in each kind of endpoint
+ * that it selects or selected a look at each rule, and the programs of the peers that its rules
+ * match or matched; of all peers where a rule is about everyone, or the order of tiers and the last
+ * word are others</td></tr>
  * <tr><td>a pod like others</td><td>its addresses in the ipcache</td></tr>
  * <tr><td>a pod like no other</td><td>besides: the rules that could match it, one program in each
  * map which has such a rule, its own two maps</td></tr>
@@ -58,6 +62,15 @@ public final class PolicyCompiler {
      * Programs remembered of one chain: many more than kinds of peers that its rules tell apart.
      */
     private static final int PAINTED_PER_CHAIN = 1024;
+
+    /**
+     * Statements, or rules, that are exchanged one by one; of more all is made anew. Each costs a
+     * look at all rules of the endpoint.
+     */
+    private static final int EXCHANGED_MAX = 64;
+
+    private static final Comparator<Part> BY_PLACE =
+            Comparator.comparing(part -> part.statement().place());
 
     private final PolicyOptions options;
     private final PeerTable peers;
@@ -123,9 +136,8 @@ public final class PolicyCompiler {
         final Set<IpAddress> renamed = next.renamedSince(world);
         world = next;
         final Set<ObjectRef> policies = policiesToTranslate(changed);
-        final Set<Part> touched = new LinkedHashSet<>();
         final Map<ObjectRef, Translation> translations = translate(policies);
-        touched.addAll(forget(policies));
+        final Set<Part> gone = forget(policies);
 
         translations.values().forEach(asked::add);
         final boolean askedChanged = asked.takeChanged();
@@ -143,7 +155,7 @@ public final class PolicyCompiler {
             peers.update(world, pods, renamed);
         }
         updatePeers(peers.takeChanges());
-        touched.addAll(index(translations));
+        final Touched touched = new Touched(gone, index(translations));
 
         final Set<Subject> selected = subjectsOf(touched);
         updateSubjects(pods);
@@ -153,8 +165,10 @@ public final class PolicyCompiler {
         stale.removeIf(Subject::isGone);
         for (final Subject subject : stale) {
             for (final SubjectSide side : subject.sides()) {
-                if (side.result().isEmpty() || selected.contains(subject)) {
-                    compile(subject, side);
+                if (side.result().isEmpty()) {
+                    compile(subject, side, selecting(subject, side));
+                } else if (selected.contains(subject) && touched.concerns(side.direction())) {
+                    compile(subject, side, selecting(subject, side, touched));
                 } else if (changedPeers.containsKey(side)) {
                     patch(side, changedPeers.getOrDefault(side, Set.of()));
                 }
@@ -260,9 +274,12 @@ public final class PolicyCompiler {
                         .stagedTarget()
                         .ifPresent(
                                 target ->
-                                        stagedFor
-                                                .getOrDefault(target, new HashSet<>())
-                                                .remove(ref));
+                                        stagedFor.computeIfPresent(
+                                                target,
+                                                (_, staged) -> {
+                                                    staged.remove(ref);
+                                                    return staged.isEmpty() ? null : staged;
+                                                }));
             }
         }
         return gone;
@@ -409,11 +426,33 @@ public final class PolicyCompiler {
 
     // Endpoints.
 
+    /** What policies said that were taken out, and what those say that were put in. */
+    private record Touched(Set<Part> gone, Set<Part> added) {
+        List<Part> all() {
+            final List<Part> all = new ArrayList<>(gone);
+            all.addAll(added);
+            return all;
+        }
+
+        /**
+         * Whether a direction of the endpoints that they select may be another. What is staged may
+         * stand for statements of the other direction, too.
+         */
+        boolean concerns(final PolicyDirection direction) {
+            return all().stream()
+                    .map(Part::statement)
+                    .anyMatch(
+                            statement ->
+                                    statement.direction() == direction
+                                            || statement.staging() != Staging.ENFORCED);
+        }
+    }
+
     /** Endpoints that one of some statements selects. */
-    private Set<Subject> subjectsOf(final Set<Part> parts) {
+    private Set<Subject> subjectsOf(final Touched touched) {
         final Set<Subject> selected = new LinkedHashSet<>();
-        final Set<Part> asked = new LinkedHashSet<>(parts);
-        for (final Part part : parts) {
+        final Set<Part> asked = new LinkedHashSet<>(touched.all());
+        for (final Part part : touched.all()) {
             // A staged policy changes what would be of the policy that it stands for.
             part.statement()
                     .stagedTarget()
@@ -462,19 +501,74 @@ public final class PolicyCompiler {
 
     // Maps.
 
-    private void compile(final Subject subject, final SubjectSide side) {
+    /** All that select an endpoint, in order. */
+    private List<Part> selecting(final Subject subject, final SubjectSide side) {
         final List<Part> selecting = new ArrayList<>();
         addSelecting(subject, side.direction(), partsOf(""), selecting);
         if (!subject.namespace().isEmpty()) {
             addSelecting(subject, side.direction(), partsOf(subject.namespace()), selecting);
         }
-        selecting.sort((a, b) -> a.statement().place().compareTo(b.statement().place()));
+        selecting.sort(BY_PLACE);
+        return selecting;
+    }
+
+    /** The same, made from those before. */
+    private List<Part> selecting(
+            final Subject subject, final SubjectSide side, final Touched touched) {
+        if (touched.gone.size() + touched.added.size() > EXCHANGED_MAX) {
+            return selecting(subject, side);
+        }
+        final List<Part> selecting = new ArrayList<>(side.selecting());
+        for (final Part part : touched.gone) {
+            if (part.statement().direction() == side.direction()) {
+                remove(part.statement(), selecting);
+            }
+        }
+        final List<Part> added = new ArrayList<>();
+        addSelecting(subject, side.direction(), touched.added, added);
+        for (final Part part : added) {
+            selecting.add(firstBehind(part, selecting), part);
+        }
+        return selecting;
+    }
+
+    // Identity is what counts: an equal statement of another policy has another place.
+    @SuppressWarnings("ReferenceEquality")
+    private static void remove(final PolicyStatement statement, final List<Part> selecting) {
+        final Part wanted = new Part(statement, List.of());
+        for (int i = firstBehind(wanted, selecting) - 1;
+                i >= 0 && BY_PLACE.compare(selecting.get(i), wanted) == 0;
+                i--) {
+            if (selecting.get(i).statement() == statement) {
+                selecting.remove(i);
+                return;
+            }
+        }
+    }
+
+    /** Index of the first that comes behind all of an equal place. */
+    private static int firstBehind(final Part part, final List<Part> selecting) {
+        int from = 0;
+        int to = selecting.size();
+        while (from < to) {
+            final int middle = (from + to) >>> 1;
+            if (BY_PLACE.compare(selecting.get(middle), part) <= 0) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        return from;
+    }
+
+    private void compile(
+            final Subject subject, final SubjectSide side, final List<Part> selecting) {
         final List<Part> enforced = new ArrayList<>();
         final List<Part> pending = new ArrayList<>();
         boolean staged = false;
         for (final Part part : selecting) {
             final boolean replaced =
-                    !stagedFor.getOrDefault(part.statement().policy().ref(), Set.of()).isEmpty();
+                    !stagedFor.isEmpty() && stagedFor.containsKey(part.statement().policy().ref());
             switch (part.statement().staging()) {
                 case ENFORCED -> {
                     enforced.add(part);
@@ -495,13 +589,94 @@ public final class PolicyCompiler {
                 staged
                         ? Optional.of(pending(chain(subject, side.direction(), pending), pending))
                         : Optional.empty();
-        side.set(
-                new SubjectSide.Result(
-                        selecting.stream().map(Part::statement).toList(),
-                        chain,
-                        map(chain, isIsolated(enforced)),
-                        wouldBe,
-                        L7Conflicts.of(chain)));
+        final List<PolicyStatement> statements = selecting.stream().map(Part::statement).toList();
+        final boolean isolated = isIsolated(enforced);
+        final Optional<Difference> difference = differenceFrom(side, chain, isolated, wouldBe);
+        if (difference.isPresent()) {
+            final PolicyMap before = side.result().orElseThrow().map();
+            side.set(
+                    selecting,
+                    new SubjectSide.Result(
+                            statements,
+                            chain,
+                            patch(before, chain, difference.get()),
+                            wouldBe,
+                            L7Conflicts.of(chain)),
+                    difference.get());
+        } else {
+            side.set(
+                    selecting,
+                    new SubjectSide.Result(
+                            statements,
+                            chain,
+                            map(chain, isolated),
+                            wouldBe,
+                            L7Conflicts.of(chain)));
+        }
+    }
+
+    /** Where the map of before differs in programs of some peers only: the rules about those. */
+    private Optional<Difference> differenceFrom(
+            final SubjectSide side,
+            final RuleChain chain,
+            final boolean isolated,
+            final Optional<SubjectSide.Pending> wouldBe) {
+        final SubjectSide.Result before = side.result().orElse(null);
+        if (before == null
+                || before.map().isIsolated() != isolated
+                || before.pending().isPresent()
+                || wouldBe.isPresent()
+                || changedPeers.containsKey(side)) {
+            return Optional.empty();
+        }
+        return chain.differenceFrom(before.chain())
+                .filter(difference -> aboutSome(difference.gone()))
+                .filter(difference -> aboutSome(difference.added()));
+    }
+
+    private static boolean aboutSome(final List<IndexedRule> rules) {
+        return rules.size() <= EXCHANGED_MAX
+                && rules.stream().noneMatch(rule -> rule.peers().isEveryone());
+    }
+
+    /** The map of a chain before with the programs anew of those whom other rules match now. */
+    private PolicyMap patch(
+            final PolicyMap before, final RuleChain chain, final Difference difference) {
+        final MapKey key = new MapKey(chain.key(), before.isIsolated());
+        final PolicyMap known = mapByChain.get(key);
+        if (known != null) {
+            return known;
+        }
+        final BitSet concerned = new BitSet();
+        difference.gone().forEach(rule -> concerned.or(rule.peers().members()));
+        difference.added().forEach(rule -> concerned.or(rule.peers().members()));
+        final BitSet aboutEveryone = chain.matchingEveryone();
+        final Map<Integer, BitSet> matched = new HashMap<>();
+        for (int i = concerned.nextSetBit(0); i >= 0; i = concerned.nextSetBit(i + 1)) {
+            if (sets.isTaken(i)) {
+                matched.put(i, (BitSet) aboutEveryone.clone());
+            }
+        }
+        final List<IndexedRule> rules = chain.rules();
+        for (int rule = 0; rule < rules.size(); rule++) {
+            final BitSet members = rules.get(rule).peers().members();
+            for (final Map.Entry<Integer, BitSet> peer : matched.entrySet()) {
+                if (members.get(peer.getKey())) {
+                    peer.getValue().set(rule);
+                }
+            }
+        }
+        final Map<Integer, VerdictProgram> programsNow = new HashMap<>();
+        // A condition that went with its rule did not tell of peers that went at the same time.
+        for (final PeerFacts facts : vanished) {
+            programsNow.put(peers.numberOf(facts), before.everyoneElse());
+        }
+        matched.forEach(
+                (position, bits) ->
+                        programsNow.put(sets.numberAt(position), program(chain, bits, Set.of())));
+        final PolicyMap next = maps.intern(before.with(programsNow));
+        mapByChain.put(key, next);
+        return next;
     }
 
     private SubjectSide.Pending pending(final RuleChain chain, final List<Part> parts) {

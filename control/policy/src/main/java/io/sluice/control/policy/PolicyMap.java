@@ -1,9 +1,11 @@
 package io.sluice.control.policy;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -80,6 +82,23 @@ public final class PolicyMap {
      */
     public VerdictProgram program(final int identity) {
         return programs.getOrDefault(identity, everyoneElse);
+    }
+
+    /**
+     * Identities whose program differs from that of another map of the same compiler, with the
+     * program they have here. Empty where everyone else's differs: then all may. Between maps that
+     * were made from each other it costs what differs.
+     */
+    public Optional<Map<Integer, VerdictProgram>> programsChangedSince(final PolicyMap earlier) {
+        if (!isSame(everyoneElse, earlier.everyoneElse)) {
+            return Optional.empty();
+        }
+        final Map<Integer, VerdictProgram> changed = new HashMap<>();
+        programs.forEachChange(
+                earlier.programs,
+                (identity, _, program) ->
+                        changed.put(identity, program == null ? everyoneElse : program));
+        return Optional.of(changed);
     }
 
     /** The program for identities about which the map says nothing particular. */

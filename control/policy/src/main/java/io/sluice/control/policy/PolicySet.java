@@ -88,6 +88,14 @@ public final class PolicySet {
     }
 
     /**
+     * Whether an earlier set of the same compiler has the same identities. May be false though they
+     * are the same. Costs nothing.
+     */
+    public boolean hasIdentitiesOf(final PolicySet earlier) {
+        return peers.hasIdentitiesOf(earlier.peers);
+    }
+
+    /**
      * Whether an earlier set of the same compiler has the same identities and policy maps, so that
      * only prefixes differ. May be false though they are the same. Costs a look at each kind of
      * endpoint.
@@ -95,7 +103,7 @@ public final class PolicySet {
     // What a compiler did not touch it hands out again.
     @SuppressWarnings("ReferenceEquality")
     public boolean hasMapsOf(final PolicySet earlier) {
-        if (!peers.hasIdentitiesOf(earlier.peers)
+        if (!hasIdentitiesOf(earlier)
                 || subjectIndexByPod != earlier.subjectIndexByPod
                 || subjects.size() != earlier.subjects.size()) {
             return false;

@@ -37,12 +37,14 @@ final class RuleChain {
 
         private final PolicyRule rule;
         private final PeerSet peers;
+        private final boolean named;
         private final List<Box> fixedBoxes;
 
         IndexedRule(final PolicyRule rule, final PeerSet peers) {
             this.rule = rule;
             this.peers = peers;
-            this.fixedBoxes = rule.hasNamedPorts() ? List.of() : boxes(rule, Set.of(), Set.of());
+            this.named = rule.hasNamedPorts();
+            this.fixedBoxes = named ? List.of() : boxes(rule, Set.of(), Set.of());
         }
 
         PolicyRule rule() {
@@ -55,7 +57,7 @@ final class RuleChain {
 
         List<Box> boxes(
                 final Set<Pod.NamedPort> sourcePorts, final Set<Pod.NamedPort> destinationPorts) {
-            return rule.hasNamedPorts() ? boxes(rule, sourcePorts, destinationPorts) : fixedBoxes;
+            return named ? boxes(rule, sourcePorts, destinationPorts) : fixedBoxes;
         }
 
         private static List<Box> boxes(
@@ -76,12 +78,14 @@ final class RuleChain {
     /** One step down the chain. */
     private sealed interface Step {}
 
-    /** A rule of an ordered policy. */
-    private record Ask(int rule) implements Step {}
+    /** Neighbouring rules of ordered policies: positions from, up to but not with to. */
+    private record Ask(int from, int to) implements Step {}
 
-    /** Neighbouring additive policies: denies, then demands to authenticate, then allows. */
-    private record Group(List<Integer> denies, List<Integer> demands, List<Integer> allows)
-            implements Step {}
+    /**
+     * Rules of neighbouring additive policies, as for {@link Ask}: denies, then demands to
+     * authenticate, then allows.
+     */
+    private record Group(int from, int to) implements Step {}
 
     /** End of a tier; without a last word what is left goes on. */
     private record TierEnd(Optional<PolicyEntry> lastWord) implements Step {}
@@ -91,6 +95,12 @@ final class RuleChain {
 
     /** What was skipped is asked about again. */
     private record Resume() implements Step {}
+
+    private static final List<PolicyRule.Effect> GROUP_ORDER =
+            List.of(
+                    PolicyRule.Effect.DENY,
+                    PolicyRule.Effect.AUTHENTICATE,
+                    PolicyRule.Effect.ALLOW);
 
     private final PolicyDirection direction;
     private final Set<Pod.NamedPort> localPorts;
@@ -114,7 +124,7 @@ final class RuleChain {
         this.enforced = enforced;
         this.audit = audit;
         this.nothingAnswered = nothingAnswered;
-        this.named = rules.stream().anyMatch(rule -> rule.rule.hasNamedPorts());
+        this.named = rules.stream().anyMatch(rule -> rule.named);
         this.key = key(direction, named ? localPorts : Set.of(), rules, enforced, audit);
     }
 
@@ -239,8 +249,9 @@ final class RuleChain {
         final List<Step> steps = new ArrayList<>();
         boolean skipping = opening.effect == OpeningEffect.SKIPS_EARLY_STAGES;
         for (final IndexedRule rule : opening.rules) {
-            final int position = add(rule, rules);
-            steps.add(skipping ? new Skip(position) : new Ask(position));
+            final int position = rules.size();
+            rules.add(rule);
+            steps.add(skipping ? new Skip(position) : new Ask(position, position + 1));
         }
         for (final Stage stage : stages) {
             if (skipping && stage.denies) {
@@ -284,18 +295,20 @@ final class RuleChain {
             final List<Step> steps) {
         int position = 0;
         while (position < parts.size()) {
-            if (!parts.get(position).statement.place().additive()) {
-                for (final IndexedRule rule : parts.get(position).rules) {
-                    steps.add(new Ask(add(rule, rules)));
-                }
-                position++;
-                continue;
-            }
+            final boolean additive = parts.get(position).statement.place().additive();
             int end = position;
-            while (end < parts.size() && parts.get(end).statement.place().additive()) {
+            while (end < parts.size() && parts.get(end).statement.place().additive() == additive) {
                 end++;
             }
-            steps.add(group(parts.subList(position, end), ownNode, rules));
+            final int first = rules.size();
+            final List<Part> run = parts.subList(position, end);
+            if (additive) {
+                addGroup(run, ownNode, rules);
+                steps.add(new Group(first, rules.size()));
+            } else {
+                run.forEach(part -> rules.addAll(part.rules));
+                steps.add(new Ask(first, rules.size()));
+            }
             position = end;
         }
         final Optional<PolicyEntry> lastWord =
@@ -311,35 +324,23 @@ final class RuleChain {
         steps.add(new TierEnd(lastWord));
     }
 
-    private static int add(final IndexedRule rule, final List<IndexedRule> rules) {
-        rules.add(rule);
-        return rules.size() - 1;
-    }
-
-    private static Group group(
+    private static void addGroup(
             final List<Part> parts,
             final Optional<IndexedRule> ownNode,
             final List<IndexedRule> rules) {
-        final List<Integer> denies = new ArrayList<>();
-        final List<Integer> demands = new ArrayList<>();
-        final List<Integer> allows = new ArrayList<>();
         if (ownNode.isPresent() && parts.stream().anyMatch(part -> part.statement.isolates())) {
-            allows.add(add(ownNode.get(), rules));
+            rules.add(ownNode.get());
         }
         for (final Part part : parts) {
             for (final IndexedRule rule : part.rules) {
-                final int position = add(rule, rules);
                 switch (rule.rule.effect()) {
-                    case DENY -> denies.add(position);
-                    case AUTHENTICATE -> demands.add(position);
-                    case ALLOW -> allows.add(position);
+                    case DENY, AUTHENTICATE, ALLOW -> rules.add(rule);
                     case PASS, LOG ->
                             throw new IllegalStateException(
                                     "no " + rule.rule.effect() + " in the additive group");
                 }
             }
         }
-        return new Group(List.copyOf(denies), List.copyOf(demands), List.copyOf(allows));
     }
 
     /** All rules; a rule that is enforced and audited stands here twice. */
@@ -379,7 +380,9 @@ final class RuleChain {
     BitSet matchingEveryone() {
         final BitSet matching = new BitSet(rules.size());
         for (int i = 0; i < rules.size(); i++) {
-            matching.set(i, rules.get(i).peers.isEveryone());
+            if (rules.get(i).peers.isEveryone()) {
+                matching.set(i);
+            }
         }
         return matching;
     }
@@ -402,8 +405,10 @@ final class RuleChain {
         for (final Step step : steps) {
             switch (step) {
                 case final Ask ask -> {
-                    if (matching.get(ask.rule)) {
-                        paint(canvas, rules.get(ask.rule), peerPorts);
+                    for (int i = matching.nextSetBit(ask.from);
+                            i >= 0 && i < ask.to;
+                            i = matching.nextSetBit(i + 1)) {
+                        paint(canvas, rules.get(i), peerPorts);
                     }
                 }
                 case final Group group -> paint(canvas, group, matching, peerPorts);
@@ -444,20 +449,19 @@ final class RuleChain {
             final Group group,
             final BitSet matching,
             final Set<Pod.NamedPort> peerPorts) {
-        for (final int position : group.denies) {
-            if (matching.get(position)) {
-                paint(canvas, rules.get(position), peerPorts);
-            }
-        }
-        for (final int position : group.demands) {
-            if (matching.get(position)) {
-                paint(canvas, rules.get(position), peerPorts);
-            }
-        }
-        for (final int position : group.allows) {
-            if (matching.get(position)) {
-                final IndexedRule allow = rules.get(position);
-                canvas.allow(boxes(allow, peerPorts), allow.rule.l7(), allow.rule.by());
+        for (final PolicyRule.Effect effect : GROUP_ORDER) {
+            for (int i = matching.nextSetBit(group.from);
+                    i >= 0 && i < group.to;
+                    i = matching.nextSetBit(i + 1)) {
+                final IndexedRule indexed = rules.get(i);
+                if (indexed.rule.effect() != effect) {
+                    continue;
+                }
+                if (effect == PolicyRule.Effect.ALLOW) {
+                    canvas.allow(boxes(indexed, peerPorts), indexed.rule.l7(), indexed.rule.by());
+                } else {
+                    paint(canvas, indexed, peerPorts);
+                }
             }
         }
         canvas.endGroup();
@@ -468,6 +472,89 @@ final class RuleChain {
             case INGRESS -> rule.boxes(peerPorts, localPorts);
             case EGRESS -> rule.boxes(localPorts, peerPorts);
         };
+    }
+
+    /**
+     * How two chains of the same endpoints differ.
+     *
+     * @param gone rules of the former that are not in the same place of the other
+     * @param added the same the other way round
+     */
+    record Difference(List<IndexedRule> gone, List<IndexedRule> added) {}
+
+    /**
+     * In which rules this chain differs from one before it, where that is all: for peers that none
+     * of them matches both chains have the same program. Empty where that cannot be said at a look:
+     * rules are audited, ask for named ports, or the order of tiers and groups is another. Costs a
+     * look at each rule.
+     *
+     * <p>What both have at the beginning and at the end is left out. Of what is left, a step that
+     * holds the common rules only must be the same in both; so a peer that no other rule matches
+     * meets the same rules, in the same order, in the same groups, with the same last words.
+     */
+    Optional<Difference> differenceFrom(final RuleChain before) {
+        if (audit.isPresent()
+                || before.audit.isPresent()
+                || named
+                || before.named
+                || direction != before.direction
+                || !nothingAnswered.equals(before.nothingAnswered)) {
+            return Optional.empty();
+        }
+        final int shorter = Math.min(rules.size(), before.rules.size());
+        int front = 0;
+        while (front < shorter && isSame(rules.get(front), before.rules.get(front))) {
+            front++;
+        }
+        int back = 0;
+        while (back < shorter - front
+                && isSame(
+                        rules.get(rules.size() - 1 - back),
+                        before.rules.get(before.rules.size() - 1 - back))) {
+            back++;
+        }
+        if (!stepsOfCommonRules(front, back).equals(before.stepsOfCommonRules(front, back))) {
+            return Optional.empty();
+        }
+        return Optional.of(
+                new Difference(
+                        before.rules.subList(front, before.rules.size() - back),
+                        rules.subList(front, rules.size() - back)));
+    }
+
+    // Identity is what counts.
+    @SuppressWarnings("ReferenceEquality")
+    private static boolean isSame(final IndexedRule one, final IndexedRule other) {
+        return one == other;
+    }
+
+    /** The steps as if the rules behind the first front and before the last back were not there. */
+    private List<Step> stepsOfCommonRules(final int front, final int back) {
+        final List<Step> steps = new ArrayList<>();
+        for (final Step step : enforced) {
+            switch (step) {
+                case final Ask ask -> {
+                    final int from = inCommon(ask.from, front, back);
+                    final int to = inCommon(ask.to, front, back);
+                    if (from < to) {
+                        steps.add(new Ask(from, to));
+                    }
+                }
+                case final Group group -> {
+                    final int from = inCommon(group.from, front, back);
+                    final int to = inCommon(group.to, front, back);
+                    if (from < to) {
+                        steps.add(new Group(from, to));
+                    }
+                }
+                case TierEnd _, Skip _, Resume _ -> steps.add(step);
+            }
+        }
+        return steps;
+    }
+
+    private int inCommon(final int position, final int front, final int back) {
+        return Math.min(position, front) + Math.max(0, position - (rules.size() - back));
     }
 
     /** Equal for chains that say the same, rule by rule: endpoints then share their policy map. */

@@ -1,8 +1,12 @@
 package io.sluice.control.policy;
 
-import java.util.ArrayList;
+import io.sluice.control.policy.RuleChain.Difference;
+import io.sluice.control.policy.RuleChain.IndexedRule;
+import io.sluice.control.policy.RuleChain.Part;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * One direction of endpoints that are alike, while the compiler works on it.
@@ -32,7 +36,8 @@ final class SubjectSide {
     private final Subjects.Subject subject;
     private final PolicyDirection direction;
     private Optional<Result> result = Optional.empty();
-    private final List<PeerSets.PeerSet> used = new ArrayList<>();
+    private List<Part> selecting = List.of();
+    private final Set<PeerSets.PeerSet> used = new HashSet<>();
 
     SubjectSide(final Subjects.Subject subject, final PolicyDirection direction) {
         this.subject = subject;
@@ -51,11 +56,37 @@ final class SubjectSide {
         return result;
     }
 
-    void set(final Result next) {
+    /** What {@link #result} was made from: all that select the endpoint, in order. */
+    List<Part> selecting() {
+        return selecting;
+    }
+
+    void set(final List<Part> from, final Result next) {
+        selecting = from;
         result = Optional.of(next);
         release();
-        use(next.chain());
-        next.pending().ifPresent(pending -> use(pending.chain()));
+        use(next.chain().rules());
+        next.pending().ifPresent(pending -> use(pending.chain().rules()));
+    }
+
+    /** As {@link #set}, where the chain differs from the one before in these rules only. */
+    void set(final List<Part> from, final Result next, final Difference difference) {
+        selecting = from;
+        result = Optional.of(next);
+        use(difference.added());
+        for (final IndexedRule gone : difference.gone()) {
+            final PeerSets.PeerSet peers = gone.peers();
+            if (next.chain().rules().stream().noneMatch(rule -> isSame(rule.peers(), peers))) {
+                peers.users().remove(this);
+                used.remove(peers);
+            }
+        }
+    }
+
+    // Identity is what counts.
+    @SuppressWarnings("ReferenceEquality")
+    private static boolean isSame(final PeerSets.PeerSet one, final PeerSets.PeerSet other) {
+        return one == other;
     }
 
     /** Replaces the maps, the chain being the same. */
@@ -63,8 +94,8 @@ final class SubjectSide {
         result = Optional.of(next);
     }
 
-    private void use(final RuleChain chain) {
-        for (final RuleChain.IndexedRule rule : chain.rules()) {
+    private void use(final List<IndexedRule> rules) {
+        for (final IndexedRule rule : rules) {
             if (rule.peers().users().add(this)) {
                 used.add(rule.peers());
             }

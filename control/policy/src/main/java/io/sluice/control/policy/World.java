@@ -258,7 +258,7 @@ public final class World {
      * Objects that differ between an earlier world and this one; of either, of both. Between worlds
      * that were made from each other it costs what differs.
      */
-    Set<ObjectRef> changedSince(final World earlier) {
+    public Set<ObjectRef> changedSince(final World earlier) {
         final Set<String> either = new LinkedHashSet<>(earlier.kinds.keySet());
         either.addAll(kinds.keySet());
         final Set<ObjectRef> changed = new LinkedHashSet<>();

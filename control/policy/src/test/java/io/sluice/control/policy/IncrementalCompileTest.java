@@ -41,6 +41,134 @@ final class IncrementalCompileTest {
         assertThat(compared).isGreaterThan(50_000);
     }
 
+    /** Policies of all kinds that select one pod come and go one at a time. */
+    @Test
+    void policiesOfOnePodThatAreExchangedOneByOneEndWithThePolicyOfAFreshCompile()
+            throws ProbeException {
+        int compared = 0;
+        for (int sequence = 0; sequence < SEQUENCES; sequence++) {
+            final Random random = new Random(sequence);
+            final PolicyCompiler compiler =
+                    new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
+            World world = World.of(objects(sequence));
+            for (int seed = 0; seed < 6; seed++) {
+                world = world.with(policies(objects(sequence * 1000 + seed)));
+            }
+            compiler.update(world);
+            for (int step = 0; step < STEPS; step++) {
+                final List<KubeObject> there = policies(world.objects());
+                final KubeObject gone = there.get(random.nextInt(there.size()));
+                final List<KubeObject> others = policies(objects(sequence * 77 + step));
+                world =
+                        random.nextInt(3) == 0 || others.isEmpty()
+                                ? world.without(List.of(gone.ref()))
+                                : world.with(List.of(others.get(random.nextInt(others.size()))));
+                final PolicySet stepped = compiler.update(world);
+                final PolicySet fresh =
+                        PolicyCompiler.compile(
+                                world, new IdentityAllocator(), PolicyOptions.DEFAULTS);
+                compared +=
+                        compare(
+                                "sequence %d step %d".formatted(sequence, step),
+                                world,
+                                stepped,
+                                fresh);
+            }
+        }
+        assertThat(compared).isGreaterThan(50_000);
+    }
+
+    private static List<KubeObject> policies(final List<KubeObject> objects) {
+        return objects.stream().filter(KubeObject.Policy.class::isInstance).toList();
+    }
+
+    @Test
+    void aPolicyAmongManyOfAPodChangesTheProgramsOfItsPeersOnly() {
+        final List<KubeObject> objects =
+                new ArrayList<>(
+                        read(
+                                pod("server", "10.0.0.1")
+                                        + pod("a", "10.0.0.2")
+                                        + pod("b", "10.0.0.3")));
+        for (int i = 0; i < 200; i++) {
+            objects.addAll(read(opening("p" + i, i % 2 == 0 ? "a" : "b", 1000 + i)));
+        }
+        final PolicyCompiler compiler =
+                new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
+        final World world = World.of(objects);
+        final PolicySet before = compiler.update(world);
+
+        final PolicySet after = compiler.update(world.with(read(opening("p7", "b", 9))));
+
+        final PolicyMap was = before.policyMap(SERVER, PolicyDirection.INGRESS).orElseThrow();
+        final PolicyMap is = after.policyMap(SERVER, PolicyDirection.INGRESS).orElseThrow();
+        final int b = after.numberAt(IpAddress.parse("10.0.0.3").orElseThrow());
+        assertThat(is.programsChangedSince(was).orElseThrow()).containsOnlyKeys(b);
+        assertThat(is.program(b).lookup(6, 40_000, 9).isAllowed()).isTrue();
+        assertThat(is.program(b).lookup(6, 40_000, 1007).isAllowed()).isFalse();
+        assertThat(is.program(b).lookup(6, 40_000, 1009).isAllowed()).isTrue();
+    }
+
+    /** Its number may be another's one day. */
+    @Test
+    void aPeerThatGoesWithTheRuleAboutItLeavesNoProgram() {
+        final PolicyCompiler compiler =
+                new PolicyCompiler(new IdentityAllocator(), PolicyOptions.DEFAULTS);
+        final World world =
+                World.of(
+                        read(
+                                String.join(
+                                        "---\n",
+                                        pod("server", "10.0.0.1"),
+                                        pod("a", "10.0.0.2"),
+                                        pod("b", "10.0.0.3"),
+                                        opening("p", "a", 80),
+                                        opening("q", "b", 80))));
+        final PolicySet before = compiler.update(world);
+        final int a = before.numberAt(IpAddress.parse("10.0.0.2").orElseThrow());
+
+        final PolicySet after =
+                compiler.update(
+                        world.without(List.of(ObjectRef.pod("shop", "a")))
+                                .with(read(opening("p", "b", 81))));
+
+        assertThat(after.policyMap(SERVER, PolicyDirection.INGRESS).orElseThrow().identities())
+                .contains(after.numberAt(IpAddress.parse("10.0.0.3").orElseThrow()))
+                .doesNotContain(a);
+    }
+
+    private static final ObjectRef SERVER = ObjectRef.pod("shop", "server");
+
+    private static List<KubeObject> read(final String text) {
+        final ReadResult read = ManifestReader.read("test", text);
+        assertThat(read.problems()).isEmpty();
+        return read.objects();
+    }
+
+    private static String pod(final String name, final String address) {
+        return """
+        ---
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: %1$s, namespace: shop, labels: {app: %1$s}}
+        status: {podIPs: [{ip: %2$s}]}
+        """
+                .formatted(name, address);
+    }
+
+    private static String opening(final String name, final String peer, final int port) {
+        return """
+        apiVersion: networking.k8s.io/v1
+        kind: NetworkPolicy
+        metadata: {name: %s, namespace: shop}
+        spec:
+          podSelector: {matchLabels: {app: server}}
+          policyTypes: [Ingress]
+          ingress: [{from: [{podSelector: {matchLabels: {app: %s}}}], ports: [{port: %d}]}]
+        """
+                .formatted(name, peer, port);
+    }
+
     private static List<KubeObject> objects(final long seed) {
         final ReadResult read = ManifestReader.read("seed-" + seed, RandomWorld.manifests(seed));
         assertThat(read.problems()).filteredOn(Problem::isError).isEmpty();

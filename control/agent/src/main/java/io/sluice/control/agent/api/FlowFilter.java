@@ -10,6 +10,7 @@ import io.sluice.control.agent.L7Message;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.DropReason;
+import io.sluice.dataplane.FlowEnd;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
@@ -35,6 +36,9 @@ import java.util.stream.Collectors;
  * <p>{@code all-drops=false} leaves out the drops that every Linux host causes by being there
  * (severity QUIET: multicast, and what it tries at the gateway's address). They are in the answer
  * unless it is given.
+ *
+ * <p>Ends of flows are left out, so that who counts flows counts each once, unless {@code
+ * ends=true} or a {@code type} asks for them.
  *
  * <p>Regular expressions are RE2's, of at most {@link #PATTERN_CHARS_MAX} characters: a question
  * takes time in proportion to the text that it reads.
@@ -113,6 +117,12 @@ public final class FlowFilter {
         }
     }
 
+    /** Takes every event but the ends of flows. */
+    public static final Predicate<Flow> NOT_ENDS = flow -> flow.kind() != Flow.Kind.END;
+
+    /** The type of ends of flows; with a colon and a reason behind it, of those. */
+    private static final String END = "end";
+
     private FlowFilter() {}
 
     /** Names of all filters: the query parameters, and the CLI's flags without the dashes. */
@@ -129,7 +139,8 @@ public final class FlowFilter {
 
     /** All parameters of a question: filters, filters that hide, and what bounds the answer. */
     static Set<String> parameters() {
-        final Set<String> parameters = new HashSet<>(Set.of("since", "until", "first", "last"));
+        final Set<String> parameters =
+                new HashSet<>(Set.of("since", "until", "first", "last", "ends"));
         for (final String name : names()) {
             parameters.add(name);
             parameters.add(NOT + name);
@@ -145,7 +156,7 @@ public final class FlowFilter {
      * @throws io.sluice.control.agent.RequestException INVALID for a value that means nothing
      */
     public static FlowQuery query(final Map<String, List<String>> values, final int lastDefault) {
-        Predicate<Flow> filter = flow -> true;
+        Predicate<Flow> filter = wantsEnds(values) ? flow -> true : NOT_ENDS;
         final List<long[]> clauses = new ArrayList<>();
         for (final String name : names()) {
             final List<String> alternatives = values.getOrDefault(name, List.of());
@@ -176,6 +187,21 @@ public final class FlowFilter {
                         : last.isEmpty()
                                 ? lastDefault
                                 : number("last", last.getLast(), Integer.MAX_VALUE));
+    }
+
+    private static boolean wantsEnds(final Map<String, List<String>> values) {
+        final boolean isAsked =
+                values.getOrDefault("type", List.of()).stream()
+                        .anyMatch(type -> type.equals(END) || type.startsWith(END + ":"));
+        final List<String> given = once("ends", values);
+        if (given.isEmpty()) {
+            return isAsked;
+        }
+        return switch (given.getLast()) {
+            case "true" -> true;
+            case "false" -> isAsked;
+            default -> throw wrong("ends", given.getLast(), "true or false");
+        };
     }
 
     private static List<String> once(final String name, final Map<String, List<String>> values) {
@@ -501,7 +527,8 @@ public final class FlowFilter {
 
     /**
      * Hubble's types. It traces packets at several points; Sluice tells of a flow once, when it
-     * opens, so its traces are the new flows that were let pass, by where they went.
+     * opens, so its traces are the new flows that were let pass, by where they went. What it tells
+     * of a flow's end is a type of its own.
      */
     private static Test type(final String value) {
         final long verdicts = FlowKeys.kind(Flow.Kind.POLICY_VERDICT);
@@ -509,6 +536,7 @@ public final class FlowFilter {
             case "drop" -> kind(Flow.Kind.DROP);
             case "policy-verdict" -> kind(Flow.Kind.POLICY_VERDICT);
             case "l7" -> kind(Flow.Kind.L7);
+            case END -> kind(Flow.Kind.END);
             case "trace" -> Test.of(verdicts, FlowFilter::isTrace);
             case "trace:to-endpoint" ->
                     Test.of(
@@ -528,12 +556,20 @@ public final class FlowFilter {
                     Test.of(
                             verdicts,
                             flow -> isTrace(flow) && flow.verdict() == Flow.Verdict.REDIRECTED);
-            default ->
-                    throw wrong(
-                            "type",
-                            value,
-                            "drop, l7, policy-verdict, trace, trace:to-endpoint,"
-                                    + " trace:to-network, trace:to-proxy or trace:to-stack");
+            default -> {
+                for (final FlowEnd end : FlowEnd.values()) {
+                    if (value.equals(END + ":" + end.label())) {
+                        yield Test.of(
+                                FlowKeys.kind(Flow.Kind.END),
+                                flow -> flow.totals().filter(of -> of.end() == end).isPresent());
+                    }
+                }
+                throw wrong(
+                        "type",
+                        value,
+                        "drop, l7, policy-verdict, trace, trace:to-endpoint, trace:to-network,"
+                                + " trace:to-proxy, trace:to-stack, end or end:REASON");
+            }
         };
     }
 

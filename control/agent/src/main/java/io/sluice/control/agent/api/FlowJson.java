@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowSummary;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
 import java.time.Instant;
@@ -60,9 +61,11 @@ public final class FlowJson {
             json.put("drop_reason", flow.dropReason());
             json.put("drop_reason_desc", flow.dropReasonName());
         }
-        json.putObject("ethernet")
-                .put("source", flow.source().mac())
-                .put("destination", flow.destination().mac());
+        if (flow.totals().isEmpty()) {
+            json.putObject("ethernet")
+                    .put("source", flow.source().mac())
+                    .put("destination", flow.destination().mac());
+        }
         if (flow.ipVersion() != 0) {
             json.putObject("IP")
                     .put("source", flow.source().address())
@@ -80,6 +83,7 @@ public final class FlowJson {
         names(json, "source_names", flow.source());
         names(json, "destination_names", flow.destination());
         flow.l7().ifPresent(message -> json.set("l7", l7(message)));
+        flow.totals().ifPresent(totals -> json.set("flow_end", totals(totals)));
         json.set("event_type", eventType(flow));
         json.put(
                 "traffic_direction",
@@ -155,11 +159,31 @@ public final class FlowJson {
         final ObjectNode type = JSON.objectNode().put("type", flow.kind().number());
         switch (flow.kind()) {
             case DROP -> type.put("sub_type", flow.dropReason());
+            case END ->
+                    type.put(
+                            "sub_type", flow.totals().map(totals -> totals.end().code()).orElse(0));
             case POLICY_VERDICT, L7 -> {
                 // Hubble leaves it out here.
             }
         }
         return type;
+    }
+
+    private static ObjectNode totals(final FlowTotals totals) {
+        final ObjectNode json =
+                JSON.objectNode()
+                        .put("reason", totals.end().name())
+                        .put("first_seen", totals.firstSeen().toString())
+                        .put("last_seen", totals.lastSeen().toString())
+                        // protojson writes 64-bit integers as strings.
+                        .put("initiator_packets", Long.toString(totals.initiatorPackets()))
+                        .put("initiator_bytes", Long.toString(totals.initiatorBytes()))
+                        .put("responder_packets", Long.toString(totals.responderPackets()))
+                        .put("responder_bytes", Long.toString(totals.responderBytes()));
+        if (totals.cutReason() != 0) {
+            json.put("cut_reason_desc", totals.cutReasonName());
+        }
+        return json;
     }
 
     private static ObjectNode l7(final L7Message message) {

@@ -6,6 +6,7 @@ import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.RequestException;
 import io.sluice.control.agent.SluiceConfig;
 import io.sluice.control.agent.StartupException;
+import io.sluice.control.agent.api.FlowFilter;
 import io.sluice.control.agent.hubble.wire.ObserverProto.GetFlowsRequest;
 import java.util.function.Predicate;
 
@@ -16,25 +17,33 @@ public final class ExportFilter {
     /**
      * The flows that the configuration wants.
      *
+     * @param prefix of the selection's keys, with its dot
      * @throws StartupException with the key whose filters cannot be read
      */
-    public static Predicate<Flow> of(final SluiceConfig.FlowExport export) throws StartupException {
-        if (export.allowList().isEmpty() && export.denyList().isEmpty()) {
-            return flow -> true;
+    public static Predicate<Flow> of(
+            final String prefix, final SluiceConfig.FlowExport.Selection selection)
+            throws StartupException {
+        if (selection.allowList().isEmpty() && selection.denyList().isEmpty()) {
+            return FlowFilter.NOT_ENDS;
         }
-        final Predicate<Flow> allowed = read("allowList", "whitelist", export.allowList());
-        return allowed.and(read("denyList", "blacklist", export.denyList()));
+        final GetFlowsRequest allowed =
+                read(prefix + "allowList", "whitelist", selection.allowList());
+        final GetFlowsRequest denied = read(prefix + "denyList", "blacklist", selection.denyList());
+        return FlowQuestion.of(allowed.toBuilder().mergeFrom(denied).build()).query().filter();
     }
 
-    private static Predicate<Flow> read(final String key, final String list, final String filters)
+    /** A list as a question that means something. */
+    private static GetFlowsRequest read(final String key, final String list, final String filters)
             throws StartupException {
         final GetFlowsRequest.Builder request = GetFlowsRequest.newBuilder();
         try {
             JsonFormat.parser().merge("{\"%s\":[%s]}".formatted(list, filters), request);
-            return FlowQuestion.of(request.build()).query().filter();
+            final GetFlowsRequest question = request.build();
+            FlowQuestion.of(question);
+            return question;
         } catch (final InvalidProtocolBufferException | RequestException e) {
             throw new StartupException(
-                    "flows.export.%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"
+                    "%s: a list of Hubble's filters as JSON, such as {\"verdict\":[\"DROPPED\"]}: %s"
                             .formatted(key, e.getMessage()),
                     e);
         }

@@ -5,6 +5,7 @@ import com.google.protobuf.Timestamp;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowSummary;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.hubble.wire.FlowProto;
@@ -58,10 +59,6 @@ final class FlowMessages {
                         .setTime(timestamp(flow.time()))
                         .setUuid(flow.uuid())
                         .setVerdictValue(flow.verdict().number())
-                        .setEthernet(
-                                FlowProto.Ethernet.newBuilder()
-                                        .setSource(flow.source().mac())
-                                        .setDestination(flow.destination().mac()))
                         .setSource(endpoint(flow.source()))
                         .setDestination(endpoint(flow.destination()))
                         .setType(
@@ -75,6 +72,14 @@ final class FlowMessages {
                         .setTrafficDirectionValue(flow.direction().number())
                         .setIsReply(BoolValue.of(flow.reply()))
                         .setSummary(FlowSummary.of(flow));
+        if (flow.totals().isPresent()) {
+            message.setFlowEnd(flowEnd(flow.totals().get()));
+        } else {
+            message.setEthernet(
+                    FlowProto.Ethernet.newBuilder()
+                            .setSource(flow.source().mac())
+                            .setDestination(flow.destination().mac()));
+        }
         if (flow.dropReason() != 0) {
             message.setDropReason(flow.dropReason()).setDropReasonDescValue(flow.dropReason());
         }
@@ -109,6 +114,19 @@ final class FlowMessages {
         return message.build();
     }
 
+    private static FlowProto.FlowEnd flowEnd(final FlowTotals totals) {
+        return FlowProto.FlowEnd.newBuilder()
+                .setReasonValue(totals.end().code())
+                .setFirstSeen(timestamp(totals.firstSeen()))
+                .setLastSeen(timestamp(totals.lastSeen()))
+                .setInitiatorPackets(totals.initiatorPackets())
+                .setInitiatorBytes(totals.initiatorBytes())
+                .setResponderPackets(totals.responderPackets())
+                .setResponderBytes(totals.responderBytes())
+                .setCutReasonDescValue(totals.cutReason())
+                .build();
+    }
+
     private static FlowProto.Endpoint endpoint(final FlowPeer peer) {
         return FlowProto.Endpoint.newBuilder()
                 .setID(peer.endpointId())
@@ -124,6 +142,7 @@ final class FlowMessages {
                 FlowProto.CiliumEventType.newBuilder().setType(flow.kind().number());
         switch (flow.kind()) {
             case DROP -> type.setSubType(flow.dropReason());
+            case END -> flow.totals().ifPresent(totals -> type.setSubType(totals.end().code()));
             case POLICY_VERDICT, L7 -> {
                 // Hubble leaves it out here.
             }

@@ -29,6 +29,9 @@ import java.util.stream.LongStream;
  * that one filter of the whitelist takes and none of the blacklist. A field means what the flag of
  * the same name means to {@code sluice observe} ({@link FlowFilter}).
  *
+ * <p>The end of a flow, of which Hubble knows nothing, is wanted only where a filter of the
+ * whitelist asks for its type by its number, 200.
+ *
  * <p>A filter that asks for what Sluice's flows do not tell (services, workloads, traces) is
  * refused, and so is one with fields that nobody here knows: an answer to half a question would be
  * taken for the answer.
@@ -100,9 +103,9 @@ record FlowQuestion(FlowQuery query, boolean follow, FieldMask mask) {
         }
         final List<List<Condition>> wanted = new ArrayList<>();
         for (final FlowProto.FlowFilter filter : request.getWhitelistList()) {
-            wanted.add(conditions(filter));
+            wanted.add(withoutEndsUnlessAsked(filter, conditions(filter)));
         }
-        Predicate<Flow> matches = flow -> true;
+        Predicate<Flow> matches = FlowFilter.NOT_ENDS;
         if (!wanted.isEmpty()) {
             matches = wanted.stream().map(FlowQuestion::all).reduce(flow -> false, Predicate::or);
         }
@@ -123,6 +126,19 @@ record FlowQuestion(FlowQuery query, boolean follow, FieldMask mask) {
                         count(request)),
                 request.getFollow(),
                 request.getFieldMask());
+    }
+
+    private static List<Condition> withoutEndsUnlessAsked(
+            final FlowProto.FlowFilter filter, final List<Condition> conditions) {
+        final boolean isAsked =
+                filter.getEventTypeList().stream()
+                        .anyMatch(type -> type.getType() == Flow.Kind.END.number());
+        if (isAsked) {
+            return conditions;
+        }
+        final List<Condition> all = new ArrayList<>(conditions);
+        all.add(of(FlowFilter.NOT_ENDS));
+        return all;
     }
 
     /** Unsigned on the wire; without a number everything, but of the past nothing to a follower. */
@@ -346,7 +362,11 @@ record FlowQuestion(FlowQuery query, boolean follow, FieldMask mask) {
     }
 
     private static int subType(final Flow flow) {
-        return flow.kind() == Flow.Kind.DROP ? flow.dropReason() : 0;
+        return switch (flow.kind()) {
+            case DROP -> flow.dropReason();
+            case END -> flow.totals().map(totals -> totals.end().code()).orElse(0);
+            case POLICY_VERDICT, L7 -> 0;
+        };
     }
 
     /** Traces of Sluice are what {@code observe --type trace} takes for them. */

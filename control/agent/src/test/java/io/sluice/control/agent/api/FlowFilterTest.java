@@ -1,11 +1,14 @@
 package io.sluice.control.agent.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowQuery;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.L7Message;
+import io.sluice.dataplane.FlowEnd;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -176,6 +179,71 @@ class FlowFilterTest {
 
         assertThat(query(Map.of("type", List.of(type))).matches(opened)).isEqualTo(taken);
         assertThat(takes("type", type)).isFalse();
+    }
+
+    @Test
+    void endsOfFlowsAreLeftOutUnlessSomebodyAsksForThem() {
+        final Flow end = end(FlowEnd.CUT);
+        final Flow other = flow();
+
+        assertThat(query(Map.of()).matches(end)).isFalse();
+        assertThat(query(Map.of()).matches(other)).isTrue();
+        assertThat(query(Map.of("type", List.of("trace"))).matches(end)).isFalse();
+        assertThat(query(Map.of("ends", List.of("false"))).matches(end)).isFalse();
+        assertThat(query(Map.of("ends", List.of("true"))).matches(end)).isTrue();
+        assertThat(query(Map.of("ends", List.of("true"))).matches(other)).isTrue();
+        assertThat(query(Map.of("type", List.of("end"))).matches(end)).isTrue();
+        assertThat(query(Map.of("type", List.of("end"))).matches(other)).isFalse();
+        assertThat(query(Map.of("type", List.of("l7", "end"))).matches(end)).isTrue();
+        assertThat(query(Map.of("type", List.of("l7", "end"))).matches(other)).isTrue();
+        assertThat(query(Map.of("type", List.of("end"), "to-port", List.of("444"))).matches(end))
+                .isFalse();
+        assertThat(
+                        query(Map.of("ends", List.of("true"), "not-type", List.of("end:cut")))
+                                .matches(end))
+                .isFalse();
+        assertThatThrownBy(() -> query(Map.of("ends", List.of("1"))))
+                .hasMessage("ends: \"1\": true or false");
+        assertThatThrownBy(() -> query(Map.of("type", List.of("end:x"))))
+                .hasMessageContaining("end or end:REASON");
+    }
+
+    @Test
+    void endsAreAskedForByTheirReason() {
+        for (final FlowEnd asked : FlowEnd.values()) {
+            for (final FlowEnd end : FlowEnd.values()) {
+                assertThat(query(Map.of("type", List.of("end:" + asked.label()))).matches(end(end)))
+                        .isEqualTo(asked == end);
+            }
+        }
+    }
+
+    private static Flow end(final FlowEnd end) {
+        final Flow flow = flow();
+        return new Flow(
+                1,
+                flow.time(),
+                "u3",
+                "node1",
+                Flow.Kind.END,
+                Flow.Verdict.FORWARDED,
+                0,
+                "",
+                4,
+                6,
+                0,
+                -1,
+                -1,
+                flow.source(),
+                flow.destination(),
+                Flow.Direction.INGRESS,
+                false,
+                1,
+                List.of(),
+                List.of(),
+                0,
+                Optional.empty(),
+                Optional.of(new FlowTotals(end, flow.time(), flow.time(), 1, 60, 0, 0, 0, "")));
     }
 
     @Test

@@ -6,8 +6,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowRedaction;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
+import io.sluice.dataplane.FlowEnd;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -87,6 +89,68 @@ final class FlowJsonTest {
                         "ingress_denied_by":[{"name":"end of tier default","revision":"7",\
                         "kind":"","tier":"default"}]},\
                         "node_name":"node1","time":"2026-03-01T11:58:20.123456789Z"}\
+                        """);
+    }
+
+    @Test
+    void theEndOfAFlowHasAFieldOfItsOwn() {
+        final Instant start = Instant.parse("2026-03-01T11:58:20.5Z");
+        final Flow flow = denied();
+        final Flow ended =
+                new Flow(
+                        9,
+                        start.plusSeconds(12),
+                        "u",
+                        "node1",
+                        Flow.Kind.END,
+                        Flow.Verdict.FORWARDED,
+                        0,
+                        "",
+                        4,
+                        6,
+                        0,
+                        -1,
+                        -1,
+                        flow.source(),
+                        flow.destination(),
+                        Flow.Direction.EGRESS,
+                        false,
+                        7,
+                        List.of(),
+                        List.of(),
+                        0,
+                        Optional.empty(),
+                        Optional.of(
+                                new FlowTotals(
+                                        FlowEnd.CUT,
+                                        start,
+                                        start.plusMillis(1_532),
+                                        6,
+                                        534,
+                                        5,
+                                        1L << 40,
+                                        133,
+                                        "POLICY_DENIED")));
+
+        assertThat(FlowJson.response(ended).toString())
+                .isEqualTo(
+                        """
+                        {"flow":{"time":"2026-03-01T11:58:32.500Z","uuid":"u",\
+                        "verdict":"FORWARDED",\
+                        "IP":{"source":"10.0.0.1","destination":"192.0.2.1","ipVersion":"IPv4"},\
+                        "l4":{"TCP":{"source_port":40000,"destination_port":443,"flags":{}}},\
+                        "source":{"ID":3,"identity":256,"namespace":"shop",\
+                        "labels":["k8s:app=web"],"pod_name":"web"},\
+                        "destination":{"identity":2,"labels":["reserved:world"]},\
+                        "Type":"L3_L4","node_name":"node1",\
+                        "flow_end":{"reason":"CUT","first_seen":"2026-03-01T11:58:20.500Z",\
+                        "last_seen":"2026-03-01T11:58:22.032Z","initiator_packets":"6",\
+                        "initiator_bytes":"534","responder_packets":"5",\
+                        "responder_bytes":"1099511627776","cut_reason_desc":"POLICY_DENIED"},\
+                        "event_type":{"type":200,"sub_type":4},"traffic_direction":"EGRESS",\
+                        "is_reply":false,\
+                        "Summary":"TCP: 6 packets, 534 bytes; back: 5 packets, 1099511627776 bytes; \
+                        1.532 s"},"node_name":"node1","time":"2026-03-01T11:58:32.500Z"}\
                         """);
     }
 

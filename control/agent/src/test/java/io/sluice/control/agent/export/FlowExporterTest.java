@@ -4,14 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.control.agent.ExportCounts;
+import io.sluice.control.agent.ExportCounts.Cause;
 import io.sluice.control.agent.Flow;
-import io.sluice.control.agent.FlowCursor;
-import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.NarrowFile;
 import io.sluice.control.agent.SluiceConfig;
 import io.sluice.control.agent.StartupException;
 import io.sluice.control.agent.api.FlowJson;
 import io.sluice.control.agent.hubble.ExportFilter;
+import io.sluice.dataplane.FlowEnd;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -20,15 +21,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Clock;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
@@ -41,34 +40,8 @@ class FlowExporterTest {
     @TempDir private Path folder;
 
     private final ExportCounts counts = new ExportCounts();
-    private final Deque<List<Flow>> pieces = new ArrayDeque<>();
-    private long lost;
+    private final RingOfPieces ring = new RingOfPieces(START);
     private long nowMs;
-    private int appended;
-
-    /** What the ring gives its follower. */
-    private final FlowCursor cursor =
-            new FlowCursor() {
-                @Override
-                public List<Flow> next(final Duration wait) {
-                    return pieces.isEmpty() ? List.of() : pieces.pop();
-                }
-
-                @Override
-                public long lost() {
-                    return lost;
-                }
-
-                @Override
-                public boolean ended() {
-                    return pieces.isEmpty();
-                }
-
-                @Override
-                public void close() {
-                    pieces.clear();
-                }
-            };
 
     private Path file() {
         return folder.resolve("flows.log");
@@ -100,47 +73,50 @@ class FlowExporterTest {
         };
     }
 
+    private FlowExporter exporter(
+            final LineSink sink, final ExportCounts own, final String... mask) {
+        return new FlowExporter(
+                "export", ring, new SinkDestination(sink, own), new FieldMask(List.of(mask)), own);
+    }
+
     private void export(final LineSink sink, final String... mask) throws Exception {
-        final FlowExporter exporter =
-                new FlowExporter(cursor, sink, new FieldMask(List.of(mask)), counts);
+        final FlowExporter exporter = exporter(sink, counts, mask);
         while (exporter.turn()) {
             // Until nothing is left.
         }
     }
 
     private List<Flow> append(final int count) {
-        final List<Flow> flows = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            flows.add(flow(appended++));
-        }
-        pieces.add(flows);
-        return flows;
+        return ring.append(count);
     }
 
-    private static Flow flow(final long sequence) {
+    private static Flow end(final Flow flow) {
         return new Flow(
-                sequence,
-                START.plusSeconds(sequence),
-                "uuid-" + sequence,
-                "node-1",
-                Flow.Kind.POLICY_VERDICT,
-                Flow.Verdict.FORWARDED,
+                flow.sequence(),
+                flow.time(),
+                flow.uuid(),
+                flow.nodeName(),
+                Flow.Kind.END,
+                flow.verdict(),
                 0,
                 "",
                 4,
                 6,
-                2,
+                0,
                 -1,
                 -1,
-                new FlowPeer(1, 256, "shop", "a", List.of("k8s:app=a"), "10.0.0.1", 40000, ""),
-                new FlowPeer(2, 257, "shop", "b", List.of("k8s:app=b"), "10.0.0.2", 80, ""),
-                Flow.Direction.INGRESS,
+                flow.source(),
+                flow.destination(),
+                flow.direction(),
                 false,
                 1,
                 List.of(),
                 List.of(),
-                60,
-                Optional.empty());
+                0,
+                Optional.empty(),
+                Optional.of(
+                        new FlowTotals(
+                                FlowEnd.RESET, flow.time(), flow.time(), 1, 60, 0, 0, 0, "")));
     }
 
     private static List<String> lines(final List<Flow> flows) {
@@ -160,7 +136,7 @@ class FlowExporterTest {
 
         assertThat(Files.readAllLines(file())).isEqualTo(lines(flows));
         assertThat(counts.written()).isEqualTo(5);
-        assertThat(counts.lostSlow() + counts.lostFailed()).isZero();
+        assertThat(counts.lost()).isZero();
     }
 
     @Test
@@ -305,12 +281,11 @@ class FlowExporterTest {
                 for (int i = 0; i < 10; i++) {
                     flows.addAll(append(1 + random.nextInt(9)));
                 }
-                final FlowExporter exporter =
-                        new FlowExporter(cursor, sink, new FieldMask(List.of()), own);
+                final FlowExporter exporter = exporter(sink, own);
                 while (exporter.turn()) {
                     // Until nothing is left.
                 }
-                assertThat(own.written() + own.lostFailed()).isEqualTo(flows.size());
+                assertThat(own.written() + own.lost(Cause.FAILED)).isEqualTo(flows.size());
                 assertThat(Files.readAllLines(narrow)).hasSize((int) own.written());
                 assertThat(lines(flows)).containsAll(Files.readAllLines(narrow));
 
@@ -334,7 +309,7 @@ class FlowExporterTest {
                 new RotatingFile(file, 1 << 20, 1, false, clock(), RotatingFile::open)) {
             append(2);
             export(sink);
-            assertThat(counts.lostFailed()).isEqualTo(2);
+            assertThat(counts.lost(Cause.FAILED)).isEqualTo(2);
 
             Files.createDirectory(folder.resolve("none"));
             final List<Flow> later = append(1);
@@ -354,28 +329,30 @@ class FlowExporterTest {
                 .isInstanceOf(IOException.class);
     }
 
-    private static SluiceConfig.FlowExport filtered(final String allow, final String deny) {
-        return new SluiceConfig.FlowExport(
-                Optional.of("stdout"), 10, 5, false, List.of(), allow, deny);
+    private static Predicate<Flow> filtered(final String allow, final String deny)
+            throws StartupException {
+        return ExportFilter.of(
+                "flows.export.", new SluiceConfig.FlowExport.Selection(List.of(), allow, deny));
     }
 
     @Test
     void filtersAreHubblesAsJson() throws Exception {
-        final Flow flow = flow(0);
+        final Flow flow = append(1).getFirst();
 
-        assertThat(ExportFilter.of(filtered("", "")).test(flow)).isTrue();
-        assertThat(
-                        ExportFilter.of(filtered("{\"verdict\":[\"DROPPED\",\"FORWARDED\"]}", ""))
-                                .test(flow))
-                .isTrue();
-        assertThat(
-                        ExportFilter.of(
-                                        filtered(
-                                                "{\"verdict\":[\"DROPPED\"]},{\"source_pod\":[\"x/\"]}",
-                                                ""))
-                                .test(flow))
+        assertThat(filtered("", "").test(flow)).isTrue();
+        assertThat(filtered("{\"verdict\":[\"DROPPED\",\"FORWARDED\"]}", "").test(flow)).isTrue();
+        assertThat(filtered("{\"verdict\":[\"DROPPED\"]},{\"source_pod\":[\"x/\"]}", "").test(flow))
                 .isFalse();
-        assertThat(ExportFilter.of(filtered("", "{\"source_pod\":[\"shop/a\"]}")).test(flow))
+        assertThat(filtered("", "{\"source_pod\":[\"shop/a\"]}").test(flow)).isFalse();
+        final Flow end = end(flow);
+        assertThat(filtered("", "").test(end)).isFalse();
+        assertThat(filtered("{\"source_pod\":[\"shop/a\"]}", "").test(end))
+                .isFalse();
+        final String ends = "{},{\"event_type\":[{\"type\":200}]}";
+        assertThat(filtered(ends, "").test(end)).isTrue();
+        assertThat(filtered(ends, "").test(flow)).isTrue();
+        assertThat(filtered(ends, "{\"source_pod\":[\"x/\"]}").test(end)).isTrue();
+        assertThat(filtered(ends, "{\"source_pod\":[\"shop/\"]}").test(end))
                 .isFalse();
         for (final String wrong :
                 List.of(
@@ -383,7 +360,7 @@ class FlowExporterTest {
                         "{\"sauce\":1}",
                         "x",
                         "{\"http_path\":[\"(\"]}")) {
-            assertThatThrownBy(() -> ExportFilter.of(filtered("", wrong)))
+            assertThatThrownBy(() -> filtered("", wrong))
                     .isInstanceOf(StartupException.class)
                     .hasMessageStartingWith("flows.export.denyList: ");
         }
@@ -392,13 +369,14 @@ class FlowExporterTest {
     @Test
     void whatTheRingOvertookIsCounted() throws Exception {
         append(2);
-        lost = 5;
+        ring.lose(5);
         export(rotating(1 << 20, 1, false));
         append(2);
-        lost = 12;
+        ring.lose(7);
         export(rotating(1 << 20, 1, false));
 
         assertThat(counts.written()).isEqualTo(4);
-        assertThat(counts.lostSlow()).isEqualTo(5 + 12);
+        assertThat(counts.lost(Cause.SLOW)).isEqualTo(5 + 12);
+        assertThat(counts.offered()).isEqualTo(4 + 5 + 12);
     }
 }

@@ -25,6 +25,9 @@ public final class FlowEvent {
     public static final int POLICY_VERDICT = 5;
     public static final int L7 = 129;
 
+    /** Sluice's own: the end of a flow, whose beginning was an event, too. */
+    public static final int END = 200;
+
     /**
      * Numbers of {@code event_type.sub_type} of a trace that policy has let pass: to the endpoint,
      * the proxy, the host, the stack, the overlay, the network. The others are on the way to it.
@@ -140,6 +143,10 @@ public final class FlowEvent {
 
     /** Counts the event, or says there why it does not count. */
     public void countIn(final FlowTally tally) {
+        if (type == END) {
+            tally.skip(Skipped.END, 1);
+            return;
+        }
         if (reply || (type == L7 && !isRequest)) {
             tally.skip(Skipped.REPLY, 1);
             return;

@@ -48,6 +48,8 @@ public final class FlowTally {
         REPLY("replies"),
         /** The connection was told of by another event. */
         TWICE("told of by another event"),
+        /** The end of a flow, which counted when it was opened. */
+        END("ends of flows"),
         /** A packet on its way to policy, or past it. */
         NOT_JUDGED("not judged by policy"),
         /** Dropped, but not by policy. */

@@ -99,6 +99,11 @@ final class FlowTallyTest {
         count(() -> event.protocol = IpProtocol.UNKNOWN);
         count(
                 () -> {
+                    event.type = FlowEvent.END;
+                    event.verdict = "FORWARDED";
+                });
+        count(
+                () -> {
                     event.type = FlowEvent.L7;
                     event.put("http.path", "/");
                 });
@@ -108,6 +113,7 @@ final class FlowTallyTest {
                 .containsExactlyInAnyOrderEntriesOf(
                         Map.of(
                                 Skipped.REPLY, 2L,
+                                Skipped.END, 1L,
                                 Skipped.NOT_JUDGED, 2L,
                                 Skipped.OTHER_DROP, 1L,
                                 Skipped.NO_TUPLE, 1L));
