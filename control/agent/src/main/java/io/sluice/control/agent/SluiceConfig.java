@@ -42,6 +42,7 @@ import java.util.function.Supplier;
  * @param dns names: how queries are judged and answers learned from
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
+ * @param flowEvents whether there are flow events at all
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
@@ -65,6 +66,7 @@ public record SluiceConfig(
         Dns dns,
         Idle idle,
         int laneNice,
+        boolean flowEvents,
         int flowRing,
         FlowRedaction redaction,
         FlowStorage flowStore,
@@ -426,6 +428,10 @@ public record SluiceConfig(
         inRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
         inRange("lane.nice", laneNice, -20, 19);
         inRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
+        if (!flowEvents && flowExport.file().isPresent()) {
+            throw new IllegalArgumentException(
+                    "flows.export.file: flows.enabled is false: there is nothing to export");
+        }
     }
 
     private static int inRange(final String key, final int value, final int min, final int max) {
@@ -470,6 +476,7 @@ public record SluiceConfig(
                                 true)),
                 Idle.ADAPTIVE,
                 -10,
+                true,
                 4095,
                 FlowRedaction.DEFAULTS,
                 FlowStorage.DEFAULTS,
@@ -596,6 +603,7 @@ public record SluiceConfig(
                                         dns,
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
+                                        settings.flag("flows.enabled", defaults.flowEvents()),
                                         settings.number("flows.ring", defaults.flowRing()),
                                         redaction,
                                         flowStore,
@@ -887,6 +895,7 @@ public record SluiceConfig(
                 dns,
                 idle,
                 laneNice,
+                flowEvents,
                 flowRing,
                 redaction,
                 flowStore,
