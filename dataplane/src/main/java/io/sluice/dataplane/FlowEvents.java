@@ -10,6 +10,20 @@ import io.sluice.conntrack.FlowCopy;
  * loses events, and counts them; it never slows the lane.
  */
 public interface FlowEvents {
+    /** Nobody is told. */
+    FlowEvents NONE =
+            new FlowEvents() {
+                @Override
+                public void opened(final Packet packet, final long nowNs) {}
+
+                @Override
+                public void dropped(
+                        final Packet packet, final DropReason reason, final long nowNs) {}
+
+                @Override
+                public void ended(final FlowCopy flow, final FlowEnd end, final long nowNs) {}
+            };
+
     /**
      * A flow was opened, or opened again after the policy let it pass once more, and its packet has
      * left; so has an ICMP message that stands alone, and is a flow of its own here.

@@ -12,7 +12,9 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.LaneCounters;
 import io.sluice.dataplane.Packet;
+import io.sluice.dataplane.PacketFilter;
 import io.sluice.dataplane.Tables;
+import io.sluice.dataplane.TraceRing;
 import io.sluice.dataplane.port.PacketBatch;
 import io.sluice.dataplane.table.Endpoint;
 import io.sluice.dataplane.table.Ipcache;
@@ -25,6 +27,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -52,7 +55,7 @@ final class Pipeline implements AutoCloseable {
     private static final int RECEIVER_PORT = 2;
     private static final long SENDER_MAC = 0x0253_4c00_0a01L;
     private static final long RECEIVER_MAC = 0x0253_4c00_0b01L;
-    private static final IpAddress SENDER = IpAddress.parse("10.244.0.10");
+    static final IpAddress SENDER = IpAddress.parse("10.244.0.10");
     private static final IpAddress RECEIVER = IpAddress.parse("10.244.0.20");
 
     private final Arena arena = Arena.ofShared();
@@ -115,6 +118,17 @@ final class Pipeline implements AutoCloseable {
         nowNs += passedNs;
         loop.doWork(nowNs);
         return receiver.sentFrames();
+    }
+
+    /** Traces packets of an address from the next turn on. */
+    TraceRing trace(final IpAddress address) {
+        final TraceRing ring =
+                new TraceRing(
+                        new PacketFilter.Address(
+                                PacketFilter.Side.EITHER, address.high(), address.low()),
+                        TraceRing.PACKETS_MAX);
+        await(loop.proxy().trace(Optional.of(ring)));
+        return ring;
     }
 
     /** Whether the sender sends nothing. */

@@ -1,6 +1,9 @@
 package io.sluice.perf;
 
+import io.sluice.dataplane.TraceRing;
 import io.sluice.dataplane.port.PacketBatch;
+import io.sluice.dataplane.wire.IpAddress;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -19,7 +22,7 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Nanoseconds per packet of the whole {@link Pipeline}: every packet of a flow that is known.
- * Sweeps flows and policies.
+ * Sweeps flows and policies; on request ({@code -p trace=off,other,sender}) while somebody traces.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -36,6 +39,15 @@ public class PipelineBenchmark {
     @Param({"10", "1000", "10000"})
     private int policies = 10;
 
+    /**
+     * Whose packets are traced: nobody's, those of an address that sends none, or those of the
+     * sender, which are all. What is taken down is read after each batch.
+     */
+    @Param("off")
+    private String trace = "off";
+
+    private Optional<TraceRing> ring = Optional.empty();
+
     private Pipeline pipeline = new Pipeline(1, 1024, 1);
 
     /**
@@ -46,6 +58,13 @@ public class PipelineBenchmark {
     public void openFlows() {
         pipeline.close();
         pipeline = new Pipeline(flows, Math.max(1024, flows) * 5 / 4, policies);
+        ring =
+                switch (trace) {
+                    case "off" -> Optional.empty();
+                    case "other" -> Optional.of(pipeline.trace(IpAddress.parse("10.244.0.30")));
+                    case "sender" -> Optional.of(pipeline.trace(Pipeline.SENDER));
+                    default -> throw new IllegalArgumentException(trace);
+                };
     }
 
     @TearDown(Level.Trial)
@@ -62,6 +81,10 @@ public class PipelineBenchmark {
     @Benchmark
     @OperationsPerInvocation(PacketBatch.FRAMES_MAX)
     public long packet() {
-        return pipeline.turn(1000);
+        final long sent = pipeline.turn(1000);
+        if (ring.isPresent()) {
+            ring.get().read(record -> {});
+        }
+        return sent;
     }
 }

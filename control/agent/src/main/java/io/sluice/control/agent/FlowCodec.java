@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,7 +40,7 @@ import java.util.stream.Collectors;
  *
  * <p>Thread: one; an encoder is used for one block.
  */
-final class FlowCodec {
+public final class FlowCodec {
     /**
      * Changes when blocks do; blocks of a later format are refused. 2: ends of flows, without which
      * a block reads as one of format 1.
@@ -83,7 +84,8 @@ final class FlowCodec {
         }
     }
 
-    static byte[] encode(final List<Flow> flows) {
+    /** A block of flows, which there must be. */
+    public static byte[] encode(final List<Flow> flows) {
         return new Encoder().encode(flows);
     }
 
@@ -360,8 +362,18 @@ final class FlowCodec {
      * @throws FormatException when it is none of this format
      */
     static List<Flow> decode(final byte[] block) throws FormatException {
+        return decode(block, List.of());
+    }
+
+    /**
+     * The same, but only flows whose sides meet all conditions.
+     *
+     * @throws FormatException when it is none of this format
+     */
+    static List<Flow> decode(final byte[] block, final List<SideCondition> conditions)
+            throws FormatException {
         try {
-            return new Decoder(ByteBuffer.wrap(block)).decode();
+            return new Decoder(ByteBuffer.wrap(block)).decode(conditions);
         } catch (final BufferUnderflowException
                 | IndexOutOfBoundsException
                 | IllegalArgumentException
@@ -381,7 +393,20 @@ final class FlowCodec {
         private long sequenceBefore;
         private long secondBefore;
         private long revisionBefore;
-        private UUID uuidBefore = new UUID(0, 0);
+        private long uuidHighBefore;
+        private long uuidLowBefore;
+        private List<Wanted> wanted = List.of();
+
+        /** Places in the table of sides that meet a condition. */
+        private record Wanted(SideCondition.End end, BitSet sides) {
+            boolean has(final int source, final int destination) {
+                return switch (end) {
+                    case SOURCE -> sides.get(source);
+                    case DESTINATION -> sides.get(destination);
+                    case EITHER -> sides.get(source) || sides.get(destination);
+                };
+            }
+        }
 
         Decoder(final ByteBuffer bytes) {
             this.bytes = bytes;
@@ -391,15 +416,41 @@ final class FlowCodec {
             T read() throws FormatException;
         }
 
-        List<Flow> decode() throws FormatException {
+        List<Flow> decode(final List<SideCondition> conditions) throws FormatException {
             final int format = bytes.get();
             if (format != FORMAT && format != FORMAT_WITHOUT_ENDS) {
                 throw new FormatException("flows of format " + format);
             }
             texts = table(this::readText);
             sides = table(this::readSide);
+            wanted = conditions.stream().map(this::wanted).toList();
+            if (wanted.stream().anyMatch(condition -> condition.sides.isEmpty())) {
+                return List.of();
+            }
             authors = table(this::readAuthors);
-            return table(this::readFlow);
+            final int count = size();
+            final List<Flow> flows = new ArrayList<>(wanted.isEmpty() ? count : 0);
+            for (int i = 0; i < count; i++) {
+                readFlow(flows);
+            }
+            return flows;
+        }
+
+        private Wanted wanted(final SideCondition condition) {
+            final BitSet meeting = new BitSet(sides.size());
+            for (int i = 0; i < sides.size(); i++) {
+                meeting.set(i, condition.matches().test(sides.get(i)));
+            }
+            return new Wanted(condition.end(), meeting);
+        }
+
+        private boolean isWanted(final int source, final int destination) {
+            for (final Wanted condition : wanted) {
+                if (!condition.has(source, destination)) {
+                    return false;
+                }
+            }
+            return true;
         }
 
         private <T> List<T> table(final Entry<T> entry) throws FormatException {
@@ -489,9 +540,8 @@ final class FlowCodec {
                                             text())));
         }
 
-        private FlowPeer peer() {
-            final FlowPeer side = sides.get(unsigned());
-            final int port = unsigned();
+        private FlowPeer peer(final int place, final int port) {
+            final FlowPeer side = sides.get(place);
             return port == 0
                     ? side
                     : new FlowPeer(
@@ -506,11 +556,12 @@ final class FlowCodec {
                             side.names());
         }
 
-        private Flow readFlow() throws FormatException {
+        /** Reads the numbers of a flow, and makes a flow of them if it is wanted. */
+        private void readFlow(final List<Flow> into) throws FormatException {
             sequenceBefore += signed();
             secondBefore += signed();
-            final Instant time = Instant.ofEpochSecond(secondBefore, unsigned());
-            final String uuid = uuid();
+            final int nanos = unsigned();
+            final String uuidText = readUuid();
             final String nodeName = text();
             final Flow.Kind kind = constant(KINDS, bytes.get() & 0xff);
             final int flags = bytes.get();
@@ -521,37 +572,50 @@ final class FlowCodec {
             final int tcpFlags = bytes.get() & 0xff;
             final int icmpType = (int) signed();
             final int icmpCode = (int) signed();
-            final FlowPeer source = peer();
-            final FlowPeer destination = peer();
+            final int source = unsigned();
+            final int sourcePort = unsigned();
+            final int destination = unsigned();
+            final int destinationPort = unsigned();
             revisionBefore += signed();
-            final List<PolicyAuthor> egressBy = authors.get(unsigned());
-            final List<PolicyAuthor> ingressBy = authors.get(unsigned());
+            final int egressBy = unsigned();
+            final int ingressBy = unsigned();
             final int lengthBytes = unsigned();
             final int content = bytes.get();
-            return new Flow(
-                    sequenceBefore,
-                    time,
-                    uuid,
-                    nodeName,
-                    kind,
-                    constant(VERDICTS, flags & 0xf),
-                    dropReason,
-                    dropReasonName,
-                    ipVersion,
-                    protocol,
-                    tcpFlags,
-                    icmpType,
-                    icmpCode,
-                    source,
-                    destination,
-                    constant(DIRECTIONS, (flags >> 4) & 3),
-                    ((flags >> 6) & 1) != 0,
-                    revisionBefore,
-                    egressBy,
-                    ingressBy,
-                    lengthBytes,
-                    content == TOTALS ? Optional.empty() : message(content),
-                    content == TOTALS ? Optional.of(readTotals(time)) : Optional.empty());
+            final Instant time = Instant.ofEpochSecond(secondBefore, nanos);
+            final Optional<L7Message> message =
+                    content == TOTALS ? Optional.empty() : message(content);
+            final Optional<FlowTotals> totals =
+                    content == TOTALS ? Optional.of(readTotals(time)) : Optional.empty();
+            if (!isWanted(source, destination)) {
+                return;
+            }
+            into.add(
+                    new Flow(
+                            sequenceBefore,
+                            time,
+                            uuidText.isEmpty()
+                                    ? new UUID(uuidHighBefore, uuidLowBefore).toString()
+                                    : uuidText,
+                            nodeName,
+                            kind,
+                            constant(VERDICTS, flags & 0xf),
+                            dropReason,
+                            dropReasonName,
+                            ipVersion,
+                            protocol,
+                            tcpFlags,
+                            icmpType,
+                            icmpCode,
+                            peer(source, sourcePort),
+                            peer(destination, destinationPort),
+                            constant(DIRECTIONS, (flags >> 4) & 3),
+                            ((flags >> 6) & 1) != 0,
+                            revisionBefore,
+                            authors.get(egressBy),
+                            authors.get(ingressBy),
+                            lengthBytes,
+                            message,
+                            totals));
         }
 
         private FlowTotals readTotals(final Instant time) throws FormatException {
@@ -578,18 +642,19 @@ final class FlowCodec {
             return constant;
         }
 
-        private String uuid() {
-            final int form = bytes.get();
-            if (form == 2) {
-                return text();
+        /** The text where it is no UUID; otherwise it is the one before now, and this is empty. */
+        private String readUuid() {
+            switch (bytes.get()) {
+                case 0 -> uuidLowBefore += signed();
+                case 2 -> {
+                    return text();
+                }
+                default -> {
+                    uuidHighBefore = bytes.getLong();
+                    uuidLowBefore = bytes.getLong();
+                }
             }
-            uuidBefore =
-                    form == 0
-                            ? new UUID(
-                                    uuidBefore.getMostSignificantBits(),
-                                    uuidBefore.getLeastSignificantBits() + signed())
-                            : new UUID(bytes.getLong(), bytes.getLong());
-            return uuidBefore.toString();
+            return "";
         }
 
         private Optional<L7Message> message(final int kind) throws FormatException {

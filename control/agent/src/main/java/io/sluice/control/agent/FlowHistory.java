@@ -12,7 +12,9 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -65,6 +67,11 @@ final class FlowHistory implements AutoCloseable {
 
     /** Segments are looked at for their age once a minute. */
     private static final int ROUNDS_PER_RETENTION = 1_200;
+
+    /**
+     * The last so many flows are kept as they are found: 8 MB. Of more the blocks are read twice.
+     */
+    private static final int KEPT_FLOWS = 1 << 14;
 
     /** Longest wait of a reader for what is in the queue. */
     private static final int FLUSH_MS = 2_000;
@@ -272,7 +279,7 @@ final class FlowHistory implements AutoCloseable {
     private void keepRecovered(final FlowLog files) {
         final List<Flow> recovered = new ArrayList<>();
         for (final byte[] block : files.recovered()) {
-            recovered.addAll(decode(block));
+            recovered.addAll(decode(block, List.of()));
         }
         if (recovered.isEmpty()) {
             return;
@@ -361,9 +368,9 @@ final class FlowHistory implements AutoCloseable {
                 FlowCodec.encode(flows));
     }
 
-    private static List<Flow> decode(final byte[] block) {
+    private static List<Flow> decode(final byte[] block, final List<SideCondition> sides) {
         try {
-            return FlowCodec.decode(block);
+            return FlowCodec.decode(block, sides);
         } catch (final FlowCodec.FormatException e) {
             LOG.warn("flow store: a block is left out: {}", e.getMessage());
             return List.of();
@@ -436,12 +443,17 @@ final class FlowHistory implements AutoCloseable {
                         recent.subList(recent.size() - query.count(), recent.size());
                 return new Reader(query, List.copyOf(last), Optional.empty(), 0, 0);
             }
+            if (query.count() <= KEPT_FLOWS) {
+                final List<Flow> last = latest(query, missing, files, end);
+                last.addAll(recent);
+                return new Reader(query, last, Optional.empty(), 0, 0);
+            }
             // Backwards only to count, so that the answer need not be in memory.
             try (BlockCursor cursor = files.read(blocks(query, 0, end), Direction.BACKWARD)) {
                 Optional<BlockCursor.Block> block = cursor.next();
                 while (missing > 0 && block.isPresent()) {
                     from = block.get().firstSequence();
-                    missing -= matching(decode(block.get().bytes()), query, end).size();
+                    missing -= matching(block.get(), query, end).size();
                     block = missing > 0 ? cursor.next() : block;
                 }
             } catch (final IOException e) {
@@ -457,14 +469,33 @@ final class FlowHistory implements AutoCloseable {
                 end);
     }
 
+    /** The last flows in the files that match, oldest first: the blocks are read once. */
+    private static List<Flow> latest(
+            final FlowQuery query, final long wanted, final FlowLog files, final long end) {
+        final Deque<Flow> found = new ArrayDeque<>();
+        try (BlockCursor cursor = files.read(blocks(query, 0, end), Direction.BACKWARD)) {
+            Optional<BlockCursor.Block> block = cursor.next();
+            while (found.size() < wanted && block.isPresent()) {
+                final List<Flow> matching = matching(block.get(), query, end);
+                for (int i = matching.size() - 1; i >= 0 && found.size() < wanted; i--) {
+                    found.addFirst(matching.get(i));
+                }
+                block = found.size() < wanted ? cursor.next() : block;
+            }
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return new ArrayList<>(found);
+    }
+
     private static BlockQuery blocks(final FlowQuery query, final long from, final long end) {
         return new BlockQuery(query.since(), query.until(), from, end, query.clauses());
     }
 
     private static List<Flow> matching(
-            final List<Flow> flows, final FlowQuery query, final long end) {
+            final BlockCursor.Block block, final FlowQuery query, final long end) {
         final List<Flow> matching = new ArrayList<>();
-        for (final Flow flow : flows) {
+        for (final Flow flow : decode(block.bytes(), query.sides())) {
             if (flow.sequence() < end && query.matches(flow)) {
                 matching.add(flow);
             }
@@ -501,7 +532,7 @@ final class FlowHistory implements AutoCloseable {
                 if (block.isEmpty()) {
                     break;
                 }
-                final List<Flow> flows = take(matching(decode(block.get().bytes()), query, end));
+                final List<Flow> flows = take(matching(block.get(), query, end));
                 if (!flows.isEmpty()) {
                     return flows;
                 }

@@ -28,7 +28,7 @@ public final class FlowKeys {
     private FlowKeys() {}
 
     /** Adds the keys of a flow. */
-    static void add(final Flow flow, final LongHashSet keys) {
+    public static void add(final Flow flow, final LongHashSet keys) {
         keys.add(verdict(flow.verdict()));
         keys.add(kind(flow.kind()));
         keys.add(protocol(flow.protocol()));

@@ -9,6 +9,7 @@ import java.util.function.Predicate;
  *
  * @param filter what a flow must be
  * @param clauses keys of {@link FlowKeys}: a flow that the filter takes has one of each clause
+ * @param sides conditions that every flow meets which the filter takes
  * @param since least time
  * @param until greatest time
  * @param end from which end they are counted
@@ -17,10 +18,22 @@ import java.util.function.Predicate;
 public record FlowQuery(
         Predicate<Flow> filter,
         List<long[]> clauses,
+        List<SideCondition> sides,
         Instant since,
         Instant until,
         End end,
         int count) {
+    /** Nothing is known of the sides. */
+    public FlowQuery(
+            final Predicate<Flow> filter,
+            final List<long[]> clauses,
+            final Instant since,
+            final Instant until,
+            final End end,
+            final int count) {
+        this(filter, clauses, List.of(), since, until, end, count);
+    }
+
     /** From which end flows are counted. */
     public enum End {
         /** The oldest of them. */

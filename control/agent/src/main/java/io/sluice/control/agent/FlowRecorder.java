@@ -44,7 +44,8 @@ import org.slf4j.LoggerFactory;
  * names, from the policy revision that the packet was judged by. A full ring loses the event, and
  * counts it: the lane never waits. The recorder's thread sleeps when there is nothing (a wake-up
  * call would be a lock and a system call on the lane), so a flow is visible after about a
- * millisecond.
+ * millisecond. On a processor that it shares with a busy lane it gets a hundredth ({@link
+ * ProcessorShare#ofEvents}): events are lost then, not packets.
  *
  * <p>Ends of flows come in floods: a lane forgets some millions of flows a second where as many
  * were opened at a time. They may fill half of the ring only, so that none of them costs the
@@ -188,6 +189,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     private final class Handler implements EventHandler<Slot> {
         @Override
         public void onStart() {
+            ProcessorShare.ofEvents();
             handlerRuns.countDown();
         }
 

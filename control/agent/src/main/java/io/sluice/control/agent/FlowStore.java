@@ -33,6 +33,7 @@ final class FlowStore {
     private final Consumer<Flow> counter;
     private final FlowHistory history;
     private final long firstSequence;
+    private final boolean off;
     // Guarded by lock. Sequence of the next flow; the flow with sequence s is at s % ring.length.
     private long nextSequence;
     private boolean closed;
@@ -43,11 +44,25 @@ final class FlowStore {
      * @param history gets every flow, and says where sequences go on
      */
     FlowStore(final int capacity, final Consumer<Flow> counter, final FlowHistory history) {
+        this(capacity, counter, history, false);
+    }
+
+    private FlowStore(
+            final int capacity,
+            final Consumer<Flow> counter,
+            final FlowHistory history,
+            final boolean off) {
+        this.off = off;
         ring = new Flow[capacity];
         this.counter = counter;
         this.history = history;
         this.firstSequence = history.nextSequence();
         this.nextSequence = firstSequence;
+    }
+
+    /** Takes no flow, and says so to whoever asks for one. */
+    static FlowStore off(final FlowHistory history) {
+        return new FlowStore(1, flow -> {}, history, true);
     }
 
     int capacity() {
@@ -64,11 +79,14 @@ final class FlowStore {
     }
 
     /**
-     * Appends a flow.
+     * Appends a flow, unless flows are off.
      *
      * @param made makes it with its sequence; called under the lock, so to be quick
      */
     void append(final LongFunction<Flow> made) {
+        if (off) {
+            return;
+        }
         final Flow flow;
         lock.lock();
         try {
@@ -161,17 +179,33 @@ final class FlowStore {
         return Math.max(firstSequence, nextSequence - ring.length);
     }
 
-    /** What is kept of a question, in memory and on disk. */
+    /**
+     * What is kept of a question, in memory and on disk.
+     *
+     * @throws RequestException CONFLICT where flows are off
+     */
     FlowReader read(final FlowQuery query) {
+        refuseIfOff();
         return read(query, nextSequence());
     }
 
     /**
      * Goes through what is kept of a question, and then on with every flow that its filter takes.
+     *
+     * @throws RequestException CONFLICT where flows are off
      */
     FlowCursor follow(final FlowQuery query) {
+        refuseIfOff();
         final long end = nextSequence();
         return new Cursor(query.filter(), read(query, end), end);
+    }
+
+    private void refuseIfOff() {
+        if (off) {
+            throw new RequestException(
+                    RequestException.Reason.CONFLICT,
+                    "flows: there are none: flows.enabled is false in the daemon's configuration");
+        }
     }
 
     private FlowReader read(final FlowQuery query, final long end) {
@@ -188,6 +222,7 @@ final class FlowStore {
                         ? new FlowQuery(
                                 query.filter(),
                                 query.clauses(),
+                                query.sides(),
                                 query.since(),
                                 query.until(),
                                 FlowQuery.End.LAST,

@@ -43,6 +43,7 @@ import java.util.function.Supplier;
  * @param dns names: how queries are judged and answers learned from
  * @param idle what the lane does when there is nothing to do
  * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
+ * @param flowEvents whether there are flow events at all
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param flowEnds whether the end of a flow is an event
  * @param redaction what flows do not tell of requests
@@ -67,6 +68,7 @@ public record SluiceConfig(
         Dns dns,
         Idle idle,
         int laneNice,
+        boolean flowEvents,
         int flowRing,
         boolean flowEnds,
         FlowRedaction redaction,
@@ -534,6 +536,10 @@ public record SluiceConfig(
         inRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
         inRange("lane.nice", laneNice, -20, 19);
         inRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
+        if (!flowEvents && flowExport.file().isPresent()) {
+            throw new IllegalArgumentException(
+                    "flows.export.file: flows.enabled is false: there is nothing to export");
+        }
     }
 
     private static int inRange(final String key, final int value, final int min, final int max) {
@@ -578,6 +584,7 @@ public record SluiceConfig(
                                 true)),
                 Idle.ADAPTIVE,
                 -10,
+                true,
                 4095,
                 true,
                 FlowRedaction.DEFAULTS,
@@ -707,6 +714,7 @@ public record SluiceConfig(
                                         dns,
                                         settings.choice("lane.idle", defaults.idle()),
                                         settings.number("lane.nice", defaults.laneNice()),
+                                        settings.flag("flows.enabled", defaults.flowEvents()),
                                         settings.number("flows.ring", defaults.flowRing()),
                                         settings.flag("flows.ends", defaults.flowEnds()),
                                         redaction,
@@ -1049,6 +1057,7 @@ public record SluiceConfig(
                 dns,
                 idle,
                 laneNice,
+                flowEvents,
                 flowRing,
                 flowEnds,
                 redaction,

@@ -16,6 +16,7 @@ import io.sluice.control.agent.state.StateStore;
 import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.KubeObject;
 import io.sluice.control.policy.Problem;
+import io.sluice.dataplane.FlowEvents;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
@@ -299,7 +300,9 @@ public final class SluiceMain implements AutoCloseable {
                         () ->
                                 FlowHistory.open(
                                         config.stateFolder().resolve(StoredFlows.FOLDER),
-                                        config.flowStore().limits(),
+                                        config.flowEvents()
+                                                ? config.flowStore().limits()
+                                                : Optional.empty(),
                                         predecessor.isPresent()
                                                 ? FlowLog.Start.BESIDE
                                                 : FlowLog.Start.ALONE));
@@ -318,7 +321,10 @@ public final class SluiceMain implements AutoCloseable {
         final FlowHistory history = opened(openingHistory, "the flow store");
         history.start();
         final FlowCounts flowCounts = new FlowCounts();
-        final FlowStore flows = new FlowStore(config.flowRing(), flowCounts::count, history);
+        final FlowStore flows =
+                config.flowEvents()
+                        ? new FlowStore(config.flowRing(), flowCounts::count, history)
+                        : FlowStore.off(history);
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
         final FlowRecorder recorder =
                 keep(
@@ -340,7 +346,7 @@ public final class SluiceMain implements AutoCloseable {
                                 conntrack,
                                 fragments,
                                 laneCounters,
-                                recorder,
+                                config.flowEvents() ? recorder : FlowEvents.NONE,
                                 (port, index) ->
                                         portGone(
                                                 reconcilerOfPorts.get(),

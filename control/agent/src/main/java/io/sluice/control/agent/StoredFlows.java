@@ -78,7 +78,7 @@ public final class StoredFlows {
                         : flow.icmpType() << 8 | flow.icmpCode();
         fill(event.source, flow.source());
         fill(event.destination, flow.destination());
-        event.names.addAll(flow.destination().names());
+        event.names = flow.destination().names();
         flow.l7().ifPresent(message -> fill(event, message));
     }
 
@@ -86,7 +86,7 @@ public final class StoredFlows {
         side.namespace = peer.namespace();
         side.pod = peer.podName();
         side.address = peer.address();
-        side.labels.addAll(peer.labels());
+        side.labels = peer.labels();
     }
 
     private static void fill(final FlowEvent event, final L7Message message) {

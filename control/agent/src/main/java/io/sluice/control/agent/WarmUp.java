@@ -10,7 +10,6 @@ import io.sluice.dataplane.FlowEvents;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.LaneCounters;
-import io.sluice.dataplane.Packet;
 import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.linux.FramePair;
 import io.sluice.dataplane.linux.NetworkNamespace;
@@ -125,7 +124,7 @@ final class WarmUp implements AutoCloseable {
                                 new CountersManager(
                                         new UnsafeBuffer(ByteBuffer.allocateDirect(1 << 19)),
                                         new UnsafeBuffer(ByteBuffer.allocateDirect(1 << 17)))),
-                        new NoEvents(),
+                        FlowEvents.NONE,
                         (port, index) -> {});
         client = side("client", CLIENT_MAC, CLIENT, SERVER, 32_768, 443);
         server = side("server", SERVER_MAC, SERVER, CLIENT, 443, 32_768);
@@ -325,17 +324,5 @@ final class WarmUp implements AutoCloseable {
 
     private static List<IpAddress> addresses(final String ipv4, final String ipv6) {
         return List.of(IpAddress.parse(ipv4), IpAddress.parse(ipv6));
-    }
-
-    /** Nobody is told. */
-    private static final class NoEvents implements FlowEvents {
-        @Override
-        public void opened(final Packet packet, final long nowNs) {}
-
-        @Override
-        public void dropped(final Packet packet, final DropReason reason, final long nowNs) {}
-
-        @Override
-        public void ended(final FlowCopy flow, final FlowEnd end, final long nowNs) {}
     }
 }

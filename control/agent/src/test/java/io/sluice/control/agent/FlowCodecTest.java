@@ -3,6 +3,7 @@ package io.sluice.control.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.sluice.control.agent.SideCondition.End;
 import io.sluice.dataplane.FlowEnd;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -10,6 +11,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Test;
@@ -32,6 +34,43 @@ class FlowCodecTest {
         final List<Flow> flows = flows(new Random(repetition.getCurrentRepetition()));
 
         assertThat(FlowCodec.decode(FlowCodec.encode(flows))).isEqualTo(flows);
+    }
+
+    @RepeatedTest(20)
+    void conditionsOfSidesLeaveOutWhatDoesNotMeetThem(final RepetitionInfo repetition)
+            throws Exception {
+        final List<Flow> flows = flows(new Random(repetition.getCurrentRepetition()));
+        final byte[] block = FlowCodec.encode(flows);
+        final SideCondition from =
+                new SideCondition(End.SOURCE, side -> side.namespace().equals("ns1"));
+        final SideCondition to = new SideCondition(End.DESTINATION, side -> side.identity() > 260);
+        final SideCondition any =
+                new SideCondition(End.EITHER, side -> side.address().equals("10.0.0.3"));
+        final SideCondition none = new SideCondition(End.EITHER, side -> side.port() != 0);
+
+        assertThat(FlowCodec.decode(block, List.of(from)))
+                .isEqualTo(only(flows, flow -> flow.source().namespace().equals("ns1")));
+        assertThat(FlowCodec.decode(block, List.of(from, to)))
+                .isEqualTo(
+                        only(
+                                flows,
+                                flow ->
+                                        flow.source().namespace().equals("ns1")
+                                                && flow.destination().identity() > 260));
+        assertThat(FlowCodec.decode(block, List.of(any)))
+                .isEqualTo(
+                        only(
+                                flows,
+                                flow ->
+                                        flow.source().address().equals("10.0.0.3")
+                                                || flow.destination()
+                                                        .address()
+                                                        .equals("10.0.0.3")));
+        assertThat(FlowCodec.decode(block, List.of(any, none))).isEmpty();
+    }
+
+    private static List<Flow> only(final List<Flow> flows, final Predicate<Flow> wanted) {
+        return flows.stream().filter(wanted).toList();
     }
 
     @Test

@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.sluice.control.agent.api.FlowFilter;
 import io.sluice.control.agent.flowlog.FlowLog;
 import io.sluice.control.agent.flowlog.LogLimits;
 import java.io.IOException;
@@ -11,13 +12,16 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class FlowHistoryTest {
@@ -109,6 +113,52 @@ class FlowHistoryTest {
                             Integer.MAX_VALUE);
 
             assertThat(read(store, query)).isEqualTo(appended.stream().filter(filter).toList());
+        }
+    }
+
+    /** What is asked for may be one flow, one block's, or of them all. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "pod=ns3/pod-",
+                "pod=/pod-",
+                "pod=ns3/nobody",
+                "from-pod=ns2/pod&to-namespace=ns1",
+                "ip=10.0.0.7",
+                "to-ip=2001:db8::/112",
+                "label=app=7",
+                "label=app=7&label=app=8",
+                "from-label=app",
+                "fqdn=name1*",
+                "identity=258",
+                "to-identity=258&from-port=80",
+                "port=80&pod=ns1/pod",
+                "not-pod=ns1/pod",
+                "verdict=DROPPED&namespace=ns0",
+            })
+    void filtersOfStoredFlowsAnswerAsOfFlowsInMemory(final String question) throws Exception {
+        final Map<String, List<String>> values = new HashMap<>();
+        for (final String parameter : question.split("&", -1)) {
+            final String[] nameAndValue = parameter.split("=", 2);
+            values.computeIfAbsent(nameAndValue[0], _ -> new ArrayList<>()).add(nameAndValue[1]);
+        }
+        final List<Flow> appended = new ArrayList<>();
+        try (FlowHistory history = open(FlowLog.Start.ALONE)) {
+            final FlowStore store = new FlowStore(1, flow -> {}, history);
+            appendRandom(store, 13_000, 12, appended);
+            final FlowQuery all = FlowFilter.query(values, Integer.MAX_VALUE);
+            final List<Flow> matching = appended.stream().filter(all.filter()).toList();
+
+            assertThat(read(store, all)).isEqualTo(matching);
+            for (final int count : new int[] {1, 40, 3_000}) {
+                final FlowQuery last = FlowFilter.query(values, count);
+                assertThat(read(store, last))
+                        .as("the last %d", count)
+                        .isEqualTo(
+                                matching.subList(
+                                        Math.max(0, matching.size() - count), matching.size()));
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 package io.sluice.control.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
 import java.time.Instant;
@@ -40,6 +41,19 @@ class FlowStoreTest {
                 .extracting(Flow::sequence)
                 .containsExactly(2L, 3L, 4L, 5L);
         assertThat(store.size()).isEqualTo(4);
+    }
+
+    @Test
+    void aStoreThatIsOffTakesNothingAndSaysSo() {
+        final FlowStore off = FlowStore.off(new FlowHistory(Optional.empty()));
+        off.append(Flows::withSequence);
+
+        assertThat(off.seen()).isZero();
+        assertThat(off.size()).isZero();
+        assertThatThrownBy(() -> off.read(FlowQuery.ALL))
+                .isInstanceOf(RequestException.class)
+                .hasMessageContaining("flows.enabled");
+        assertThatThrownBy(() -> off.follow(FlowQuery.ALL)).isInstanceOf(RequestException.class);
     }
 
     @Test

@@ -89,6 +89,7 @@ class SluiceConfigTest {
         values.put("dns.resolver.inPods", "false");
         values.put("lane.idle", "busy");
         values.put("lane.nice", "0");
+        values.put("flows.enabled", "false");
         values.put("flows.ring", "100");
         values.put("flows.ends", "false");
         values.put("flows.redact.enabled", "true");
@@ -154,6 +155,7 @@ class SluiceConfigTest {
                                 true, "sluice0", SluiceConfig.Uplink.Port.TAP, 1500));
         assertThat(DEFAULTS.runFolder()).hasToString("/run/sluice");
         assertThat(DEFAULTS.stateFolder()).hasToString("/var/lib/sluice");
+        assertThat(DEFAULTS.flowEvents()).isTrue();
         assertThat(DEFAULTS.flowRing()).isEqualTo(4095);
         assertThat(DEFAULTS.flowEnds()).isTrue();
     }
@@ -210,6 +212,7 @@ class SluiceConfigTest {
                 "policy: {history: {mebibytes: 0}} | f.yaml:1:31: policy.history.mebibytes: 0: 1 to 1024",
                 "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
                 "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
+                "flows: {enabled: false, export: {file: stdout}} | f.yaml:1:40: flows.export.file: flows.enabled is false: there is nothing to export",
                 "flows: {redact: {http: {headers: {allow: [a b]}}}} | f.yaml:1:42: flows.redact.http.headers.allow: \"a b\": a list of names of headers",
                 "flows: {redact: {http: {headers: {allow: a, deny: b}}}} | f.yaml:1:51: flows.redact.http.headers.deny: allow is set as well: one of the two",
                 "l7: {kafka: {topics: 0}} | f.yaml:1:22: l7.kafka.topics: 0: 1 to 1000000",

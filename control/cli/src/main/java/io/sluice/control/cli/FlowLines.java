@@ -5,6 +5,9 @@ import io.sluice.control.policy.replay.FlowTally;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -42,8 +45,23 @@ final class FlowLines {
      */
     record Read(FlowTally tally, OptionalLong firstUnreadable) {}
 
-    /** What came of a piece: how many lines it had, and the first that is no flow, or -1. */
-    private record Lines(long count, long unreadable) {}
+    /**
+     * What came of a piece.
+     *
+     * @param count of its lines
+     * @param unreadable the first of them that is no flow, or -1
+     * @param piece to be used again
+     */
+    @SuppressWarnings("ArrayRecordComponent") // Handed on, never compared.
+    private record Lines(long count, long unreadable, byte[] piece) {}
+
+    private static final VarHandle LONGS =
+            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
+    // Each byte of a word: one, its highest bit, the end of a line.
+    private static final long ONES = 0x0101_0101_0101_0101L;
+    private static final long HIGHS = 0x8080_8080_8080_8080L;
+    private static final long ENDS = ONES * '\n';
 
     private final InputStream in;
     private final int processors = Runtime.getRuntime().availableProcessors();
@@ -53,6 +71,9 @@ final class FlowLines {
     private final BlockingQueue<FlowJsonReader> idle = new LinkedBlockingQueue<>();
 
     private final Deque<Future<Lines>> underway = new ArrayDeque<>();
+
+    /** Pieces that were read. */
+    private final Deque<byte[]> spare = new ArrayDeque<>();
 
     private byte[] bytes = new byte[PIECE_BYTES];
     private int length;
@@ -84,7 +105,7 @@ final class FlowLines {
                     continue;
                 }
                 final byte[] piece = bytes;
-                bytes = new byte[Math.max(PIECE_BYTES, length - end)];
+                bytes = next(length - end);
                 System.arraycopy(piece, end, bytes, 0, length - end);
                 length -= end;
                 underway.add(workers.submit(() -> count(piece, end)));
@@ -99,6 +120,13 @@ final class FlowLines {
         final FlowTally all = tallies.getFirst();
         tallies.stream().skip(1).forEach(all::merge);
         return new Read(all, firstUnreadable);
+    }
+
+    /** A piece with room for what is left of the one before. */
+    private byte[] next(final int least) {
+        return spare.isEmpty() || least > PIECE_BYTES
+                ? new byte[Math.max(PIECE_BYTES, least)]
+                : spare.pop();
     }
 
     private void fill() throws IOException {
@@ -132,17 +160,32 @@ final class FlowLines {
         long unreadable = -1;
         int from = 0;
         while (from < end) {
-            int to = from;
-            while (to < end && piece[to] != '\n') {
-                to++;
-            }
+            final int to = endOfLine(piece, from, end);
             if (!reader.read(piece, from, to) && unreadable < 0) {
                 unreadable = count;
             }
             count++;
             from = to + 1;
         }
-        return new Lines(count, unreadable);
+        return new Lines(count, unreadable, piece);
+    }
+
+    /** Place of the next line end, {@code end} where there is none; eight bytes at a time. */
+    private static int endOfLine(final byte[] piece, final int from, final int end) {
+        int i = from;
+        while (i + Long.BYTES <= end) {
+            final long word = (long) LONGS.get(piece, i) ^ ENDS;
+            // The lowest bit that is set is in the first byte that is zero.
+            final long found = (word - ONES) & ~word & HIGHS;
+            if (found != 0) {
+                return i + (Long.numberOfTrailingZeros(found) >>> 3);
+            }
+            i += Long.BYTES;
+        }
+        while (i < end && piece[i] != '\n') {
+            i++;
+        }
+        return i;
     }
 
     private void takeNext() throws IOException {
@@ -152,6 +195,7 @@ final class FlowLines {
                 firstUnreadable = OptionalLong.of(lines + next.unreadable + 1);
             }
             lines += next.count;
+            spare.push(next.piece);
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted");

@@ -25,6 +25,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -63,8 +66,11 @@ final class PolicyReplayCommand implements Callable<Integer> {
             throw CommandError.usage("-: both -f and --flows cannot be standard input");
         }
         final List<Manifests.Text> texts = manifests.read(console);
+        // Reading manifests is work for one processor: it goes on beside the flows.
+        final FutureTask<OfflinePolicy> given = new FutureTask<>(() -> OfflinePolicy.of(texts));
+        Thread.ofPlatform().name("sluice-manifests").daemon().start(given);
         final FlowTally tally = flows.read("sluice policy replay", console);
-        final ReplayReport report = report(given(texts), tally);
+        final ReplayReport report = report(correct(given), tally);
         switch (format) {
             case TEXT -> text(console.out(), report);
             case JSONL -> {
@@ -85,8 +91,8 @@ final class PolicyReplayCommand implements Callable<Integer> {
     }
 
     /** Manifests that are wrong are trouble here: status 1 says that they are right and deny. */
-    private OfflinePolicy given(final List<Manifests.Text> texts) {
-        final OfflinePolicy policy = OfflinePolicy.of(texts);
+    private OfflinePolicy correct(final Future<OfflinePolicy> given) {
+        final OfflinePolicy policy = await(given);
         if (!policy.errors().isEmpty()) {
             throw CommandError.usage(policy.errorText());
         }
@@ -94,11 +100,25 @@ final class PolicyReplayCommand implements Callable<Integer> {
         return policy;
     }
 
+    private static OfflinePolicy await(final Future<OfflinePolicy> given) {
+        try {
+            return given.get();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw CommandError.no("sluice policy replay: interrupted");
+        } catch (final ExecutionException e) {
+            throw new IllegalStateException("manifests could not be read", e.getCause());
+        }
+    }
+
     private static ReplayReport report(final OfflinePolicy given, final FlowTally tally) {
         final List<SeenTraffic> traffic = tally.traffic();
         final ReplayWorld world = ReplayWorld.of(given.world(), PolicyOptions.DEFAULTS, traffic);
         final PolicySet policies =
-                PolicyCompiler.compile(world.world(), new IdentityAllocator(), world.options());
+                world.isAsGiven()
+                        ? given.policies()
+                        : PolicyCompiler.compile(
+                                world.world(), new IdentityAllocator(), world.options());
         final FlowReplay replay =
                 new FlowReplay(world, new PolicyEvaluator(world.world(), policies));
         final List<Answer> answers = traffic.parallelStream().map(replay::judge).toList();

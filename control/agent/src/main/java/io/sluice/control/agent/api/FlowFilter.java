@@ -7,6 +7,8 @@ import io.sluice.control.agent.FlowKeys;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowQuery;
 import io.sluice.control.agent.L7Message;
+import io.sluice.control.agent.SideCondition;
+import io.sluice.control.agent.SideCondition.End;
 import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.DropReason;
@@ -51,7 +53,6 @@ public final class FlowFilter {
 
     private static final int PATTERN_CHARS_MAX = 1024;
 
-    private static final Set<String> SIDES = Set.of("", "from-", "to-");
     private static final List<String> PEER_FILTERS =
             List.of("pod", "namespace", "ip", "port", "label", "identity", "fqdn");
 
@@ -106,14 +107,16 @@ public final class FlowFilter {
      * What one value asks for.
      *
      * @param keys one of which a flow that matches has; none where flows have no such key
+     * @param side condition that a flow that matches meets
      */
-    private record Test(Predicate<Flow> matches, Optional<Long> keys) {
+    private record Test(
+            Predicate<Flow> matches, Optional<Long> keys, Optional<SideCondition> side) {
         static Test of(final Predicate<Flow> matches) {
-            return new Test(matches, Optional.empty());
+            return new Test(matches, Optional.empty(), Optional.empty());
         }
 
         static Test of(final long key, final Predicate<Flow> matches) {
-            return new Test(matches, Optional.of(key));
+            return new Test(matches, Optional.of(key), Optional.empty());
         }
     }
 
@@ -158,6 +161,7 @@ public final class FlowFilter {
     public static FlowQuery query(final Map<String, List<String>> values, final int lastDefault) {
         Predicate<Flow> filter = wantsEnds(values) ? flow -> true : NOT_ENDS;
         final List<long[]> clauses = new ArrayList<>();
+        final List<SideCondition> sides = new ArrayList<>();
         for (final String name : names()) {
             final List<String> alternatives = values.getOrDefault(name, List.of());
             if (!alternatives.isEmpty()) {
@@ -166,6 +170,7 @@ public final class FlowFilter {
                 if (!condition.keys().isEmpty()) {
                     clauses.add(condition.keys().stream().mapToLong(Long::longValue).toArray());
                 }
+                condition.side().ifPresent(sides::add);
             }
             for (final String value : values.getOrDefault(NOT + name, List.of())) {
                 filter = filter.and(one(name, value).matches().negate());
@@ -179,6 +184,7 @@ public final class FlowFilter {
         return new FlowQuery(
                 filter,
                 List.copyOf(clauses),
+                List.copyOf(sides),
                 instant("since", values, Instant.MIN),
                 instant("until", values, Instant.MAX),
                 first.isEmpty() ? FlowQuery.End.LAST : FlowQuery.End.FIRST,
@@ -219,10 +225,17 @@ public final class FlowFilter {
      * @param matches whether a flow matches one of the values
      * @param keys of {@link FlowKeys}, one of which a flow that matches has; none where flows have
      *     no such key
+     * @param side condition that a flow that matches meets
      */
-    public record Condition(Predicate<Flow> matches, List<Long> keys) {
+    public record Condition(
+            Predicate<Flow> matches, List<Long> keys, Optional<SideCondition> side) {
         public Condition {
             keys = List.copyOf(keys);
+        }
+
+        /** Nothing is known of the sides. */
+        public Condition(final Predicate<Flow> matches, final List<Long> keys) {
+            this(matches, keys, Optional.empty());
         }
     }
 
@@ -236,14 +249,27 @@ public final class FlowFilter {
     public static Condition anyOf(final String name, final List<String> values) {
         Predicate<Flow> matches = flow -> false;
         final List<Long> keys = new ArrayList<>();
+        final List<SideCondition> sides = new ArrayList<>();
         boolean areKeyed = true;
         for (final String value : values) {
             final Test test = one(name, value);
             matches = matches.or(test.matches());
             areKeyed &= test.keys().isPresent();
             test.keys().ifPresent(keys::add);
+            test.side().ifPresent(sides::add);
         }
-        return new Condition(matches, areKeyed ? keys : List.of());
+        return new Condition(
+                matches,
+                areKeyed ? keys : List.of(),
+                sides.size() == values.size() ? anyOf(sides) : Optional.empty());
+    }
+
+    /** Of conditions of one filter, and so of one end. */
+    private static Optional<SideCondition> anyOf(final List<SideCondition> sides) {
+        return sides.stream()
+                .reduce(
+                        (one, other) ->
+                                new SideCondition(one.end(), one.matches().or(other.matches())));
     }
 
     private static Test one(final String name, final String value) {
@@ -412,28 +438,49 @@ public final class FlowFilter {
     }
 
     private static Test peer(final String name, final String value) {
-        for (final String side : SIDES) {
-            if (!side.isEmpty() && name.startsWith(side)) {
-                final PeerTest test = peerTest(name.substring(side.length()), value);
-                return new Test(
-                        side.equals("from-")
-                                ? flow -> test.matches().test(flow.source())
-                                : flow -> test.matches().test(flow.destination()),
-                        test.key());
-            }
+        if (name.startsWith("from-")) {
+            final PeerTest test = peerTest(name.substring("from-".length()), value);
+            return test.at(End.SOURCE, flow -> test.matches().test(flow.source()));
+        }
+        if (name.startsWith("to-")) {
+            final PeerTest test = peerTest(name.substring("to-".length()), value);
+            return test.at(End.DESTINATION, flow -> test.matches().test(flow.destination()));
         }
         final PeerTest test = peerTest(name, value);
-        return new Test(
+        return test.at(
+                End.EITHER,
                 flow ->
                         test.matches().test(flow.source())
-                                || test.matches().test(flow.destination()),
-                test.key());
+                                || test.matches().test(flow.destination()));
     }
 
-    /** What a value asks of a side. */
-    private record PeerTest(Predicate<FlowPeer> matches, Optional<Long> key) {
+    /**
+     * What a value asks of a side.
+     *
+     * @param ofPort whether it asks for the port
+     */
+    private record PeerTest(Predicate<FlowPeer> matches, Optional<Long> key, boolean ofPort) {
         static PeerTest of(final long key, final Predicate<FlowPeer> matches) {
-            return new PeerTest(matches, Optional.of(key));
+            return new PeerTest(matches, Optional.of(key), false);
+        }
+
+        static PeerTest of(final Predicate<FlowPeer> matches) {
+            return new PeerTest(matches, Optional.empty(), false);
+        }
+
+        static PeerTest ofPort(final int port) {
+            return new PeerTest(
+                    peer -> peer.port() == port,
+                    FlowKeys.hasPortKey(port) ? Optional.of(FlowKeys.port(port)) : Optional.empty(),
+                    true);
+        }
+
+        /** The test of flows that this one is at an end. */
+        Test at(final End end, final Predicate<Flow> ofFlow) {
+            return new Test(
+                    ofFlow,
+                    key,
+                    ofPort ? Optional.empty() : Optional.of(new SideCondition(end, matches)));
         }
     }
 
@@ -446,9 +493,8 @@ public final class FlowFilter {
                 final String namespace = slash < 0 ? "default" : value.substring(0, slash);
                 final String prefix = value.substring(slash + 1);
                 if (slash == 0) {
-                    yield new PeerTest(
-                            peer -> !peer.podName().isEmpty() && peer.podName().startsWith(prefix),
-                            Optional.empty());
+                    yield PeerTest.of(
+                            peer -> !peer.podName().isEmpty() && peer.podName().startsWith(prefix));
                 }
                 yield PeerTest.of(
                         FlowKeys.namespace(namespace),
@@ -457,19 +503,11 @@ public final class FlowFilter {
                                         && peer.podName().startsWith(prefix));
             }
             case "ip" -> address(value);
-            case "port" -> {
-                final int port = number(filter, value, 65535);
-                yield new PeerTest(
-                        peer -> peer.port() == port,
-                        FlowKeys.hasPortKey(port)
-                                ? Optional.of(FlowKeys.port(port))
-                                : Optional.empty());
-            }
+            case "port" -> PeerTest.ofPort(number(filter, value, 65535));
             case "label" -> label(value);
             case "fqdn" -> {
                 final Pattern pattern = names(value);
-                yield new PeerTest(
-                        peer -> peer.names().stream().anyMatch(pattern::matches), Optional.empty());
+                yield PeerTest.of(peer -> peer.names().stream().anyMatch(pattern::matches));
             }
             default -> {
                 final int identity = identity(filter, value);
@@ -495,9 +533,8 @@ public final class FlowFilter {
                 Cidr.parse(value)
                         .orElseThrow(
                                 () -> wrong("ip", value, "an address, or a prefix as 10.0.0.0/8"));
-        return new PeerTest(
-                peer -> IpAddress.parse(peer.address()).filter(prefix::contains).isPresent(),
-                Optional.empty());
+        return PeerTest.of(
+                peer -> IpAddress.parse(peer.address()).filter(prefix::contains).isPresent());
     }
 
     /** Labels with commas between must all be there. */

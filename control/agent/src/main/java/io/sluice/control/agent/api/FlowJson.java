@@ -1,14 +1,21 @@
 package io.sluice.control.agent.api;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.io.SerializedString;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.util.TokenBuffer;
 import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowSummary;
 import io.sluice.control.agent.FlowTotals;
 import io.sluice.control.agent.L7Message;
 import io.sluice.control.agent.PolicyAuthor;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.time.Instant;
 import java.util.List;
 
@@ -19,9 +26,15 @@ import java.util.List;
  *
  * <p>Policies in {@code egress_allowed_by} and its siblings carry what Hubble has (kind, namespace,
  * name, revision) and what Sluice knows besides: tier, rule, file, line.
+ *
+ * <p>Lines are written as they go, without a tree of nodes in between: a million of them are one
+ * answer.
  */
 public final class FlowJson {
-    private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
+    private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+    private static final JsonFactory JSON = new JsonFactory();
+    private static final SerializedString END_OF_LINE = new SerializedString("\n");
 
     private static final int ICMP = 1;
     private static final int TCP = 6;
@@ -33,16 +46,42 @@ public final class FlowJson {
 
     /** One GetFlowsResponse. */
     public static ObjectNode response(final Flow flow) {
-        final ObjectNode response = JSON.objectNode();
-        response.set("flow", flow(flow));
-        response.put("node_name", flow.nodeName());
-        response.put("time", flow.time().toString());
-        return response;
+        try (TokenBuffer buffer = new TokenBuffer(MAPPER, false)) {
+            response(buffer, flow);
+            return MAPPER.readTree(buffer.asParser());
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** One GetFlowsResponse as a line, without its end. */
+    public static String line(final Flow flow) {
+        final StringWriter line = new StringWriter();
+        try (JsonGenerator json = JSON.createGenerator(line)) {
+            response(json, flow);
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return line.toString();
+    }
+
+    /** A line of GetFlowsResponse for each flow. */
+    public static String lines(final List<Flow> flows) {
+        final StringWriter lines = new StringWriter();
+        try (JsonGenerator json = JSON.createGenerator(lines)) {
+            json.setRootValueSeparator(END_OF_LINE);
+            for (final Flow flow : flows) {
+                response(json, flow);
+            }
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return flows.isEmpty() ? "" : lines.append('\n').toString();
     }
 
     /** What a follower gets for flows that it was too slow for. */
     static ObjectNode lost(final long count, final String nodeName, final Instant time) {
-        final ObjectNode response = JSON.objectNode();
+        final ObjectNode response = NODES.objectNode();
         response.putObject("lost_events")
                 .put("source", "HUBBLE_RING_BUFFER")
                 // protojson writes 64-bit integers as strings.
@@ -52,218 +91,253 @@ public final class FlowJson {
         return response;
     }
 
-    private static ObjectNode flow(final Flow flow) {
-        final ObjectNode json = JSON.objectNode();
-        json.put("time", flow.time().toString());
-        json.put("uuid", flow.uuid());
-        json.put("verdict", flow.verdict().name());
+    private static void response(final JsonGenerator json, final Flow flow) throws IOException {
+        final String time = flow.time().toString();
+        json.writeStartObject();
+        json.writeObjectFieldStart("flow");
+        fields(json, flow, time);
+        json.writeEndObject();
+        json.writeStringField("node_name", flow.nodeName());
+        json.writeStringField("time", time);
+        json.writeEndObject();
+    }
+
+    private static void fields(final JsonGenerator json, final Flow flow, final String time)
+            throws IOException {
+        json.writeStringField("time", time);
+        json.writeStringField("uuid", flow.uuid());
+        json.writeStringField("verdict", flow.verdict().name());
         if (flow.dropReason() != 0) {
-            json.put("drop_reason", flow.dropReason());
-            json.put("drop_reason_desc", flow.dropReasonName());
+            json.writeNumberField("drop_reason", flow.dropReason());
+            json.writeStringField("drop_reason_desc", flow.dropReasonName());
         }
         if (flow.totals().isEmpty()) {
-            json.putObject("ethernet")
-                    .put("source", flow.source().mac())
-                    .put("destination", flow.destination().mac());
+            json.writeObjectFieldStart("ethernet");
+            json.writeStringField("source", flow.source().mac());
+            json.writeStringField("destination", flow.destination().mac());
+            json.writeEndObject();
         }
         if (flow.ipVersion() != 0) {
-            json.putObject("IP")
-                    .put("source", flow.source().address())
-                    .put("destination", flow.destination().address())
-                    .put("ipVersion", flow.ipVersion() == 4 ? "IPv4" : "IPv6");
+            json.writeObjectFieldStart("IP");
+            json.writeStringField("source", flow.source().address());
+            json.writeStringField("destination", flow.destination().address());
+            json.writeStringField("ipVersion", flow.ipVersion() == 4 ? "IPv4" : "IPv6");
+            json.writeEndObject();
         }
-        final ObjectNode l4 = l4(flow);
-        if (!l4.isEmpty()) {
-            json.set("l4", l4);
+        l4(json, flow);
+        peer(json, "source", flow.source());
+        peer(json, "destination", flow.destination());
+        json.writeStringField("Type", flow.l7().isPresent() ? "L7" : "L3_L4");
+        json.writeStringField("node_name", flow.nodeName());
+        if (!flow.source().names().isEmpty()) {
+            texts(json, "source_names", flow.source().names());
         }
-        json.set("source", peer(flow.source()));
-        json.set("destination", peer(flow.destination()));
-        json.put("Type", flow.l7().isPresent() ? "L7" : "L3_L4");
-        json.put("node_name", flow.nodeName());
-        names(json, "source_names", flow.source());
-        names(json, "destination_names", flow.destination());
-        flow.l7().ifPresent(message -> json.set("l7", l7(message)));
-        flow.totals().ifPresent(totals -> json.set("flow_end", totals(totals)));
-        json.set("event_type", eventType(flow));
-        json.put(
+        if (!flow.destination().names().isEmpty()) {
+            texts(json, "destination_names", flow.destination().names());
+        }
+        if (flow.l7().isPresent()) {
+            l7(json, flow.l7().get());
+        }
+        if (flow.totals().isPresent()) {
+            totals(json, flow.totals().get());
+        }
+        eventType(json, flow);
+        json.writeStringField(
                 "traffic_direction",
                 flow.direction() == Flow.Direction.UNKNOWN
                         ? "TRAFFIC_DIRECTION_UNKNOWN"
                         : flow.direction().name());
         if (flow.kind() == Flow.Kind.POLICY_VERDICT) {
-            json.put("policy_match_type", flow.match().number());
+            json.writeNumberField("policy_match_type", flow.match().number());
         }
-        json.put("is_reply", flow.reply());
-        json.put("Summary", FlowSummary.of(flow));
+        json.writeBooleanField("is_reply", flow.reply());
+        json.writeStringField("Summary", FlowSummary.of(flow));
         policies(json, "egress", Flow.Direction.EGRESS, flow.egressBy(), flow);
         policies(json, "ingress", Flow.Direction.INGRESS, flow.ingressBy(), flow);
-        return json;
     }
 
-    private static void names(final ObjectNode json, final String field, final FlowPeer peer) {
-        if (!peer.names().isEmpty()) {
-            peer.names().forEach(json.putArray(field)::add);
+    private static void texts(
+            final JsonGenerator json, final String field, final List<String> texts)
+            throws IOException {
+        json.writeArrayFieldStart(field);
+        for (final String text : texts) {
+            json.writeString(text);
         }
+        json.writeEndArray();
     }
 
-    private static ObjectNode l4(final Flow flow) {
-        final ObjectNode l4 = JSON.objectNode();
+    private static void l4(final JsonGenerator json, final Flow flow) throws IOException {
         switch (flow.protocol()) {
             case TCP -> {
-                final ObjectNode flags = ports(l4, "TCP", flow).putObject("flags");
+                beginPorts(json, "TCP", flow);
+                json.writeObjectFieldStart("flags");
                 for (final String flag : FlowSummary.tcpFlags(flow.tcpFlags())) {
-                    flags.put(flag, true);
+                    json.writeBooleanField(flag, true);
                 }
+                json.writeEndObject();
             }
-            case UDP -> ports(l4, "UDP", flow);
-            case SCTP -> ports(l4, "SCTP", flow);
-            case ICMP ->
-                    l4.putObject("ICMPv4")
-                            .put("type", flow.icmpType())
-                            .put("code", flow.icmpCode());
-            case ICMPV6 ->
-                    l4.putObject("ICMPv6")
-                            .put("type", flow.icmpType())
-                            .put("code", flow.icmpCode());
+            case UDP -> beginPorts(json, "UDP", flow);
+            case SCTP -> beginPorts(json, "SCTP", flow);
+            case ICMP -> beginMessage(json, "ICMPv4", flow);
+            case ICMPV6 -> beginMessage(json, "ICMPv6", flow);
             default -> {
                 // Hubble knows no other protocol; the flow then has no l4.
+                return;
             }
         }
-        return l4;
+        json.writeEndObject();
+        json.writeEndObject();
     }
 
-    private static ObjectNode ports(final ObjectNode l4, final String protocol, final Flow flow) {
-        return l4.putObject(protocol)
-                .put("source_port", flow.source().port())
-                .put("destination_port", flow.destination().port());
+    private static void beginPorts(final JsonGenerator json, final String protocol, final Flow flow)
+            throws IOException {
+        json.writeObjectFieldStart("l4");
+        json.writeObjectFieldStart(protocol);
+        json.writeNumberField("source_port", flow.source().port());
+        json.writeNumberField("destination_port", flow.destination().port());
     }
 
-    private static ObjectNode peer(final FlowPeer peer) {
-        final ObjectNode json = JSON.objectNode();
+    private static void beginMessage(
+            final JsonGenerator json, final String protocol, final Flow flow) throws IOException {
+        json.writeObjectFieldStart("l4");
+        json.writeObjectFieldStart(protocol);
+        json.writeNumberField("type", flow.icmpType());
+        json.writeNumberField("code", flow.icmpCode());
+    }
+
+    private static void peer(final JsonGenerator json, final String field, final FlowPeer peer)
+            throws IOException {
+        json.writeObjectFieldStart(field);
         if (peer.endpointId() != 0) {
-            json.put("ID", peer.endpointId());
+            json.writeNumberField("ID", peer.endpointId());
         }
-        json.put("identity", Integer.toUnsignedLong(peer.identity()));
+        json.writeNumberField("identity", Integer.toUnsignedLong(peer.identity()));
         if (!peer.namespace().isEmpty()) {
-            json.put("namespace", peer.namespace());
+            json.writeStringField("namespace", peer.namespace());
         }
-        final ArrayNode labels = json.putArray("labels");
-        peer.labels().forEach(labels::add);
+        texts(json, "labels", peer.labels());
         if (!peer.podName().isEmpty()) {
-            json.put("pod_name", peer.podName());
+            json.writeStringField("pod_name", peer.podName());
         }
-        return json;
+        json.writeEndObject();
     }
 
-    private static ObjectNode eventType(final Flow flow) {
-        final ObjectNode type = JSON.objectNode().put("type", flow.kind().number());
+    private static void eventType(final JsonGenerator json, final Flow flow) throws IOException {
+        json.writeObjectFieldStart("event_type");
+        json.writeNumberField("type", flow.kind().number());
         switch (flow.kind()) {
-            case DROP -> type.put("sub_type", flow.dropReason());
+            case DROP -> json.writeNumberField("sub_type", flow.dropReason());
             case END ->
-                    type.put(
+                    json.writeNumberField(
                             "sub_type", flow.totals().map(totals -> totals.end().code()).orElse(0));
             case POLICY_VERDICT, L7 -> {
                 // Hubble leaves it out here.
             }
         }
-        return type;
+        json.writeEndObject();
     }
 
-    private static ObjectNode totals(final FlowTotals totals) {
-        final ObjectNode json =
-                JSON.objectNode()
-                        .put("reason", totals.end().name())
-                        .put("first_seen", totals.firstSeen().toString())
-                        .put("last_seen", totals.lastSeen().toString())
-                        // protojson writes 64-bit integers as strings.
-                        .put("initiator_packets", Long.toString(totals.initiatorPackets()))
-                        .put("initiator_bytes", Long.toString(totals.initiatorBytes()))
-                        .put("responder_packets", Long.toString(totals.responderPackets()))
-                        .put("responder_bytes", Long.toString(totals.responderBytes()));
+    private static void totals(final JsonGenerator json, final FlowTotals totals)
+            throws IOException {
+        json.writeObjectFieldStart("flow_end");
+        json.writeStringField("reason", totals.end().name());
+        json.writeStringField("first_seen", totals.firstSeen().toString());
+        json.writeStringField("last_seen", totals.lastSeen().toString());
+        // protojson writes 64-bit integers as strings.
+        json.writeStringField("initiator_packets", Long.toString(totals.initiatorPackets()));
+        json.writeStringField("initiator_bytes", Long.toString(totals.initiatorBytes()));
+        json.writeStringField("responder_packets", Long.toString(totals.responderPackets()));
+        json.writeStringField("responder_bytes", Long.toString(totals.responderBytes()));
         if (totals.cutReason() != 0) {
-            json.put("cut_reason_desc", totals.cutReasonName());
+            json.writeStringField("cut_reason_desc", totals.cutReasonName());
         }
-        return json;
+        json.writeEndObject();
     }
 
-    private static ObjectNode l7(final L7Message message) {
-        final ObjectNode l7 = JSON.objectNode();
-        l7.put("type", message.isRequest() ? "REQUEST" : "RESPONSE");
+    private static void l7(final JsonGenerator json, final L7Message message) throws IOException {
+        json.writeObjectFieldStart("l7");
+        json.writeStringField("type", message.isRequest() ? "REQUEST" : "RESPONSE");
         if (!message.isRequest()) {
             // protojson writes 64-bit integers as strings.
-            l7.put("latency_ns", Long.toUnsignedString(message.latencyNs()));
+            json.writeStringField("latency_ns", Long.toUnsignedString(message.latencyNs()));
         }
         switch (message.content()) {
             case final L7Message.Http http -> {
-                final ObjectNode json = l7.putObject("http");
+                json.writeObjectFieldStart("http");
                 if (http.code() != 0) {
-                    json.put("code", http.code());
+                    json.writeNumberField("code", http.code());
                 }
-                json.put("method", http.method());
-                json.put("url", http.url());
-                json.put("protocol", http.protocol());
-                final ArrayNode headers = json.putArray("headers");
-                http.headers()
-                        .forEach(
-                                header ->
-                                        headers.addObject()
-                                                .put("key", header.key())
-                                                .put("value", header.value()));
+                json.writeStringField("method", http.method());
+                json.writeStringField("url", http.url());
+                json.writeStringField("protocol", http.protocol());
+                json.writeArrayFieldStart("headers");
+                for (final L7Message.Header header : http.headers()) {
+                    json.writeStartObject();
+                    json.writeStringField("key", header.key());
+                    json.writeStringField("value", header.value());
+                    json.writeEndObject();
+                }
+                json.writeEndArray();
             }
-            case final L7Message.Kafka kafka ->
-                    l7.putObject("kafka")
-                            .put("error_code", kafka.errorCode())
-                            .put("api_version", kafka.apiVersion())
-                            .put("api_key", kafka.apiKey())
-                            .put("correlation_id", kafka.correlationId())
-                            .put("topic", kafka.topic());
+            case final L7Message.Kafka kafka -> {
+                json.writeObjectFieldStart("kafka");
+                json.writeNumberField("error_code", kafka.errorCode());
+                json.writeNumberField("api_version", kafka.apiVersion());
+                json.writeStringField("api_key", kafka.apiKey());
+                json.writeNumberField("correlation_id", kafka.correlationId());
+                json.writeStringField("topic", kafka.topic());
+            }
             case final L7Message.Dns dns -> {
-                final ObjectNode json = l7.putObject("dns");
-                json.put("query", dns.query());
+                json.writeObjectFieldStart("dns");
+                json.writeStringField("query", dns.query());
                 if (!message.isRequest()) {
-                    final ArrayNode ips = json.putArray("ips");
-                    dns.addresses().forEach(ips::add);
-                    json.put("ttl", dns.ttlSeconds());
-                    final ArrayNode cnames = json.putArray("cnames");
-                    dns.aliases().forEach(cnames::add);
-                    json.put("rcode", dns.rcode());
+                    texts(json, "ips", dns.addresses());
+                    json.writeNumberField("ttl", dns.ttlSeconds());
+                    texts(json, "cnames", dns.aliases());
+                    json.writeNumberField("rcode", dns.rcode());
                 }
-                json.put("observation_source", "proxy");
-                json.putArray("qtypes").add(dns.type());
+                json.writeStringField("observation_source", "proxy");
+                texts(json, "qtypes", List.of(dns.type()));
             }
-            case final L7Message.Tls tls ->
-                    l7.putObject("tls").put("server_name", tls.serverName());
+            case final L7Message.Tls tls -> {
+                json.writeObjectFieldStart("tls");
+                json.writeStringField("server_name", tls.serverName());
+            }
         }
-        return l7;
+        json.writeEndObject();
+        json.writeEndObject();
     }
 
     private static void policies(
-            final ObjectNode json,
+            final JsonGenerator json,
             final String side,
             final Flow.Direction direction,
             final List<PolicyAuthor> authors,
-            final Flow flow) {
+            final Flow flow)
+            throws IOException {
         if (authors.isEmpty()) {
             return;
         }
-        final ArrayNode policies =
-                json.putArray(side + (flow.isDeniedIn(direction) ? "_denied_by" : "_allowed_by"));
+        json.writeArrayFieldStart(
+                side + (flow.isDeniedIn(direction) ? "_denied_by" : "_allowed_by"));
         for (final PolicyAuthor author : authors) {
-            final ObjectNode policy = policies.addObject();
-            policy.put("name", author.title());
+            json.writeStartObject();
+            json.writeStringField("name", author.title());
             if (!author.namespace().isEmpty()) {
-                policy.put("namespace", author.namespace());
+                json.writeStringField("namespace", author.namespace());
             }
-            policy.put("revision", Long.toUnsignedString(flow.policyRevision()));
-            policy.put("kind", author.kind());
-            policy.put("tier", author.tier());
+            json.writeStringField("revision", Long.toUnsignedString(flow.policyRevision()));
+            json.writeStringField("kind", author.kind());
+            json.writeStringField("tier", author.tier());
             if (author.rule() >= 0) {
-                policy.put("rule", author.rule());
+                json.writeNumberField("rule", author.rule());
             }
             if (!author.file().isEmpty()) {
-                policy.put("file", author.file());
-                policy.put("line", author.line());
+                json.writeStringField("file", author.file());
+                json.writeNumberField("line", author.line());
             }
+            json.writeEndObject();
         }
+        json.writeEndArray();
     }
 }

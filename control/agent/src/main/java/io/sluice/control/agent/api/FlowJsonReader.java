@@ -1,8 +1,5 @@
 package io.sluice.control.agent.api;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import io.sluice.control.policy.IpProtocol;
 import io.sluice.control.policy.replay.FlowEvent;
 import io.sluice.control.policy.replay.FlowTally;
@@ -10,6 +7,7 @@ import io.sluice.control.policy.replay.FlowTally.Skipped;
 import java.io.IOException;
 import java.time.DateTimeException;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -17,16 +15,29 @@ import java.util.List;
  * GetFlowsResponse}, or of {@code Flow} alone, as older {@code hubble observe -o json} printed
  * them. A field that it does not know is passed over, as in any reader of protobuf's JSON.
  *
- * <p>A line goes through a streaming parser into one {@link FlowEvent} that is used again and
- * again: of a million lines of a kilobyte each most of the time is reading characters.
+ * <p><b>Theory of operation.</b> Of a million lines of a kilobyte each most of the time was looking
+ * at characters and making objects of them that are equal to those of other lines. So:
+ *
+ * <ul>
+ *   <li>a line goes through {@link PlainTokens} into one {@link FlowEvent} that is used again and
+ *       again; one that is not of the plain form begins anew with {@link JacksonTokens}, which
+ *       reads all that is JSON and decides what is none. Both give the same values, so which of
+ *       them reads a line cannot be seen;
+ *   <li>source and destination, half of a line, are nearly always written as they were before:
+ *       {@link KnownSides} knows them by their bytes;
+ *   <li>times have a reader of their own ({@link FlowTime}).
+ * </ul>
  *
  * <p>Thread: one; a reader for each.
  */
 public final class FlowJsonReader {
-    private static final JsonFactory JSON = new JsonFactory();
-
     private final FlowTally tally;
     private final FlowEvent event = new FlowEvent();
+    private final PlainTokens plain = new PlainTokens();
+    private final KnownSides sides = new KnownSides();
+
+    /** Events that the line at hand says were lost. */
+    private long lostEvents;
 
     /**
      * @param tally counts what is read
@@ -45,35 +56,49 @@ public final class FlowJsonReader {
      *     counted as unreadable
      */
     public boolean read(final byte[] text, final int from, final int to) {
-        try (JsonParser parser = JSON.createParser(text, from, to - from)) {
-            final JsonToken first = parser.nextToken();
-            if (first == null) {
-                return true;
-            }
-            event.clear();
-            if (first == JsonToken.START_OBJECT) {
-                switch (response(parser)) {
-                    case FLOW -> {
-                        event.countIn(tally);
-                        return true;
-                    }
-                    case LOST -> {
-                        return true;
-                    }
-                    case OTHER -> {
-                        tally.skip(Skipped.NOT_JUDGED, 1);
-                        return true;
-                    }
-                    case NOTHING -> {
-                        // Counted below.
-                    }
-                }
-            }
+        final Line line = readPlain(text, from, to);
+        return count(line == Line.NOT_PLAIN ? readAny(text, from, to) : line);
+    }
+
+    private Line readPlain(final byte[] text, final int from, final int to) {
+        plain.begin(text, from, to);
+        clear();
+        try {
+            final Line line = plain.enterObject() ? response(plain) : Line.NOT_PLAIN;
+            return plain.failed() ? Line.NOT_PLAIN : line;
         } catch (final IOException | DateTimeException e) {
-            // Counted below, as what is JSON and no flow is.
+            return Line.NOT_PLAIN;
         }
-        tally.skip(Skipped.UNREADABLE, 1);
-        return false;
+    }
+
+    private Line readAny(final byte[] text, final int from, final int to) {
+        clear();
+        try (JacksonTokens tokens = new JacksonTokens(text, from, to)) {
+            if (!tokens.begin()) {
+                return Line.BLANK;
+            }
+            return tokens.isObject() && tokens.enterObject() ? response(tokens) : Line.NOTHING;
+        } catch (final IOException | DateTimeException e) {
+            return Line.NOTHING;
+        }
+    }
+
+    private void clear() {
+        event.clear();
+        lostEvents = 0;
+    }
+
+    private boolean count(final Line line) {
+        switch (line) {
+            case FLOW -> event.countIn(tally);
+            case OTHER -> tally.skip(Skipped.NOT_JUDGED, 1);
+            case NOTHING, NOT_PLAIN -> tally.skip(Skipped.UNREADABLE, 1);
+            case LOST -> tally.skip(Skipped.LOST, lostEvents);
+            case BLANK -> {
+                // Nothing to count.
+            }
+        }
+        return line != Line.NOTHING;
     }
 
     /** What a line is. */
@@ -83,217 +108,242 @@ public final class FlowJsonReader {
         LOST,
         /** Another event of Hubble's stream. */
         OTHER,
-        NOTHING
+        /** Nothing but blanks. */
+        BLANK,
+        /** No JSON, or none of these. */
+        NOTHING,
+        /** To be read by Jackson. */
+        NOT_PLAIN
     }
 
-    private Line response(final JsonParser parser) throws IOException {
+    private Line response(final LineTokens tokens) throws IOException {
         Line line = Line.NOTHING;
-        while (parser.nextToken() == JsonToken.FIELD_NAME) {
-            final String field = parser.currentName();
-            parser.nextToken();
+        while (tokens.nextField()) {
+            final String field = tokens.field();
             switch (field) {
                 case "flow" -> {
                     line = Line.FLOW;
-                    fields(parser, this::field);
+                    fields(tokens, this::field);
                 }
                 case "lost_events" -> {
                     line = Line.LOST;
-                    fields(parser, this::lost);
+                    fields(tokens, this::lost);
                 }
                 case "node_status", "agent_event", "debug_event" -> {
                     line = Line.OTHER;
-                    parser.skipChildren();
+                    tokens.skip();
                 }
                 default -> {
                     if (field.equals("verdict")) {
                         line = Line.FLOW;
                     }
-                    field(parser, field);
+                    field(tokens, field);
                 }
             }
         }
         return line;
     }
 
-    /** What is done about a field whose value the parser is at, to its end. */
+    /** What is done about a field whose value is at hand. */
     @FunctionalInterface
     private interface FieldReader {
-        void read(JsonParser parser, String field) throws IOException;
+        void read(LineTokens tokens, String field) throws IOException;
     }
 
     /** Reads the fields of an object; what is no object is passed over, as null is. */
-    private static void fields(final JsonParser parser, final FieldReader reader)
+    private static void fields(final LineTokens tokens, final FieldReader reader)
             throws IOException {
-        if (parser.currentToken() != JsonToken.START_OBJECT) {
-            parser.skipChildren();
-            return;
-        }
-        while (parser.nextToken() == JsonToken.FIELD_NAME) {
-            final String field = parser.currentName();
-            parser.nextToken();
-            reader.read(parser, field);
+        if (tokens.enterObject()) {
+            while (tokens.nextField()) {
+                reader.read(tokens, tokens.field());
+            }
         }
     }
 
-    private void lost(final JsonParser parser, final String field) throws IOException {
+    private void lost(final LineTokens tokens, final String field) throws IOException {
         if (field.equals("num_events_lost")) {
-            // protojson writes 64-bit integers as strings.
-            tally.skip(Skipped.LOST, parser.getValueAsLong());
+            lostEvents += tokens.count();
         } else {
-            parser.skipChildren();
+            tokens.skip();
         }
     }
 
-    private void field(final JsonParser parser, final String field) throws IOException {
+    private void field(final LineTokens tokens, final String field) throws IOException {
         switch (field) {
             case "time" -> {
                 // Hubble's envelope says it once more.
                 if (event.time.equals(Instant.EPOCH)) {
-                    event.time = Instant.parse(parser.getValueAsString(""));
+                    event.time = FlowTime.parse(tokens.text());
+                } else {
+                    tokens.skip();
                 }
             }
-            case "verdict" -> event.verdict = parser.getValueAsString("");
-            case "drop_reason" -> event.dropReason = parser.getValueAsInt();
-            case "drop_reason_desc" -> event.dropReasonName = parser.getValueAsString("");
-            case "node_name" -> event.nodeName = parser.getValueAsString("");
-            case "traffic_direction" -> event.ingress = "INGRESS".equals(parser.getText());
-            case "is_reply" -> event.reply = parser.currentToken() == JsonToken.VALUE_TRUE;
-            case "IP" -> fields(parser, this::address);
-            case "l4" -> fields(parser, this::l4);
-            case "source" -> side(parser, event.source);
-            case "destination" -> side(parser, event.destination);
-            case "destination_names" -> strings(parser, event.names);
+            case "verdict" -> event.verdict = tokens.text();
+            case "drop_reason" -> event.dropReason = tokens.number();
+            case "drop_reason_desc" -> event.dropReasonName = tokens.text();
+            case "node_name" -> event.nodeName = tokens.text();
+            case "traffic_direction" -> event.ingress = "INGRESS".equals(tokens.text());
+            case "is_reply" -> event.reply = tokens.isTrue();
+            case "IP" -> fields(tokens, this::address);
+            case "l4" -> fields(tokens, this::l4);
+            case "source" -> side(tokens, event.source);
+            case "destination" -> side(tokens, event.destination);
+            case "destination_names" -> event.names = strings(tokens);
             case "l7" -> {
                 // Some writers say that there is none.
-                if (parser.currentToken() == JsonToken.START_OBJECT) {
+                if (tokens.isObject()) {
                     event.type = FlowEvent.L7;
                 }
-                fields(parser, this::l7);
+                fields(tokens, this::l7);
             }
-            case "event_type" -> fields(parser, this::eventType);
-            default -> parser.skipChildren();
+            case "event_type" -> fields(tokens, this::eventType);
+            default -> tokens.skip();
         }
     }
 
-    private void address(final JsonParser parser, final String field) throws IOException {
+    private void address(final LineTokens tokens, final String field) throws IOException {
         switch (field) {
-            case "source" -> event.source.address = parser.getValueAsString("");
-            case "destination" -> event.destination.address = parser.getValueAsString("");
-            default -> parser.skipChildren();
+            case "source" -> event.source.address = tokens.text();
+            case "destination" -> event.destination.address = tokens.text();
+            default -> tokens.skip();
         }
     }
 
-    private void l4(final JsonParser parser, final String protocol) throws IOException {
+    private void l4(final LineTokens tokens, final String protocol) throws IOException {
         event.protocol = IpProtocol.parse(protocol);
-        fields(parser, this::port);
+        fields(tokens, this::port);
     }
 
-    private void port(final JsonParser parser, final String field) throws IOException {
+    private void port(final LineTokens tokens, final String field) throws IOException {
         switch (field) {
-            case "destination_port" -> event.port = parser.getValueAsInt();
-            case "type" -> event.port |= parser.getValueAsInt() << 8;
-            case "code" -> event.port |= parser.getValueAsInt();
-            default -> parser.skipChildren();
+            case "destination_port" -> event.port = tokens.number();
+            case "type" -> event.port |= tokens.number() << 8;
+            case "code" -> event.port |= tokens.number();
+            default -> tokens.skip();
         }
     }
 
-    private static void side(final JsonParser parser, final FlowEvent.Side side)
-            throws IOException {
-        fields(parser, (at, name) -> side(at, name, side));
-    }
-
-    private static void side(final JsonParser parser, final String field, final FlowEvent.Side side)
-            throws IOException {
-        switch (field) {
-            case "namespace" -> side.namespace = parser.getValueAsString("");
-            case "pod_name" -> side.pod = parser.getValueAsString("");
-            case "labels" -> strings(parser, side.labels);
-            default -> parser.skipChildren();
+    private void side(final LineTokens tokens, final FlowEvent.Side side) throws IOException {
+        if (tokens == plain && plain.isObject()) {
+            final int from = plain.position();
+            plain.skip();
+            if (!plain.failed()) {
+                knownSide(from, plain.position(), side);
+            }
+        } else {
+            newSide(tokens, side);
         }
     }
 
-    private static void strings(final JsonParser parser, final List<String> into)
+    private void knownSide(final int from, final int to, final FlowEvent.Side side)
             throws IOException {
-        if (parser.currentToken() != JsonToken.START_ARRAY) {
-            parser.skipChildren();
+        final FlowEvent.Side known = sides.find(plain.bytes(), from, to);
+        if (known != null) {
+            side.name(known);
             return;
         }
-        while (parser.nextToken() == JsonToken.VALUE_STRING) {
-            into.add(parser.getText());
+        plain.back(from);
+        newSide(plain, side);
+        if (!plain.failed()) {
+            sides.put(plain.bytes(), from, to, side);
         }
     }
 
-    private void eventType(final JsonParser parser, final String field) throws IOException {
+    private static void newSide(final LineTokens tokens, final FlowEvent.Side side)
+            throws IOException {
+        side.unname();
+        fields(tokens, (at, name) -> side(at, name, side));
+    }
+
+    private static void side(final LineTokens tokens, final String field, final FlowEvent.Side side)
+            throws IOException {
         switch (field) {
-            case "type" -> event.type = parser.getValueAsInt();
-            case "sub_type" -> event.subType = parser.getValueAsInt();
-            default -> parser.skipChildren();
+            case "namespace" -> side.namespace = tokens.text();
+            case "pod_name" -> side.pod = tokens.text();
+            case "labels" -> side.labels = strings(tokens);
+            default -> tokens.skip();
         }
     }
 
-    private void l7(final JsonParser parser, final String field) throws IOException {
+    private static List<String> strings(final LineTokens tokens) throws IOException {
+        if (!tokens.enterArray()) {
+            return List.of();
+        }
+        final List<String> strings = new ArrayList<>();
+        while (tokens.nextText()) {
+            strings.add(tokens.text());
+        }
+        return List.copyOf(strings);
+    }
+
+    private void eventType(final LineTokens tokens, final String field) throws IOException {
         switch (field) {
-            case "type" -> event.isRequest = "REQUEST".equals(parser.getText());
-            case "http" -> fields(parser, this::http);
-            case "kafka" -> fields(parser, this::kafka);
-            case "dns" -> fields(parser, this::dns);
+            case "type" -> event.type = tokens.number();
+            case "sub_type" -> event.subType = tokens.number();
+            default -> tokens.skip();
+        }
+    }
+
+    private void l7(final LineTokens tokens, final String field) throws IOException {
+        switch (field) {
+            case "type" -> event.isRequest = "REQUEST".equals(tokens.text());
+            case "http" -> fields(tokens, this::http);
+            case "kafka" -> fields(tokens, this::kafka);
+            case "dns" -> fields(tokens, this::dns);
             case "tls" -> {
                 // A handshake without a name is judged, too.
                 event.serverName("");
-                fields(parser, this::tls);
+                fields(tokens, this::tls);
             }
-            default -> parser.skipChildren();
+            default -> tokens.skip();
         }
     }
 
-    private void dns(final JsonParser parser, final String field) throws IOException {
+    private void dns(final LineTokens tokens, final String field) throws IOException {
         if (field.equals("query")) {
-            event.put("dns", parser.getValueAsString(""));
+            event.put("dns", tokens.text());
         } else {
-            parser.skipChildren();
+            tokens.skip();
         }
     }
 
-    private void tls(final JsonParser parser, final String field) throws IOException {
+    private void tls(final LineTokens tokens, final String field) throws IOException {
         if (field.equals("server_name")) {
-            event.serverName(parser.getValueAsString(""));
+            event.serverName(tokens.text());
         } else {
-            parser.skipChildren();
+            tokens.skip();
         }
     }
 
-    private void kafka(final JsonParser parser, final String field) throws IOException {
+    private void kafka(final LineTokens tokens, final String field) throws IOException {
         switch (field) {
-            case "api_key" -> event.put("kafka.api", parser.getValueAsString(""));
-            case "topic" -> event.put("kafka.topic", parser.getValueAsString(""));
-            default -> parser.skipChildren();
+            case "api_key" -> event.put("kafka.api", tokens.text());
+            case "topic" -> event.put("kafka.topic", tokens.text());
+            default -> tokens.skip();
         }
     }
 
-    private void http(final JsonParser parser, final String field) throws IOException {
+    private void http(final LineTokens tokens, final String field) throws IOException {
         switch (field) {
-            case "method" -> event.put("http.method", parser.getValueAsString(""));
-            case "url" -> event.url(parser.getValueAsString(""));
-            case "headers" -> headers(parser);
-            default -> parser.skipChildren();
+            case "method" -> event.put("http.method", tokens.text());
+            case "url" -> event.url(tokens.text());
+            case "headers" -> headers(tokens);
+            default -> tokens.skip();
         }
     }
 
-    private void headers(final JsonParser parser) throws IOException {
-        if (parser.currentToken() != JsonToken.START_ARRAY) {
-            parser.skipChildren();
+    private void headers(final LineTokens tokens) throws IOException {
+        if (!tokens.enterArray()) {
             return;
         }
-        while (parser.nextToken() == JsonToken.START_OBJECT) {
+        while (tokens.nextObject()) {
             String key = "";
             String value = "";
-            while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                final String field = parser.currentName();
-                parser.nextToken();
-                switch (field) {
-                    case "key" -> key = parser.getValueAsString("");
-                    case "value" -> value = parser.getValueAsString("");
-                    default -> parser.skipChildren();
+            while (tokens.nextField()) {
+                switch (tokens.field()) {
+                    case "key" -> key = tokens.text();
+                    case "value" -> value = tokens.text();
+                    default -> tokens.skip();
                 }
             }
             event.put("http.headers." + key, value);

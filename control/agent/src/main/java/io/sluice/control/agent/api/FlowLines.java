@@ -39,10 +39,7 @@ final class FlowLines implements ApiReply.LineSource {
                     .append('\n');
             lostReported = lost;
         }
-        for (final Flow flow : flows) {
-            lines.append(FlowJson.response(flow)).append('\n');
-        }
-        return lines.toString();
+        return lines.append(FlowJson.lines(flows)).toString();
     }
 
     @Override

@@ -20,14 +20,7 @@ final class FlowPages implements ApiReply.LineSource {
     @Override
     public @Nullable String next() {
         final List<Flow> flows = reader.next();
-        if (flows.isEmpty()) {
-            return null;
-        }
-        final StringBuilder lines = new StringBuilder();
-        for (final Flow flow : flows) {
-            lines.append(FlowJson.response(flow)).append('\n');
-        }
-        return lines.toString();
+        return flows.isEmpty() ? null : FlowJson.lines(flows);
     }
 
     @Override

@@ -87,18 +87,21 @@ final class FlowExporter implements AutoCloseable {
     private void export(final List<Flow> flows) {
         final List<byte[]> lines = new ArrayList<>(flows.size());
         for (final Flow flow : flows) {
-            lines.add(line(flow).toString().getBytes(StandardCharsets.UTF_8));
+            lines.add(line(flow).getBytes(StandardCharsets.UTF_8));
         }
         counts.offered(lines.size());
         destination.take(lines);
     }
 
-    private ObjectNode line(final Flow flow) {
+    private String line(final Flow flow) {
+        if (mask.paths().isEmpty()) {
+            return FlowJson.line(flow);
+        }
         final ObjectNode response = FlowJson.response(flow);
         if (response.path("flow") instanceof final ObjectNode whole) {
             response.set("flow", mask.of(whole));
         }
-        return response;
+        return response.toString();
     }
 
     /** Exports what is there and ends. */

@@ -10,6 +10,7 @@ import io.sluice.control.agent.FlowKeys;
 import io.sluice.control.agent.FlowQuery;
 import io.sluice.control.agent.FlowSummary;
 import io.sluice.control.agent.L7Message;
+import io.sluice.control.agent.SideCondition;
 import io.sluice.control.agent.api.FlowFilter;
 import io.sluice.control.agent.api.FlowFilter.Condition;
 import io.sluice.control.agent.hubble.wire.FlowProto;
@@ -120,6 +121,7 @@ record FlowQuestion(FlowQuery query, boolean follow, FieldMask mask) {
                 new FlowQuery(
                         request.getFollow() ? matches.and(inTime) : matches,
                         clauses(wanted),
+                        sides(wanted),
                         request.hasSince() ? instant("since", request.getSince()) : Instant.MIN,
                         until,
                         request.getFirst() ? FlowQuery.End.FIRST : FlowQuery.End.LAST,
@@ -179,6 +181,15 @@ record FlowQuestion(FlowQuery query, boolean follow, FieldMask mask) {
         return clauses.stream()
                 .map(keys -> keys.stream().mapToLong(Long::longValue).toArray())
                 .toList();
+    }
+
+    /** Alternatives have no condition in common that could be told. */
+    private static List<SideCondition> sides(final List<List<Condition>> alternatives) {
+        return alternatives.size() == 1
+                ? alternatives.getFirst().stream()
+                        .flatMap(condition -> condition.side().stream())
+                        .toList()
+                : List.of();
     }
 
     private static List<List<Long>> keys(final List<Condition> conditions) {

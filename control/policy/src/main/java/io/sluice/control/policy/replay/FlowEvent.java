@@ -4,7 +4,6 @@ import io.sluice.control.policy.IpProtocol;
 import io.sluice.control.policy.replay.FlowTally.Kind;
 import io.sluice.control.policy.replay.FlowTally.Skipped;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,29 +39,40 @@ public final class FlowEvent {
     private static final Set<String> POLICY_REASON_NAMES =
             Set.of("POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED", "L7_NOT_ENFORCEABLE");
 
+    private static final String RESERVED = "reserved:";
+
     /** One end. */
     public static final class Side {
         public String namespace = "";
         public String pod = "";
         public String address = "";
-        public final List<String> labels = new ArrayList<>();
+
+        /** Immutable: sides that are the same may share it. */
+        public List<String> labels = List.of();
 
         private void clear() {
+            unname();
+            address = "";
+        }
+
+        /** Forgets who it is, but for its address. */
+        public void unname() {
             namespace = "";
             pod = "";
-            address = "";
-            labels.clear();
+            labels = List.of();
+        }
+
+        /** Is who another one is, but for its address. */
+        public void name(final Side other) {
+            namespace = other.namespace;
+            pod = other.pod;
+            labels = other.labels;
         }
 
         private SeenPeer peer(final String nodeName) {
             // Prefixes among the labels of an address are those that policy asked for at the time.
             final boolean isPod = !namespace.isEmpty();
-            final List<String> kept =
-                    isPod
-                            ? labels
-                            : labels.stream()
-                                    .filter(label -> label.startsWith("reserved:"))
-                                    .toList();
+            final List<String> kept = isPod || isAllReserved() ? labels : reserved();
             return new SeenPeer(
                     namespace,
                     pod,
@@ -70,11 +80,27 @@ public final class FlowEvent {
                     address,
                     !isPod && kept.contains("reserved:host") ? nodeName : "");
         }
+
+        private boolean isAllReserved() {
+            for (final String label : labels) {
+                if (!label.startsWith(RESERVED)) {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        private List<String> reserved() {
+            return labels.stream().filter(label -> label.startsWith(RESERVED)).toList();
+        }
     }
 
     public final Side source = new Side();
     public final Side destination = new Side();
-    public final List<String> names = new ArrayList<>();
+
+    /** Names that the destination's address was learned from. Immutable. */
+    public List<String> names = List.of();
+
     public Instant time = Instant.EPOCH;
     public String nodeName = "";
     public String verdict = "";
@@ -100,7 +126,7 @@ public final class FlowEvent {
     public void clear() {
         source.clear();
         destination.clear();
-        names.clear();
+        names = List.of();
         request.clear();
         time = Instant.EPOCH;
         nodeName = "";

@@ -150,7 +150,9 @@ public final class FlowTally {
 
     /** Counts events that say nothing about policy. */
     public void skip(final Skipped why, final long events) {
-        skipped.merge(why, events, Long::sum);
+        if (events != 0) {
+            skipped.merge(why, events, Long::sum);
+        }
     }
 
     /** Takes over what another tally has counted. */

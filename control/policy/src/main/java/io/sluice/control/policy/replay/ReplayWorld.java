@@ -47,15 +47,18 @@ public final class ReplayWorld {
     private final Map<SeenPeer, ObjectRef> refs;
     private final Map<SeenPeer, String> ends;
     private final Set<ObjectRef> standIns;
+    private final boolean asGiven;
 
     private ReplayWorld(
             final World world,
             final PolicyOptions options,
+            final boolean asGiven,
             final Map<SeenPeer, ObjectRef> refs,
             final Map<SeenPeer, String> ends,
             final Set<ObjectRef> standIns) {
         this.world = world;
         this.options = options;
+        this.asGiven = asGiven;
         this.refs = refs;
         this.ends = ends;
         this.standIns = standIns;
@@ -98,9 +101,14 @@ public final class ReplayWorld {
         return options;
     }
 
+    /** Whether objects and options are those that were given: everybody had a place in them. */
+    public boolean isAsGiven() {
+        return asGiven;
+    }
+
     /** This world with other policies: everybody keeps his place. */
     public ReplayWorld with(final Collection<? extends KubeObject> policies) {
-        return new ReplayWorld(world.with(policies), options, refs, ends, standIns);
+        return new ReplayWorld(world.with(policies), options, false, refs, ends, standIns);
     }
 
     /** Pods that are made of recorded labels. */
@@ -150,11 +158,16 @@ public final class ReplayWorld {
             final List<KubeObject> added = new ArrayList<>(namespaces.values());
             added.addAll(pods.values());
             final PolicyOptions ofNode = placeNodes(peers, options, added);
-            final World world = given.with(added);
+            final World world = added.isEmpty() ? given : given.with(added);
             final Map<SeenPeer, String> ends = new HashMap<>();
             refs.forEach((peer, ref) -> ends.put(peer, end(world, peer, ref)));
             return new ReplayWorld(
-                    world, ofNode, Map.copyOf(refs), Map.copyOf(ends), Set.copyOf(pods.keySet()));
+                    world,
+                    ofNode,
+                    added.isEmpty() && ofNode.equals(options),
+                    Map.copyOf(refs),
+                    Map.copyOf(ends),
+                    Set.copyOf(pods.keySet()));
         }
 
         private Set<IpAddress> nodeAddresses() {
