@@ -96,8 +96,7 @@ class PolicyMapTest {
                     assertThat(next.lookup(identity, TCP, 40_000, port))
                             .isEqualTo(port == ports[identity] ? ALLOW : DENY);
                 }
-                assertThat(map.lookup(identity, TCP, 40_000, before[identity]))
-                        .isEqualTo(ALLOW);
+                assertThat(map.lookup(identity, TCP, 40_000, before[identity])).isEqualTo(ALLOW);
             }
             map.free();
             map = next;

@@ -2,10 +2,8 @@ package io.sluice.control.agent;
 
 import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackConfig;
-import io.sluice.conntrack.FlowCopy;
 import io.sluice.conntrack.FragmentTable;
 import io.sluice.dataplane.DropReason;
-import io.sluice.dataplane.FlowEnd;
 import io.sluice.dataplane.FlowEvents;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;

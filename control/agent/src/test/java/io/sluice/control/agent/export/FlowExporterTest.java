@@ -346,14 +346,12 @@ class FlowExporterTest {
         assertThat(filtered("", "{\"source_pod\":[\"shop/a\"]}").test(flow)).isFalse();
         final Flow end = end(flow);
         assertThat(filtered("", "").test(end)).isFalse();
-        assertThat(filtered("{\"source_pod\":[\"shop/a\"]}", "").test(end))
-                .isFalse();
+        assertThat(filtered("{\"source_pod\":[\"shop/a\"]}", "").test(end)).isFalse();
         final String ends = "{},{\"event_type\":[{\"type\":200}]}";
         assertThat(filtered(ends, "").test(end)).isTrue();
         assertThat(filtered(ends, "").test(flow)).isTrue();
         assertThat(filtered(ends, "{\"source_pod\":[\"x/\"]}").test(end)).isTrue();
-        assertThat(filtered(ends, "{\"source_pod\":[\"shop/\"]}").test(end))
-                .isFalse();
+        assertThat(filtered(ends, "{\"source_pod\":[\"shop/\"]}").test(end)).isFalse();
         for (final String wrong :
                 List.of(
                         "{\"verdict\":[\"NO\"]}",
