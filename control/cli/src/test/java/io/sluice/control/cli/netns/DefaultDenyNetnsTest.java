@@ -168,7 +168,7 @@ class DefaultDenyNetnsTest {
     }
 
     @Test
-    void aDefaultDenyThatForgetsDnsIsFoundByReplayAndByLint() throws IOException {
+    void aDefaultDenyThatForgetsDnsIsFoundByReplayAndByLintAndUndoesItself() throws IOException {
         assertThat(legitimate()).containsOnly("answered");
         TestNode.await("flows are stored", () -> flows("FORWARDED").size() >= 4);
         final Path outage =
@@ -215,5 +215,16 @@ class DefaultDenyNetnsTest {
         Files.writeString(pods, text.toString());
         assertThat(sluice("policy", "lint", "-f", pods.toString(), outage.toString()).output())
                 .contains(": egress-without-dns: ");
+
+        assertThat(node.sluice("apply", "-f", outage.toString(), "--confirm", "10s", "--no-wait"))
+                .contains("networkpolicy.networking.k8s.io/web created");
+        assertThat(asksForNames()).isEqualTo("silent");
+        TestNode.await("names are there again", () -> asksForNames().equals("answered"));
+        assertThat(node.get("/v1/policy/confirmation").path("state").asText()).isEqualTo("UNDONE");
+        assertThat(legitimate()).containsOnly("answered");
+    }
+
+    private String asksForNames() {
+        return node.peer("web", "udp", NAMES, "53", "16");
     }
 }
