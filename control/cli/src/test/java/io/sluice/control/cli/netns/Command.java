@@ -25,7 +25,8 @@ record Command(int exit, String output) {
                             .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")))
                             .start();
             final Thread limit =
-                    Thread.ofVirtual()
+                    Thread.ofPlatform()
+                            .daemon()
                             .start(
                                     () -> {
                                         try {

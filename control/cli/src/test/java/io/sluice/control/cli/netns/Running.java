@@ -26,7 +26,8 @@ final class Running implements AutoCloseable {
         } catch (final IOException e) {
             throw new UncheckedIOException("cannot start " + command, e);
         }
-        reader = Thread.ofVirtual().start(this::read);
+        // Not a virtual one: a read of a pipe keeps its carrier, and two processors have two.
+        reader = Thread.ofPlatform().daemon().start(this::read);
     }
 
     private void read() {
