@@ -260,6 +260,10 @@ final class Reconciler {
         final Map<ObjectRef, Optional<KubeObject>> now = new LinkedHashMap<>();
         changed.forEach(ref -> now.put(ref, store.inForce(ref)));
         publish(exchanged(now));
+        if (publishProblem.isEmpty()) {
+            // The first rule about requests makes the proxy.
+            open();
+        }
         report();
     }
 

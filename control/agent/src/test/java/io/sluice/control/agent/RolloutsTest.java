@@ -496,6 +496,9 @@ class RolloutsTest {
                 .startsWith(
                         "shop/a -> shop/b 80/TCP: 1: reset, to be read by the L7 proxy from now on:"
                                 + " CiliumNetworkPolicy shop/web ingress[0]");
+        assertThat(sluice.journal)
+                .as("the proxy is there, and the lane leads to it")
+                .contains("proxy listens", "open proxy");
     }
 
     private static IpAddress ip(final String text) {
