@@ -7,7 +7,7 @@ import java.util.function.LongSupplier;
  *
  * <p>Without work the lane first spins for as long as its {@link IdleMode} says, so that an answer
  * that is already on its way is not slept past, then sleeps in poll(2) until a frame or a command
- * comes. {@link IdlePolicy} decides.
+ * comes, or expiry is due again. {@link IdlePolicy} decides.
  *
  * <p>Thread: {@link #start}, {@link #close} and {@link #isAlive} any.
  */
@@ -17,7 +17,9 @@ public final class Lane implements AutoCloseable {
         /** Spin for 2 us, or for 50 us as long as pauses are shorter than that, then sleep. */
         ADAPTIVE(2_000, 50_000),
         /** Spin: lowest latency, one whole core. */
-        BUSY(Long.MAX_VALUE, Long.MAX_VALUE);
+        BUSY(Long.MAX_VALUE, Long.MAX_VALUE),
+        /** Sleep at once: least processor time, where others want the core. */
+        SLEEPY(0, 0);
 
         private final long spinNsMin;
         private final long spinNsMax;
@@ -38,8 +40,11 @@ public final class Lane implements AutoCloseable {
         }
     }
 
-    /** Longest sleep: conntrack expiry goes on without packets, a step every 10 ms. */
-    private static final int SLEEP_MS_MAX = 10;
+    /**
+     * Longest sleep: conntrack expiry goes on without packets. 20 turns a second of some 10 us each
+     * are a five-thousandth of a core.
+     */
+    private static final int SLEEP_MS_MAX = 50;
 
     private final ForwardingLoop loop;
     private final LongSupplier clockNs;

@@ -91,7 +91,7 @@ final class TestSwitch implements AutoCloseable {
         allowAll();
     }
 
-    private static ConntrackConfig tableOf(final int flowsMax) {
+    static ConntrackConfig tableOf(final int flowsMax) {
         final ConntrackConfig defaults = ConntrackConfig.defaults();
         return new ConntrackConfig(
                 flowsMax,

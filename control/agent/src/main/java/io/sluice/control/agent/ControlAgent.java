@@ -25,6 +25,7 @@ import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -111,6 +112,7 @@ final class ControlAgent implements ControlPlane {
                 parts.flows().size(),
                 parts.flows().capacity(),
                 parts.recorder().lost(),
+                lanes(),
                 lane.packetsIn(),
                 lane.forwardedPackets(),
                 lane.answeredPackets(),
@@ -120,6 +122,15 @@ final class ControlAgent implements ControlPlane {
                 parts.proxyCounters().openConnections(),
                 parts.rollouts().confirmation(),
                 problems(snapshot));
+    }
+
+    private List<LaneReport> lanes() {
+        final SluiceConfig.Lane lane = parts.config().lane();
+        return List.of(
+                new LaneReport(
+                        0,
+                        lane.idle().name().toLowerCase(Locale.ROOT),
+                        lane.cpus().stream().findFirst().map(String::valueOf).orElse("")));
     }
 
     private List<String> problems(final Reconciler.Snapshot snapshot) {

@@ -85,7 +85,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
      */
     private static final int SPIN_TURNS = 10;
 
-    /** Time-outs are looked at so often, and it sleeps no longer. */
+    /** Time-outs are looked at so often; while something may run out, it sleeps no longer. */
     private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(20);
 
     private static final long SLOW_TICK_NS = TimeUnit.SECONDS.toNanos(1);
@@ -212,7 +212,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             punts.wakeLane();
             idleTurns = work > 0 ? 0 : idleTurns + 1;
             if (idleTurns > SPIN_TURNS) {
-                sleep(nextTickNs - nowNs);
+                sleep((mayRunOut() ? nextTickNs : nextSlowTickNs) - nowNs);
             } else if (work == 0) {
                 Thread.onSpinWait();
             }
@@ -236,6 +236,10 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             // One failed task must not end the thread on which all names are judged.
             LOG.error("a task of the DNS agent failed", e);
         }
+    }
+
+    private boolean mayRunOut() {
+        return exchange.pending() > 0 || !held.isEmpty() || !resolving.isEmpty();
     }
 
     private void sleep(final long longestNs) {

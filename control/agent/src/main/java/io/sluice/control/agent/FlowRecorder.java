@@ -3,7 +3,6 @@ package io.sluice.control.agent;
 import com.lmax.disruptor.EventHandler;
 import com.lmax.disruptor.ExceptionHandler;
 import com.lmax.disruptor.RingBuffer;
-import com.lmax.disruptor.SleepingWaitStrategy;
 import com.lmax.disruptor.dsl.Disruptor;
 import com.lmax.disruptor.dsl.ProducerType;
 import io.sluice.conntrack.ConntrackState;
@@ -37,9 +36,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>The lane copies numbers into a slot of a ring and goes on; the recorder's thread gives them
  * names, from the policy revision that the packet was judged by. A full ring loses the event, and
- * counts it: the lane never waits. The recorder's thread sleeps when there is nothing (a wake-up
- * call would be a lock and a system call on the lane), so a flow is visible after about a
- * millisecond.
+ * counts it: the lane never waits. A flow is visible after about a millisecond; {@link
+ * SleepUntilWoken} tells how the recorder's thread learns of it.
  *
  * <p>Thread: {@link #opened} and {@link #dropped} the lane; the handler its own, {@code
  * sluice-flows}; the rest any.
@@ -52,11 +50,6 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
      * events rather than memory. A slot is about 200 bytes: 3 MiB.
      */
     private static final int RING_EVENTS = 1 << 14;
-
-    /** How long the handler sleeps when there is nothing, in nanoseconds. */
-    private static final long SLEEP_NS = TimeUnit.MILLISECONDS.toNanos(1);
-
-    private static final int SPINS_BEFORE_SLEEP = 100;
 
     private static final int PROTOCOL_TCP = 6;
 
@@ -135,7 +128,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                         RING_EVENTS,
                         threads,
                         ProducerType.SINGLE,
-                        new SleepingWaitStrategy(SPINS_BEFORE_SLEEP, SLEEP_NS));
+                        new SleepUntilWoken());
         disruptor.setDefaultExceptionHandler(new FailedEvents());
         disruptor.handleEventsWith(new Handler());
         this.ring = disruptor.start();

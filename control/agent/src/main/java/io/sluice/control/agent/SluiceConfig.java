@@ -6,6 +6,7 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
+import io.sluice.dataplane.linux.ProcessorAffinity;
 import io.sluice.dataplane.port.XdpOptions;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
@@ -16,6 +17,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -23,6 +25,8 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Configuration of the daemon. The defaults are in {@link #defaults}, the keys of the file in
@@ -40,8 +44,7 @@ import java.util.function.Supplier;
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
  * @param dns names: how queries are judged and answers learned from
- * @param idle what the lane does when there is nothing to do
- * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
+ * @param lane the thread that forwards
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
@@ -63,8 +66,7 @@ public record SluiceConfig(
         Policy policy,
         ConntrackConfig conntrack,
         Dns dns,
-        Idle idle,
-        int laneNice,
+        Lane lane,
         int flowRing,
         FlowRedaction redaction,
         FlowStorage flowStore,
@@ -92,8 +94,56 @@ public record SluiceConfig(
     public enum Idle {
         /** Never sleeps: lowest latency, one core for itself. */
         BUSY,
-        /** Spins, yields, then sleeps until a frame comes. */
-        ADAPTIVE
+        /** Spins for a moment, then sleeps until a frame comes. */
+        ADAPTIVE,
+        /** Sleeps at once until a frame comes: least processor time. */
+        SLEEPY
+    }
+
+    /**
+     * The thread that forwards.
+     *
+     * @param idle what it does when there is nothing to do
+     * @param cpus processors for lanes, in the order of the lanes; empty for any
+     * @param nice its nice value, -20 to 19: its share of the processors beside others
+     */
+    public record Lane(Idle idle, List<Integer> cpus, int nice) {
+        /** Sleeps when idle, on any processor, before other programs. */
+        static final Lane DEFAULTS = new Lane(Idle.ADAPTIVE, List.of(), -10);
+
+        private static final Pattern CPUS = Pattern.compile("(\\d{1,4})(?:-(\\d{1,4}))?");
+
+        public Lane {
+            cpus = List.copyOf(cpus);
+            inRange("lane.nice", nice, -20, 19);
+        }
+
+        /** Reads {@code none}, or a list of numbers and ranges such as {@code 0,2-3}. */
+        static List<Integer> cpus(final String text) {
+            if (text.equals("none")) {
+                return List.of();
+            }
+            final Set<Integer> numbers = new LinkedHashSet<>();
+            for (final String word : List.of(text.split(",", -1))) {
+                final Matcher range = CPUS.matcher(word.strip());
+                final int first = range.matches() ? Integer.parseInt(range.group(1)) : -1;
+                final int last =
+                        first < 0 || range.group(2) == null
+                                ? first
+                                : Integer.parseInt(range.group(2));
+                if (first < 0 || last < first || last >= ProcessorAffinity.PROCESSORS_MAX) {
+                    throw new IllegalArgumentException(
+                            "\"%s\": none, or a list of processors such as 0,2-3".formatted(text));
+                }
+                for (int number = first; number <= last; number++) {
+                    if (!numbers.add(number)) {
+                        throw new IllegalArgumentException(
+                                "\"%s\": processor %d is there twice".formatted(text, number));
+                    }
+                }
+            }
+            return List.copyOf(numbers);
+        }
     }
 
     /** What the log tells; each level what the ones before it tell, too. */
@@ -424,7 +474,6 @@ public record SluiceConfig(
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
         inRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
-        inRange("lane.nice", laneNice, -20, 19);
         inRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
     }
 
@@ -468,8 +517,7 @@ public record SluiceConfig(
                                 List.of(),
                                 "cluster.local",
                                 true)),
-                Idle.ADAPTIVE,
-                -10,
+                Lane.DEFAULTS,
                 4095,
                 FlowRedaction.DEFAULTS,
                 FlowStorage.DEFAULTS,
@@ -577,6 +625,16 @@ public record SluiceConfig(
                         defaults.flowExport(),
                         () -> flowExport(settings, defaults.flowExport()));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
+        final Lane lane =
+                build(
+                        settings,
+                        defaults.lane(),
+                        () ->
+                                new Lane(
+                                        settings.choice("lane.idle", defaults.lane().idle()),
+                                        settings.value(
+                                                "lane.cpus", defaults.lane().cpus(), Lane::cpus),
+                                        settings.number("lane.nice", defaults.lane().nice())));
         final SluiceConfig config =
                 build(
                         settings,
@@ -594,8 +652,7 @@ public record SluiceConfig(
                                         policy,
                                         conntrack,
                                         dns,
-                                        settings.choice("lane.idle", defaults.idle()),
-                                        settings.number("lane.nice", defaults.laneNice()),
+                                        lane,
                                         settings.number("flows.ring", defaults.flowRing()),
                                         redaction,
                                         flowStore,
@@ -885,8 +942,7 @@ public record SluiceConfig(
                 policy,
                 conntrack,
                 dns,
-                idle,
-                laneNice,
+                lane,
                 flowRing,
                 redaction,
                 flowStore,

@@ -20,6 +20,7 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
+import io.sluice.dataplane.linux.ProcessorAffinity;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
@@ -263,6 +264,7 @@ public final class SluiceMain implements AutoCloseable {
             final Servers servers,
             final PortFactory own)
             throws StartupException, IOException {
+        requireProcessors(config.lane().cpus());
         if (takeOver == TakeOver.REPLACE) {
             // Whoever forwards now needs the processors more.
             ProcessorShare.standBack();
@@ -350,11 +352,12 @@ public final class SluiceMain implements AutoCloseable {
                                 "sluice-lane-0",
                                 loop,
                                 System::nanoTime,
-                                switch (config.idle()) {
+                                switch (config.lane().idle()) {
                                     case BUSY -> Lane.IdleMode.BUSY;
                                     case ADAPTIVE -> Lane.IdleMode.ADAPTIVE;
+                                    case SLEEPY -> Lane.IdleMode.SLEEPY;
                                 },
-                                () -> ProcessorShare.ofLane(config.laneNice()),
+                                this::placeLane,
                                 (thread, error) -> laneFailed(error)));
         keep(controlThread);
 
@@ -437,7 +440,7 @@ public final class SluiceMain implements AutoCloseable {
                     if (inherited.isPresent()) {
                         WarmUp.run();
                         // From here to the open ports nobody forwards, and all wait for this.
-                        ProcessorShare.ofLane(config.laneNice());
+                        ProcessorShare.ofLane(config.lane().nice());
                     }
                     createUplink(uplink);
                     reconciler.reconcile();
@@ -531,6 +534,29 @@ public final class SluiceMain implements AutoCloseable {
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    /** A lane that cannot be pinned would end a daemon that has devices already. */
+    private static void requireProcessors(final List<Integer> cpus) throws StartupException {
+        for (final int cpu : cpus) {
+            final FutureTask<Integer> trial =
+                    new FutureTask<>(() -> ProcessorAffinity.pinThread(cpu), cpu);
+            Thread.ofPlatform().name("sluice-prepare").start(trial);
+            try {
+                trial.get();
+            } catch (final ExecutionException e) {
+                throw new StartupException("lane.cpus: %s".formatted(e.getCause().getMessage()), e);
+            } catch (final InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new StartupException("interrupted while lane.cpus was tried", e);
+            }
+        }
+    }
+
+    /** Thread: the lane. */
+    private void placeLane() {
+        config.lane().cpus().stream().findFirst().ifPresent(ProcessorAffinity::pinThread);
+        ProcessorShare.ofLane(config.lane().nice());
     }
 
     /** What was changed before, mended after a crash and undone where nobody confirmed it. */
@@ -692,7 +718,7 @@ public final class SluiceMain implements AutoCloseable {
             remembered.state.suspend();
             runFolder.release();
             // Between the word to give the devices and their sending nobody forwards.
-            ProcessorShare.ofLane(config.laneNice());
+            ProcessorShare.ofLane(config.lane().nice());
         }
 
         @Override

@@ -86,6 +86,7 @@ class SluiceConfigTest {
         values.put("dns.resolver.domain", "example.internal");
         values.put("dns.resolver.inPods", "false");
         values.put("lane.idle", "busy");
+        values.put("lane.cpus", "0,2-3");
         values.put("lane.nice", "0");
         values.put("flows.ring", "100");
         values.put("flows.redact.enabled", "true");
@@ -191,7 +192,11 @@ class SluiceConfigTest {
                 "policy: {cidrMatch: all}  | f.yaml:1:21: policy.cidrMatch: \"all\": none, or a list of pods and nodes",
                 "policy: {history: {revisions: 1}} | f.yaml:1:31: policy.history.revisions: 1: 2 to 10000",
                 "policy: {history: {mebibytes: 0}} | f.yaml:1:31: policy.history.mebibytes: 0: 1 to 1024",
-                "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
+                "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive or sleepy",
+                "lane: {cpus: all}         | f.yaml:1:14: lane.cpus: \"all\": none, or a list of processors such as 0,2-3",
+                "lane: {cpus: 3-2}         | f.yaml:1:14: lane.cpus: \"3-2\": none, or a list of processors such as 0,2-3",
+                "lane: {cpus: 8192}        | f.yaml:1:14: lane.cpus: \"8192\": none, or a list of processors such as 0,2-3",
+                "lane: {cpus: [0-2, 1]}    | f.yaml:1:14: lane.cpus: \"0-2,1\": processor 1 is there twice",
                 "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
                 "flows: {redact: {http: {headers: {allow: [a b]}}}} | f.yaml:1:42: flows.redact.http.headers.allow: \"a b\": a list of names of headers",
                 "flows: {redact: {http: {headers: {allow: a, deny: b}}}} | f.yaml:1:51: flows.redact.http.headers.deny: allow is set as well: one of the two",
@@ -206,6 +211,15 @@ class SluiceConfigTest {
             })
     void aWrongValueIsRefusedWithItsPlaceAndWhatIsAccepted(final String text, final String line) {
         assertThatThrownBy(() -> read(text)).isInstanceOf(StartupException.class).hasMessage(line);
+    }
+
+    @Test
+    void processorsOfLanesAreNumbersAndRangesInTheOrderOfTheLanes() throws Exception {
+        assertThat(DEFAULTS.lane().cpus()).isEmpty();
+        assertThat(read("lane: {cpus: 0}").lane().cpus()).containsExactly(0);
+        assertThat(read("lane: {cpus: \"3, 0-2\"}").lane().cpus()).containsExactly(3, 0, 1, 2);
+        assertThat(read("lane: {cpus: [5, 7-8]}").lane().cpus()).containsExactly(5, 7, 8);
+        assertThat(read("lane: {cpus: none}").lane().cpus()).isEmpty();
     }
 
     @Test
