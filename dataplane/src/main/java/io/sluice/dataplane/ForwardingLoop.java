@@ -113,8 +113,7 @@ public final class ForwardingLoop implements AutoCloseable {
         final long due = isIdle ? (nowNs - expiredNs) / EXPIRY_SLOT_NS : 0;
         expiredNs = nowNs;
         return conntrack.expire(
-                nowNs,
-                (int) Math.clamp(due, EXPIRY_SLOTS_PER_TURN, EXPIRY_SLOTS_PER_IDLE_TURN));
+                nowNs, Math.clamp(due, EXPIRY_SLOTS_PER_TURN, EXPIRY_SLOTS_PER_IDLE_TURN));
     }
 
     private int receiveFrom(final int index, final long nowNs) {

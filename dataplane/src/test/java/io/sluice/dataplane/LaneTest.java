@@ -42,7 +42,9 @@ class LaneTest {
         }
     }
 
-    /** A sleep may be longer than it should be, and never shorter: no bound here depends on that. */
+    /**
+     * A sleep may be longer than it should be, and never shorter: no bound here depends on that.
+     */
     @Test
     @Timeout(60)
     void aSleepyLaneTurnsForCommandsAndExpiryAndForNothingElse() throws Exception {
@@ -61,7 +63,8 @@ class LaneTest {
             final long passedMs = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begunNs);
 
             // A turn that finds a command, one that finds nothing, a wake-up that came too late.
-            assertThat(turns.get()).isLessThanOrEqualTo(3 * commands + 3 + (int) (passedMs / SLEEP_MS));
+            assertThat(turns.get())
+                    .isLessThanOrEqualTo(3 * commands + 3 + (int) (passedMs / SLEEP_MS));
         }
     }
 

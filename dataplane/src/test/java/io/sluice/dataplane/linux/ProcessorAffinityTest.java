@@ -14,8 +14,9 @@ class ProcessorAffinityTest {
     @Test
     void aPinnedThreadRunsOnItsProcessorAlone() throws Exception {
         final String allowed = allowedProcessors();
-        final int last = Integer.parseInt(allowed.substring(allowed.lastIndexOf(',') + 1)
-                .replaceAll(".*-", ""));
+        final int last =
+                Integer.parseInt(
+                        allowed.substring(allowed.lastIndexOf(',') + 1).replaceAll(".*-", ""));
 
         final String pinned =
                 inThread(
@@ -33,11 +34,13 @@ class ProcessorAffinityTest {
         final int missing = ProcessorAffinity.PROCESSORS_MAX - 1;
         final String online = Files.readString(Path.of("/sys/devices/system/cpu/online")).strip();
 
-        assertThatThrownBy(() -> inThread(
-                        () -> {
-                            ProcessorAffinity.pinThread(missing);
-                            return "";
-                        }))
+        assertThatThrownBy(
+                        () ->
+                                inThread(
+                                        () -> {
+                                            ProcessorAffinity.pinThread(missing);
+                                            return "";
+                                        }))
                 .cause()
                 .isInstanceOf(LinuxException.class)
                 .hasMessageStartingWith("run on processor " + missing + ": EINVAL")

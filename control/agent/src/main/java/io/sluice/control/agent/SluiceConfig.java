@@ -6,7 +6,6 @@ import io.sluice.control.policy.Cidr;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.control.policy.PolicyOptions.CidrMatch;
 import io.sluice.control.policy.PolicyOptions.DefaultVerdict;
-import io.sluice.dataplane.linux.ProcessorAffinity;
 import io.sluice.dataplane.port.XdpOptions;
 import io.sluice.dnsproxy.DnsLimits;
 import io.sluice.dnsproxy.cache.FqdnLimits;
@@ -131,7 +130,7 @@ public record SluiceConfig(
                         first < 0 || range.group(2) == null
                                 ? first
                                 : Integer.parseInt(range.group(2));
-                if (first < 0 || last < first || last >= ProcessorAffinity.PROCESSORS_MAX) {
+                if (first < 0 || last < first || last >= ProcessorShare.PROCESSORS_MAX) {
                     throw new IllegalArgumentException(
                             "\"%s\": none, or a list of processors such as 0,2-3".formatted(text));
                 }

@@ -20,7 +20,6 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
-import io.sluice.dataplane.linux.ProcessorAffinity;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
@@ -540,7 +539,7 @@ public final class SluiceMain implements AutoCloseable {
     private static void requireProcessors(final List<Integer> cpus) throws StartupException {
         for (final int cpu : cpus) {
             final FutureTask<Integer> trial =
-                    new FutureTask<>(() -> ProcessorAffinity.pinThread(cpu), cpu);
+                    new FutureTask<>(() -> ProcessorShare.pin(cpu), cpu);
             Thread.ofPlatform().name("sluice-prepare").start(trial);
             try {
                 trial.get();
@@ -555,7 +554,7 @@ public final class SluiceMain implements AutoCloseable {
 
     /** Thread: the lane. */
     private void placeLane() {
-        config.lane().cpus().stream().findFirst().ifPresent(ProcessorAffinity::pinThread);
+        config.lane().cpus().stream().findFirst().ifPresent(ProcessorShare::pin);
         ProcessorShare.ofLane(config.lane().nice());
     }
 
