@@ -16,7 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One turn of a lane: commands, then a batch from every port, then what the DNS agent gives back,
- * then a step of expiry.
+ * then a step of expiry. Of several lanes each has a loop, with its part of every port ({@link
+ * Port#ofLane}); what loops have in common are flows, ipcache and policy maps, which see to their
+ * own order.
  *
  * <p>The same object runs on the lane's thread in production ({@link Lane}) and inside a test's own
  * thread with an in-memory port and a clock of the test's making.
@@ -68,7 +70,10 @@ public final class ForwardingLoop implements AutoCloseable {
     private long expiredNs;
 
     /**
-     * @param conntrack table of flows, owned by this loop from now on
+     * @param conntrack the lane's view of the flows; other lanes have theirs
+     * @param fragments the lane's own
+     * @param counters the lane's own
+     * @param events told by all lanes
      * @param portGone told a port whose device has gone, and its index; the loop has let go of it,
      *     and by the time the news arrives the index may be another port's
      */

@@ -9,6 +9,10 @@ import java.util.function.LongSupplier;
  * that is already on its way is not slept past, then sleeps in poll(2) until a frame or a command
  * comes, or expiry is due again. {@link IdlePolicy} decides.
  *
+ * <p>Lanes of one switch turn independently, and none waits for another. Which packets a lane gets
+ * is the ports' business: a device deals flows out to its queues. A lane is never idle on behalf of
+ * others, nor does it take what is theirs: both would break the order of a flow's packets.
+ *
  * <p>Thread: {@link #start}, {@link #close} and {@link #isAlive} any.
  */
 public final class Lane implements AutoCloseable {
@@ -51,6 +55,7 @@ public final class Lane implements AutoCloseable {
     private final IdlePolicy idle;
     private final Thread thread;
     private volatile boolean running = true;
+    private volatile boolean alive;
 
     /**
      * @param name of the thread
@@ -72,21 +77,27 @@ public final class Lane implements AutoCloseable {
                 Thread.ofPlatform()
                         .name(name)
                         .uncaughtExceptionHandler(onFailure)
-                        .unstarted(
-                                () -> {
-                                    beforeFirstTurn.run();
-                                    run();
-                                });
+                        .unstarted(() -> live(beforeFirstTurn));
     }
 
     /** Starts the thread. */
     public void start() {
+        alive = true;
         thread.start();
     }
 
-    /** Whether the lane turns. */
+    /** Whether the lane turns: not any more when {@code onFailure} is told. */
     public boolean isAlive() {
-        return thread.isAlive();
+        return alive;
+    }
+
+    private void live(final Runnable beforeFirstTurn) {
+        try {
+            beforeFirstTurn.run();
+            run();
+        } finally {
+            alive = false;
+        }
     }
 
     // To yield is a courtesy to who shares the processor; nothing rests on it.

@@ -32,6 +32,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
+import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -53,7 +54,7 @@ final class ControlAgent implements ControlPlane {
             Reconciler reconciler,
             PolicyPublisher publisher,
             Conntrack conntrack,
-            LaneCounters laneCounters,
+            List<LaneCounters> lanes,
             LaneCounterFile counterFile,
             FlowStore flows,
             FlowHistory history,
@@ -83,7 +84,6 @@ final class ControlAgent implements ControlPlane {
     public StatusReport status() {
         final LivePolicy live = parts.publisher().live();
         final Reconciler.Snapshot snapshot = parts.reconciler().snapshot();
-        final LaneCounters lane = parts.laneCounters();
         final Map<String, Integer> objects = new TreeMap<>();
         snapshot.objects().forEach(object -> objects.merge(object.kind(), 1, Integer::sum));
         final Map<EndpointState, Integer> states = new EnumMap<>(EndpointState.class);
@@ -113,10 +113,10 @@ final class ControlAgent implements ControlPlane {
                 parts.flows().capacity(),
                 parts.recorder().lost(),
                 lanes(),
-                lane.packetsIn(),
-                lane.forwardedPackets(),
-                lane.answeredPackets(),
-                lane.droppedPackets(),
+                ofLanes(LaneCounters::packetsIn),
+                ofLanes(LaneCounters::forwardedPackets),
+                ofLanes(LaneCounters::answeredPackets),
+                ofLanes(LaneCounters::droppedPackets),
                 parts.config().uplink().enabled() ? parts.config().uplink().device() : "",
                 parts.proxy().namespace(),
                 parts.proxyCounters().openConnections(),
@@ -124,13 +124,22 @@ final class ControlAgent implements ControlPlane {
                 problems(snapshot));
     }
 
+    private long ofLanes(final ToLongFunction<LaneCounters> counter) {
+        return parts.lanes().stream().mapToLong(counter).sum();
+    }
+
     private List<LaneReport> lanes() {
-        final SluiceConfig.Lane lane = parts.config().lane();
-        return List.of(
-                new LaneReport(
-                        0,
-                        lane.idle().name().toLowerCase(Locale.ROOT),
-                        lane.cpus().stream().findFirst().map(String::valueOf).orElse("")));
+        final SluiceConfig.Lane config = parts.config().lane();
+        final List<LaneReport> reports = new ArrayList<>();
+        for (int i = 0; i < parts.lanes().size(); i++) {
+            reports.add(
+                    new LaneReport(
+                            i,
+                            config.idle().name().toLowerCase(Locale.ROOT),
+                            config.cpus().isEmpty() ? "" : config.cpus().get(i).toString(),
+                            parts.lanes().get(i).packetsIn()));
+        }
+        return reports;
     }
 
     private List<String> problems(final Reconciler.Snapshot snapshot) {

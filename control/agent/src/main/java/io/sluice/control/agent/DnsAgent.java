@@ -6,6 +6,7 @@ import io.sluice.control.agent.state.NameChanges;
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.Punt;
 import io.sluice.dataplane.PuntRing;
+import io.sluice.dataplane.PuntRings;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEnd;
 import io.sluice.dnsproxy.DnsEvents;
@@ -113,7 +114,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             DnsEvents events,
             Resolver resolver) {}
 
-    private final PuntRing punts;
+    private final PuntRings punts;
     private final Outside outside;
     private final DnsClock clock;
     private final FqdnCache cache;
@@ -140,7 +141,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private record Resolving(Punt punt, long deadlineMs) {}
 
     DnsAgent(
-            final PuntRing punts,
+            final PuntRings punts,
             final DnsLimits limits,
             final FqdnLimits cacheLimits,
             final Outside outside,
@@ -209,7 +210,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                 nextSlowTickNs = nowNs + SLOW_TICK_NS;
                 guarded(this::everySecond);
             }
-            punts.wakeLane();
+            punts.wakeLanes();
             idleTurns = work > 0 ? 0 : idleTurns + 1;
             if (idleTurns > SPIN_TURNS) {
                 sleep((mayRunOut() ? nextTickNs : nextSlowTickNs) - nowNs);
@@ -443,7 +444,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private void giveBack(
             final Punt punt, final PuntRing.Step step, final DropReason reason, final byte[] data) {
         while (!punts.giveBack(punt, step, reason, data) && running) {
-            punts.wakeLane();
+            punts.wakeLanes();
             LockSupport.parkNanos(FULL_RING_WAIT_NS);
         }
     }

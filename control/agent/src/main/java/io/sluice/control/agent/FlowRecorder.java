@@ -2,6 +2,7 @@ package io.sluice.control.agent;
 
 import com.lmax.disruptor.EventHandler;
 import com.lmax.disruptor.ExceptionHandler;
+import com.lmax.disruptor.InsufficientCapacityException;
 import com.lmax.disruptor.RingBuffer;
 import com.lmax.disruptor.dsl.Disruptor;
 import com.lmax.disruptor.dsl.ProducerType;
@@ -15,8 +16,6 @@ import io.sluice.dataplane.Packet;
 import io.sluice.dataplane.TrafficDirection;
 import io.sluice.dataplane.table.PolicyEntry;
 import io.sluice.dataplane.wire.MacAddress;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
@@ -31,15 +30,18 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What the lane decided, put into words for people: flow events on their way from the lane to the
+ * What the lanes decided, put into words for people: flow events on their way from the lanes to the
  * flow store.
  *
- * <p>The lane copies numbers into a slot of a ring and goes on; the recorder's thread gives them
+ * <p>A lane copies numbers into a slot of a ring and goes on. All lanes have one ring, because one
+ * thread puts everything into words and is what limits: a ring for each lane would have the same
+ * events wait in other places. A lane that has taken a slot and lost its processor holds up the
+ * reader and no other lane. The recorder's thread gives them
  * names, from the policy revision that the packet was judged by. A full ring loses the event, and
- * counts it: the lane never waits. A flow is visible after about a millisecond; {@link
+ * counts it: no lane ever waits. A flow is visible after about a millisecond; {@link
  * SleepUntilWoken} tells how the recorder's thread learns of it.
  *
- * <p>Thread: {@link #opened} and {@link #dropped} the lane; the handler its own, {@code
+ * <p>Thread: {@link #opened} and {@link #dropped} the lanes; the handler its own, {@code
  * sluice-flows}; the rest any.
  */
 final class FlowRecorder implements FlowEvents, AutoCloseable {
@@ -52,16 +54,6 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     private static final int RING_EVENTS = 1 << 14;
 
     private static final int PROTOCOL_TCP = 6;
-
-    private static final VarHandle LOST;
-
-    static {
-        try {
-            LOST = MethodHandles.lookup().findVarHandle(FlowRecorder.class, "lost", long.class);
-        } catch (final ReflectiveOperationException e) {
-            throw new ExceptionInInitializerError(e);
-        }
-    }
 
     /** Numbers of one event, as the lane knows them. */
     private static final class Slot {
@@ -105,15 +97,16 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
 
     private volatile PolicyDrops policyDrops = (source, destination, protocol, port, atNs) -> {};
 
-    // Written by the lane (release), read by any (acquire).
-    private long lost;
+    private final AtomicLong lost = new AtomicLong();
 
     /**
+     * @param lanes that tell
      * @param policyOfRevision the revision an event was judged by, or the nearest that is known
-     * @param clockNs the lane's clock
+     * @param clockNs the lanes' clock
      */
     FlowRecorder(
             final String nodeName,
+            final int lanes,
             final FlowStore store,
             final IntFunction<LivePolicy> policyOfRevision,
             final LongSupplier clockNs) {
@@ -127,7 +120,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                         Slot::new,
                         RING_EVENTS,
                         threads,
-                        ProducerType.SINGLE,
+                        lanes == 1 ? ProducerType.SINGLE : ProducerType.MULTI,
                         new SleepUntilWoken());
         disruptor.setDefaultExceptionHandler(new FailedEvents());
         disruptor.handleEventsWith(new Handler());
@@ -178,27 +171,25 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
 
     @Override
     public void opened(final Packet packet, final long nowNs) {
-        if (!ring.hasAvailableCapacity(1)) {
-            LOST.setRelease(this, lost + 1);
-            return;
-        }
-        final long sequence = ring.next();
-        final Slot slot = ring.get(sequence);
-        slot.opened = true;
-        slot.reason = DropReason.NONE;
-        fill(slot, packet, nowNs);
-        ring.publish(sequence);
+        tell(packet, DropReason.NONE, nowNs);
     }
 
     @Override
     public void dropped(final Packet packet, final DropReason reason, final long nowNs) {
-        if (!ring.hasAvailableCapacity(1)) {
-            LOST.setRelease(this, lost + 1);
+        tell(packet, reason, nowNs);
+    }
+
+    private void tell(final Packet packet, final DropReason reason, final long nowNs) {
+        final long sequence;
+        try {
+            sequence = ring.tryNext();
+        } catch (final InsufficientCapacityException e) {
+            // Always the same object, made without a stack.
+            lost.incrementAndGet();
             return;
         }
-        final long sequence = ring.next();
         final Slot slot = ring.get(sequence);
-        slot.opened = false;
+        slot.opened = reason == DropReason.NONE;
         slot.reason = reason;
         fill(slot, packet, nowNs);
         ring.publish(sequence);
@@ -232,7 +223,7 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
 
     /** Events that found the ring full, or could not be put into words, since start. */
     long lost() {
-        return (long) LOST.getAcquire(this) + failed.get();
+        return lost.get() + failed.get();
     }
 
     /** Handles what is in the ring and ends the thread; after the lane has ended. */

@@ -43,7 +43,7 @@ import java.util.regex.Pattern;
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
  * @param dns names: how queries are judged and answers learned from
- * @param lane the thread that forwards
+ * @param lane the threads that forward
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param redaction what flows do not tell of requests
  * @param flowStore flows kept on disk
@@ -100,21 +100,31 @@ public record SluiceConfig(
     }
 
     /**
-     * The thread that forwards.
+     * The threads that forward.
      *
-     * @param idle what it does when there is nothing to do
-     * @param cpus processors for lanes, in the order of the lanes; empty for any
-     * @param nice its nice value, -20 to 19: its share of the processors beside others
+     * @param count how many, 1 to {@link #COUNT_MAX}
+     * @param idle what each does when there is nothing to do
+     * @param cpus processors for lanes, the n-th lane on the n-th; empty for any
+     * @param nice nice value of each, -20 to 19: their share of the processors beside others
      */
-    public record Lane(Idle idle, List<Integer> cpus, int nice) {
-        /** Sleeps when idle, on any processor, before other programs. */
-        static final Lane DEFAULTS = new Lane(Idle.ADAPTIVE, List.of(), -10);
+    public record Lane(int count, Idle idle, List<Integer> cpus, int nice) {
+        /** Each has packet buffers and rings of 10 MiB, and a queue of every device. */
+        static final int COUNT_MAX = 16;
+
+        /** One, which sleeps when idle, on any processor, before other programs. */
+        static final Lane DEFAULTS = new Lane(1, Idle.ADAPTIVE, List.of(), -10);
 
         private static final Pattern CPUS = Pattern.compile("(\\d{1,4})(?:-(\\d{1,4}))?");
 
         public Lane {
             cpus = List.copyOf(cpus);
+            inRange("lane.count", count, 1, COUNT_MAX);
             inRange("lane.nice", nice, -20, 19);
+            if (!cpus.isEmpty() && cpus.size() < count) {
+                throw new IllegalArgumentException(
+                        "lane.cpus: %d for a lane.count of %d: one for each lane, or none"
+                                .formatted(cpus.size(), count));
+            }
         }
 
         /** Reads {@code none}, or a list of numbers and ranges such as {@code 0,2-3}. */
@@ -630,6 +640,7 @@ public record SluiceConfig(
                         defaults.lane(),
                         () ->
                                 new Lane(
+                                        settings.number("lane.count", defaults.lane().count()),
                                         settings.choice("lane.idle", defaults.lane().idle()),
                                         settings.value(
                                                 "lane.cpus", defaults.lane().cpus(), Lane::cpus),

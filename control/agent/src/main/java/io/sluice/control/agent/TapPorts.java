@@ -14,6 +14,7 @@ import io.sluice.dataplane.linux.XdpSocket;
 import io.sluice.dataplane.port.PodInterface;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.port.ProxyInterface;
+import io.sluice.dataplane.port.RelayPort;
 import io.sluice.dataplane.port.TapOptions;
 import io.sluice.dataplane.port.TapOptions.Lifetime;
 import io.sluice.dataplane.port.TapPort;
@@ -27,7 +28,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -87,17 +87,19 @@ final class TapPorts implements PortFactory {
     }
 
     private final SluiceConfig.Xdp config;
+    private final int lanes;
 
-    TapPorts(final SluiceConfig.Xdp config) {
+    /**
+     * @param lanes that ports have parts for
+     */
+    TapPorts(final SluiceConfig.Xdp config, final int lanes) {
         this.config = config;
+        this.lanes = lanes;
     }
 
-    private record XdpDevice(XdpPort xdp, EndpointSpec spec, NetworkNamespace namespace)
+    private record XdpDevice(
+            XdpPort xdp, Port port, EndpointSpec spec, NetworkNamespace namespace)
             implements Device {
-        @Override
-        public Port port() {
-            return xdp;
-        }
 
         @Override
         public boolean isReplaced() {
@@ -123,8 +125,8 @@ final class TapPorts implements PortFactory {
         }
 
         @Override
-        public OptionalInt descriptor() {
-            return tap.pollFd() < 0 ? OptionalInt.empty() : OptionalInt.of(tap.pollFd());
+        public List<Integer> descriptors() {
+            return tap.descriptors();
         }
 
         @Override
@@ -151,25 +153,27 @@ final class TapPorts implements PortFactory {
      *
      * @throws AttachException when the namespace that it was made in is not there any more
      */
-    Device adopt(final EndpointSpec spec, final int descriptor) throws AttachException {
+    Device adopt(final EndpointSpec spec, final List<Integer> descriptors) throws AttachException {
         final NetworkNamespace namespace = resolve(spec);
         return new TapDevice(
-                TapPort.adopt(options(spec, namespace), descriptor), Optional.of(spec), namespace);
+                TapPort.adopt(options(spec, namespace), descriptors), Optional.of(spec), namespace);
     }
 
     /** The uplink's device that another process passed on. */
-    Device adoptUplink(final SluiceConfig.Uplink uplink, final int descriptor) {
+    Device adoptUplink(final SluiceConfig.Uplink uplink, final List<Integer> descriptors) {
         return new TapDevice(
-                TapPort.adopt(options(uplink), descriptor),
+                TapPort.adopt(options(uplink), descriptors),
                 Optional.empty(),
                 NetworkNamespace.current());
     }
 
     /** Takes away a device that another process passed on. */
     void discard(final PassedDevice device) {
-        final Tun tun = Tun.adopt(device.device(), device.descriptor());
-        tun.unpersist();
-        tun.close();
+        for (final int descriptor : device.descriptors()) {
+            final Tun tun = Tun.adopt(device.device(), descriptor);
+            tun.unpersist();
+            tun.close();
+        }
     }
 
     @Override
@@ -201,7 +205,7 @@ final class TapPorts implements PortFactory {
         return spec.port() == PortKind.XDP && e.is(Errno.EBUSY) ? Cause.HELD : Cause.REFUSED;
     }
 
-    private static Device tapDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
+    private Device tapDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
         return new TapDevice(open(spec, namespace), Optional.of(spec), namespace);
     }
 
@@ -230,7 +234,9 @@ final class TapPorts implements PortFactory {
                     peerOf(spec),
                     xdp.isNative() ? "in the driver" : "in generic mode",
                     xdp.leavesChecksumsOpen() ? "left to the device" : "completed by the switch");
-            return new XdpDevice(xdp, spec, namespace);
+            // The socket has one queue, and that is lane 0's.
+            final Port port = lanes == 1 ? xdp : new RelayPort(xdp, lanes);
+            return new XdpDevice(xdp, port, spec, namespace);
         } catch (final XdpUnavailableException e) {
             LOG.warn(
                     "endpoint {}: no AF_XDP, a TAP takes its place: {}",
@@ -252,8 +258,8 @@ final class TapPorts implements PortFactory {
         return "slx%010x".formatted(spec.mac() & 0xff_ffff_ffffL);
     }
 
-    private static TapPort open(final EndpointSpec spec, final NetworkNamespace namespace) {
-        final TapPort tap = TapPort.open(options(spec, namespace));
+    private TapPort open(final EndpointSpec spec, final NetworkNamespace namespace) {
+        final TapPort tap = TapPort.open(options(spec, namespace), lanes);
         try {
             podInterface(spec).apply(namespace);
             return tap;
@@ -332,7 +338,8 @@ final class TapPorts implements PortFactory {
                                     home.namespace(),
                                     PROXY_MAC,
                                     SluiceConfig.MTU_BYTES_MAX,
-                                    Lifetime.PORT));
+                                    Lifetime.PORT),
+                            lanes);
             new ProxyInterface(
                             PROXY_DEVICE,
                             IPV4_GATEWAY,
@@ -355,7 +362,7 @@ final class TapPorts implements PortFactory {
     public Device uplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses)
             throws AttachException {
         try {
-            final TapPort tap = TapPort.open(options(uplink));
+            final TapPort tap = TapPort.open(options(uplink), lanes);
             try {
                 configureUplink(uplink.device(), addresses);
             } catch (final LinuxException e) {

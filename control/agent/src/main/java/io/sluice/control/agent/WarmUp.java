@@ -79,7 +79,7 @@ final class WarmUp implements AutoCloseable {
                                     mac,
                                     mtuBytes,
                                     TapOptions.Lifetime.PORT),
-                            pair.one()),
+                            List.of(pair.one())),
                     Tun.adopt(name, pair.other()));
         }
 

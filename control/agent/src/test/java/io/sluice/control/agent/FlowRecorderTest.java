@@ -32,6 +32,7 @@ class FlowRecorderTest {
         final FlowRecorder recorder =
                 new FlowRecorder(
                         "node-1",
+                        1,
                         store,
                         revision -> {
                             await(handlerMayGoOn);
@@ -53,7 +54,7 @@ class FlowRecorderTest {
     void aFrameThatWasNotUnderstoodClaimsNoAddresses() {
         final LivePolicy nothing = nothing();
         final FlowRecorder recorder =
-                new FlowRecorder("node-1", store, revision -> nothing, () -> 5_000_000_000L);
+                new FlowRecorder("node-1", 1, store, revision -> nothing, () -> 5_000_000_000L);
         // Whatever the frame before left behind.
         packet.tuple.sourceLow = 0xffff_0a00_0001L;
         packet.tuple.protocol = 6;
@@ -85,6 +86,7 @@ class FlowRecorderTest {
         final FlowRecorder recorder =
                 new FlowRecorder(
                         "node-1",
+                        1,
                         store,
                         revision -> {
                             if (revision == 1) {

@@ -85,6 +85,7 @@ class SluiceConfigTest {
         values.put("dns.resolver.servers", "[192.0.2.53]");
         values.put("dns.resolver.domain", "example.internal");
         values.put("dns.resolver.inPods", "false");
+        values.put("lane.count", "2");
         values.put("lane.idle", "busy");
         values.put("lane.cpus", "0,2-3");
         values.put("lane.nice", "0");
@@ -193,6 +194,9 @@ class SluiceConfigTest {
                 "policy: {history: {revisions: 1}} | f.yaml:1:31: policy.history.revisions: 1: 2 to 10000",
                 "policy: {history: {mebibytes: 0}} | f.yaml:1:31: policy.history.mebibytes: 0: 1 to 1024",
                 "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive or sleepy",
+                "lane: {count: 0}          | f.yaml:1:15: lane.count: 0: 1 to 16",
+                "lane: {count: 17}         | f.yaml:1:15: lane.count: 17: 1 to 16",
+                "lane: {count: 3, cpus: 0-1} | f.yaml:1:24: lane.cpus: 2 for a lane.count of 3: one for each lane, or none",
                 "lane: {cpus: all}         | f.yaml:1:14: lane.cpus: \"all\": none, or a list of processors such as 0,2-3",
                 "lane: {cpus: 3-2}         | f.yaml:1:14: lane.cpus: \"3-2\": none, or a list of processors such as 0,2-3",
                 "lane: {cpus: 8192}        | f.yaml:1:14: lane.cpus: \"8192\": none, or a list of processors such as 0,2-3",

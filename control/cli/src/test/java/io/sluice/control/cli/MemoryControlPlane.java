@@ -104,7 +104,7 @@ final class MemoryControlPlane implements ControlPlane {
                 5,
                 4095,
                 0,
-                List.of(new LaneReport(0, "adaptive", "2")),
+                List.of(new LaneReport(0, "adaptive", "2", 100)),
                 100,
                 80,
                 5,
