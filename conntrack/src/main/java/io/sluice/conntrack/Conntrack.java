@@ -93,8 +93,13 @@ import org.jspecify.annotations.Nullable;
  * withdrawn by its key, before the bit goes. It follows: a lookup never waits for an insert or a
  * removal elsewhere; it answers with a flow that was there whole at one moment, or with none. It
  * may miss a flow that is being inserted, never one that stays. Of lanes that create the same tuple
- * at the same time the last one's flow remains; the others' writes no longer find theirs. Programs
- * in {@code perf} check this with jcstress.
+ * at the same time the last one's flow remains; the others' writes no longer find theirs, or find
+ * the same flow again, which their own packet has opened as well. Of lanes that {@link
+ * #createIfAbsent} the first one's remains. Programs in {@code perf} check this with jcstress.
+ *
+ * <p>Lanes share flows, not work: each packet takes effect through the view of the lane that has
+ * it, whichever lane opened its flow, and {@link #expire} of each view goes round a share of the
+ * slots of its own, so that together they look at each slot once.
  *
  * <p>A crash. The process may be killed at any instruction. What it had stored is in the file, in
  * program order as far as it matters: whoever opens the file reads it after the last store. A slot
@@ -136,7 +141,12 @@ public final class Conntrack implements AutoCloseable {
     private final FlowEntry entry = new FlowEntry();
     private final FlowKey ownKey = new FlowKey();
 
-    /** Where the next {@link #expire} begins. */
+    /** Which of so many lanes this is: it expires that share of the slots. */
+    private final int laneNumber;
+
+    private final int laneCount;
+
+    /** Where the next {@link #expire} begins, in slots from the beginning of the share. */
     private int expiryCursor;
 
     private int expiryCursorIpv6;
@@ -162,11 +172,22 @@ public final class Conntrack implements AutoCloseable {
         }
     }
 
-    private Conntrack(final FlowTable table, final boolean ownsTable, final Told told) {
+    private Conntrack(final FlowTable table) {
+        this(table, true, new Told(), 0, 1);
+    }
+
+    private Conntrack(
+            final FlowTable table,
+            final boolean ownsTable,
+            final Told told,
+            final int laneNumber,
+            final int laneCount) {
         this.table = table;
         this.ownsTable = ownsTable;
         this.config = table.config;
         this.told = told;
+        this.laneNumber = laneNumber;
+        this.laneCount = laneCount;
     }
 
     /**
@@ -175,7 +196,7 @@ public final class Conntrack implements AutoCloseable {
      * @param seed of the hash; random, and known to nobody who can send packets
      */
     public static Conntrack open(final ConntrackConfig config, final long seed) {
-        return new Conntrack(FlowTable.anonymous(config, seed), true, new Told());
+        return new Conntrack(FlowTable.anonymous(config, seed));
     }
 
     /**
@@ -196,7 +217,7 @@ public final class Conntrack implements AutoCloseable {
             final String bootId,
             final long nowNs)
             throws IOException {
-        return new Conntrack(FlowTable.open(config, seed, file, bootId, nowNs), true, new Told());
+        return new Conntrack(FlowTable.open(config, seed, file, bootId, nowNs));
     }
 
     /**
@@ -213,9 +234,7 @@ public final class Conntrack implements AutoCloseable {
     public static Optional<Conntrack> share(
             final ConntrackConfig config, final Path file, final String bootId) throws IOException {
         final FlowTable table = FlowTable.share(config, file, bootId);
-        return table == null
-                ? Optional.empty()
-                : Optional.of(new Conntrack(table, true, new Told()));
+        return table == null ? Optional.empty() : Optional.of(new Conntrack(table));
     }
 
     /**
@@ -226,9 +245,26 @@ public final class Conntrack implements AutoCloseable {
         table.handedOver();
     }
 
-    /** A view of the same table for another lane. Closing it does nothing. Thread: any. */
+    /**
+     * A view of the same table for another thread, which does not {@link #expire}. Closing it does
+     * nothing. Thread: any.
+     */
     public Conntrack anotherLane() {
-        return new Conntrack(table, false, new Told());
+        return new Conntrack(table, false, new Told(), 0, 1);
+    }
+
+    /**
+     * A view of the same table for one of several lanes, which together expire all of it. Closing
+     * it does nothing. Thread: any.
+     *
+     * @param number of the lane, from 0
+     * @param count of lanes, from 1
+     */
+    public Conntrack ofLane(final int number, final int count) {
+        if (number < 0 || number >= count) {
+            throw new IllegalArgumentException("lane " + number + " of " + count);
+        }
+        return new Conntrack(table, false, new Told(), number, count);
     }
 
     /**
@@ -236,7 +272,7 @@ public final class Conntrack implements AutoCloseable {
      * views. Closing it does nothing.
      */
     public Conntrack anotherCursor() {
-        return new Conntrack(table, false, told);
+        return new Conntrack(table, false, told, laneNumber, laneCount);
     }
 
     /**
@@ -447,23 +483,61 @@ public final class Conntrack implements AutoCloseable {
      * @return {@link #entry}, or null
      */
     public @Nullable FlowEntry create(final FlowKey key, final int tcpFlags, final long nowNs) {
+        return create(
+                key,
+                FlowTracker.first(key.protocol, tcpFlags),
+                FlowVerdict.DENY,
+                FlowEntry.NO_SIDES,
+                true,
+                nowNs);
+    }
+
+    /**
+     * Opens a redirected flow that stands for a part of another one, unless there is one under the
+     * key, which another lane may have opened a moment ago: then that one is the answer. It has its
+     * verdict and its port from the first moment on.
+     *
+     * @param key of {@link #prepare}, not TCP's; the source of its tuple is the initiator
+     * @param proxyPort see {@link FlowEntry#proxyPort}, 1 to 65535
+     * @return {@link #entry}, or null as in {@link #create}
+     */
+    public @Nullable FlowEntry createIfAbsent(
+            final FlowKey key, final int proxyPort, final long nowNs) {
+        return create(
+                key,
+                FlowTracker.first(key.protocol, 0),
+                FlowVerdict.REDIRECT,
+                FlowSlot.sides(FlowEntry.NO_PORT, FlowEntry.NO_PORT, proxyPort),
+                false,
+                nowNs);
+    }
+
+    private @Nullable FlowEntry create(
+            final FlowKey key,
+            final FlowState state,
+            final FlowVerdict verdict,
+            final long sides,
+            final boolean mayReplace,
+            final long nowNs) {
         final FlowRegion region = table.regionOf(key);
-        final boolean replaces = region.find(key, entry);
-        if (replaces && entry.deadlineNs() - nowNs <= 0) {
+        final boolean isThere = region.find(key, entry);
+        if (isThere && entry.deadlineNs() - nowNs <= 0) {
             table.add(FlowTable.EXPIRED_COUNT, 1);
         }
-        if (!replaces && isNearlyFull(region)) {
+        if (!isThere && isNearlyFull(region)) {
             makeRoom(region, region.homeOf(key.hash), nowNs);
         }
-        final FlowState state = FlowTracker.first(key.protocol, tcpFlags);
         long word = key.sourceIsA ? key.word | FlowSlot.KEY_A_INITIATES : key.word;
-        word = FlowSlot.withVerdict(FlowSlot.withState(word, state), FlowVerdict.DENY);
+        word = FlowSlot.withVerdict(FlowSlot.withState(word, state), verdict);
         final long deadlineNs = nowNs + config.timeoutNs(key.protocol, state);
-        int slot = insert(region, key, word, deadlineNs, nowNs);
+        int slot = insert(region, key, word, sides, mayReplace, deadlineNs, nowNs);
         if (slot == FlowRegion.NO_SLOT && makeRoom(region, region.homeOf(key.hash), nowNs)) {
-            slot = insert(region, key, word, deadlineNs, nowNs);
+            slot = insert(region, key, word, sides, mayReplace, deadlineNs, nowNs);
         }
-        if (slot == FlowRegion.NO_SLOT || !entry.load(region, slot, key)) {
+        if (slot == FlowRegion.TAKEN) {
+            return entry;
+        }
+        if (slot == FlowRegion.NO_SLOT) {
             entry.leave();
             table.add(FlowTable.REFUSED_COUNT, 1);
             return null;
@@ -476,9 +550,13 @@ public final class Conntrack implements AutoCloseable {
             final FlowRegion region,
             final FlowKey key,
             final long word,
+            final long sides,
+            final boolean mayReplace,
             final long deadlineNs,
             final long nowNs) {
-        final int slot = region.insert(key, word, deadlineNs, nowNs, told.copy());
+        final int slot =
+                region.insert(
+                        key, word, sides, mayReplace, deadlineNs, nowNs, entry, told.copy());
         final boolean wasExpired = told.flow.deadlineNs - nowNs <= 0;
         tell(wasExpired ? FlowEnds.Exit.EXPIRED : FlowEnds.Exit.REPLACED, nowNs);
         return slot;
@@ -563,11 +641,11 @@ public final class Conntrack implements AutoCloseable {
     }
 
     /**
-     * Forgets flows whose deadline has passed, looking at a bounded number of slots from where the
-     * last call stopped: so many of IPv4, and of IPv6 so many that both regions come round
-     * together. An empty slot counts as looked at and costs 1/64 of a step. At {@value
-     * #EXPIRED_MAX} forgotten flows of a family the call ends before its slots do: where a flood
-     * has expired, the next call is wanted soon, and packets in between.
+     * Forgets flows whose deadline has passed, looking at a bounded number of slots of this lane's
+     * share from where the last call stopped: so many of IPv4, and of IPv6 so many that both
+     * regions come round together. An empty slot counts as looked at and costs 1/64 of a step. At
+     * {@value #EXPIRED_MAX} forgotten flows of a family the call ends before its slots do: where a
+     * flood has expired, the next call is wanted soon, and packets in between.
      *
      * @param slotsMax slots to look at
      * @return flows forgotten
@@ -575,17 +653,19 @@ public final class Conntrack implements AutoCloseable {
     public int expire(final long nowNs, final int slotsMax) {
         final FlowRegion ipv4 = table.ipv4;
         final FlowRegion ipv6 = table.ipv6;
+        final int share = shareEnd(ipv4) - shareBegin(ipv4);
+        final int shareIpv6 = shareEnd(ipv6) - shareBegin(ipv6);
         expired = 0;
-        final int seen = expire(ipv4, expiryCursor, Math.min(slotsMax, ipv4.slotCount), nowNs);
-        expiryCursor = (expiryCursor + seen) & (ipv4.slotCount - 1);
-        final long roundIpv6 = (long) ipv6.slotCount * ipv4.slotCount;
-        expiryDebtIpv6 = Math.min(roundIpv6, expiryDebtIpv6 + (long) seen * ipv6.slotCount);
+        final int seen = expire(ipv4, expiryCursor, Math.min(slotsMax, share), nowNs);
+        expiryCursor = (expiryCursor + seen) % share;
+        final long roundIpv6 = (long) shareIpv6 * share;
+        expiryDebtIpv6 = Math.min(roundIpv6, expiryDebtIpv6 + (long) seen * shareIpv6);
         int forgotten = expired;
         expired = 0;
-        final int left = (int) (expiryDebtIpv6 / ipv4.slotCount);
+        final int left = (int) (expiryDebtIpv6 / share);
         final int seenIpv6 = expire(ipv6, expiryCursorIpv6, left, nowNs);
-        expiryCursorIpv6 = (expiryCursorIpv6 + seenIpv6) & (ipv6.slotCount - 1);
-        expiryDebtIpv6 -= (long) seenIpv6 * ipv4.slotCount;
+        expiryCursorIpv6 = (expiryCursorIpv6 + seenIpv6) % shareIpv6;
+        expiryDebtIpv6 -= (long) seenIpv6 * share;
         forgotten += expired;
         if (forgotten > 0) {
             table.add(FlowTable.EXPIRED_COUNT, forgotten);
@@ -593,10 +673,23 @@ public final class Conntrack implements AutoCloseable {
         return forgotten;
     }
 
-    /** Counts in {@link #expired}; the number of slots that were looked at. */
+    private int shareBegin(final FlowRegion region) {
+        return (int) ((long) region.slotCount * laneNumber / laneCount);
+    }
+
+    private int shareEnd(final FlowRegion region) {
+        return (int) ((long) region.slotCount * (laneNumber + 1) / laneCount);
+    }
+
+    /**
+     * Counts in {@link #expired}; the number of slots that were looked at.
+     *
+     * @param from in slots from the beginning of the share
+     */
     private int expire(final FlowRegion region, final int from, final int slots, final long nowNs) {
-        final int end = Math.min(region.slotCount, from + slots);
-        int slot = region.nextOccupied(from, end);
+        final int begin = shareBegin(region) + from;
+        final int end = Math.min(shareEnd(region), begin + slots);
+        int slot = region.nextOccupied(begin, end);
         while (slot < end) {
             final long at = region.hotOf(slot);
             final long deadlineNs = ALL.get(LONG, at + FlowSlot.DEADLINE);
@@ -607,13 +700,13 @@ public final class Conntrack implements AutoCloseable {
                     expired += forget(region, slot, word, deadlineNs, FlowEnds.Exit.EXPIRED, nowNs);
                 }
                 if (expired == EXPIRED_MAX) {
-                    return slot + 1 - from;
+                    return slot + 1 - begin;
                 }
             }
             slot = region.nextOccupied(slot + 1, end);
         }
-        final int round = from + slots - region.slotCount;
-        return round > 0 ? end - from + expire(region, 0, round, nowNs) : slots;
+        final int round = slots - (end - begin);
+        return round > 0 ? end - begin + expire(region, 0, round, nowNs) : slots;
     }
 
     /** Flows in the table, the expired that {@link #expire} has not met included. Any thread. */

@@ -229,6 +229,9 @@ public final class FlowEntry {
         if (sequence != GONE) {
             ALL.set(LONG, hot + FlowSlot.KEY, key);
             ALL.set(LONG, hot + FlowSlot.SIDES, sides);
+            // With the verdict, lest it stand beside sides that another lane has recorded
+            // meanwhile.
+            ALL.set(LONG, hot + FlowSlot.IDENTITIES, identities);
             ALL.set(INT, hot + FlowSlot.REVISION, revision);
             FlowRegion.unlockSlot(hot, sequence);
         }
@@ -250,7 +253,9 @@ public final class FlowEntry {
         checkSwitchPort("responderPort", responderPort);
         final long hot = lineAddress(hotLine);
         final int sequence = beginWrite(hot);
-        sides = FlowSlot.sides(initiatorPort, responderPort, FlowSlot.number(sides));
+        // The number belongs to the verdict, and that is the slot's of now.
+        final long before = sequence == GONE ? sides : ALL.get(LONG, hot + FlowSlot.SIDES);
+        sides = FlowSlot.sides(initiatorPort, responderPort, FlowSlot.number(before));
         identities = FlowSlot.identities(initiatorIdentity, responderIdentity);
         if (sequence != GONE) {
             ALL.set(LONG, hot + FlowSlot.SIDES, sides);

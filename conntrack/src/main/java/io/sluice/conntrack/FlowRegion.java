@@ -23,6 +23,9 @@ final class FlowRegion {
 
     static final int NO_SLOT = -1;
 
+    /** In the place of a slot: another flow has the key. */
+    static final int TAKEN = -2;
+
     /** Slots that a call of {@link #recover} looks at; divides every number of slots. */
     private static final int RECOVERED_AT_ONCE_SLOTS = 16;
 
@@ -176,19 +179,34 @@ final class FlowRegion {
      * Places a flow, in the stead of one of the same key.
      *
      * @param word for {@link FlowSlot#KEY}, without the distance
+     * @param sides for {@link FlowSlot#SIDES}
+     * @param mayReplace whether one of the same key makes way whose deadline has not passed
+     * @param entry gets a copy of the flow, or of the one that did not make way, before another lane
+     *     may replace it
      * @param replaced gets the flow that makes way, unless it is null
-     * @return the slot, or {@link #NO_SLOT} if there is no room
+     * @return the slot; {@link #NO_SLOT} if there is no room, {@link #TAKEN} if one did not make
+     *     way
      */
     int insert(
             final FlowKey key,
             final long word,
+            final long sides,
+            final boolean mayReplace,
             final long deadlineNs,
             final long nowNs,
+            final FlowEntry entry,
             final @Nullable FlowCopy replaced) {
         final int home = homeOf(key.hash);
         lock(home);
         try {
-            removeKey(home, key, replaced);
+            final int there = slotOf(home, key);
+            if (there != NO_SLOT) {
+                if (!mayReplace && ALL.get(LONG, hotOf(there) + FlowSlot.DEADLINE) - nowNs > 0) {
+                    entry.load(this, there, key);
+                    return TAKEN;
+                }
+                vacate(home, (there - home) & slotMask, there, replaced);
+            }
             if ((long) LONG_HANDLE.getAndAdd(ALL, size, 1L) >= capacityFlows) {
                 LONG_HANDLE.getAndAdd(ALL, size, -1L);
                 return NO_SLOT;
@@ -203,9 +221,11 @@ final class FlowRegion {
                     slot,
                     key,
                     word | ((long) distance << FlowSlot.KEY_DISTANCE_SHIFT),
+                    sides,
                     deadlineNs,
                     nowNs);
             setHomeBit(home, distance, true);
+            entry.load(this, slot, key);
             return slot;
         } finally {
             unlock(home);
@@ -216,6 +236,7 @@ final class FlowRegion {
             final int slot,
             final FlowKey key,
             final long word,
+            final long sides,
             final long deadlineNs,
             final long nowNs) {
         final long at = hotOf(slot);
@@ -226,7 +247,7 @@ final class FlowRegion {
         ALL.set(LONG, at + FlowSlot.DEADLINE, deadlineNs);
         ALL.set(INT, at + FlowSlot.REVISION, FlowEntry.NO_REVISION);
         ALL.set(LONG, at + FlowSlot.IDENTITIES, 0);
-        ALL.set(LONG, at + FlowSlot.SIDES, FlowEntry.NO_SIDES);
+        ALL.set(LONG, at + FlowSlot.SIDES, sides);
         ALL.set(LONG, at + FlowSlot.RECENT, 0);
         if (!isIpv4) {
             ALL.set(LONG, at + FlowSlot.IPV6_ADDRESSES, key.aHigh);
@@ -241,16 +262,16 @@ final class FlowRegion {
         unlockSlot(at, sequence);
     }
 
-    private void removeKey(final int home, final FlowKey key, final @Nullable FlowCopy removed) {
+    /** The slot of a key, or {@link #NO_SLOT}; for whoever holds the home's lock. */
+    private int slotOf(final int home, final FlowKey key) {
         long map = ALL.get(LONG, hotOf(home) + FlowSlot.HOME_MAP);
         for (; map != 0; map &= map - 1) {
-            final int distance = Long.numberOfTrailingZeros(map);
-            final int slot = (home + distance) & slotMask;
+            final int slot = (home + Long.numberOfTrailingZeros(map)) & slotMask;
             if (matches(hotOf(slot), key)) {
-                vacate(home, distance, slot, removed);
-                return;
+                return slot;
             }
         }
+        return NO_SLOT;
     }
 
     /**

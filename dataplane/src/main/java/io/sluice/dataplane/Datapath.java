@@ -363,9 +363,10 @@ final class Datapath {
         if (flow == null) {
             return CT_MAP_INSERTION_FAILED;
         }
-        recordVerdict(packet, flow, NONE, listener);
+        // The verdict last: another lane that finds the flow without judges it for itself.
         flow.recordSides(
                 packet.inPort, packet.sourceIdentity, packet.outPort, packet.destinationIdentity);
+        recordVerdict(packet, flow, NONE, listener);
         final DropReason stopped = passOn(packet, flow, true, sender, tables, nowNs);
         return stopped == NONE ? tell(packet, nowNs) : stopped;
     }

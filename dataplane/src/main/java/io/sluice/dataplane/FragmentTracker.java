@@ -13,7 +13,8 @@ import io.sluice.dataplane.wire.IpProtocol;
  * judged as part of its flow and none is held back or put together.
  *
  * <p>Limits: a later fragment that overtakes its first one is dropped (senders emit them in order,
- * and one TAP keeps the order); the table forgets the oldest datagram when it is full.
+ * and one queue of a TAP has all of a datagram and keeps the order; TunPlatformNetnsTest); the
+ * table forgets the oldest datagram when it is full.
  *
  * <p>Thread: the lane's.
  */

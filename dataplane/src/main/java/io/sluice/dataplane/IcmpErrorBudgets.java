@@ -6,7 +6,8 @@ import java.util.Arrays;
  * A token bucket of ICMP errors for each port: 1000 a second, 50 at once, as Linux allows by
  * default (net.ipv4.icmp_msgs_per_sec, icmp_msgs_burst in Documentation/networking/ip-sysctl.rst),
  * so that a flood of bad packets does not become a flood of errors. One bucket a port, so that one
- * endpoint's flood does not cost the others their path MTU.
+ * endpoint's flood does not cost the others their path MTU. Lanes have budgets of their own, which
+ * for n lanes allows n times as many: still no flood, and no word between lanes.
  *
  * <p>Thread: the lane's.
  */

@@ -7,7 +7,11 @@ import java.util.function.LongSupplier;
  *
  * <p>Without work the lane first spins for as long as its {@link IdleMode} says, so that an answer
  * that is already on its way is not slept past, then sleeps in poll(2) until a frame or a command
- * comes. {@link IdlePolicy} decides.
+ * comes, or expiry is due again. {@link IdlePolicy} decides.
+ *
+ * <p>Lanes of one switch turn independently, and none waits for another. Which packets a lane gets
+ * is the ports' business: a device deals flows out to its queues. A lane is never idle on behalf of
+ * others, nor does it take what is theirs: both would break the order of a flow's packets.
  *
  * <p>Thread: {@link #start}, {@link #close} and {@link #isAlive} any.
  */
@@ -17,7 +21,9 @@ public final class Lane implements AutoCloseable {
         /** Spin for 2 us, or for 50 us as long as pauses are shorter than that, then sleep. */
         ADAPTIVE(2_000, 50_000),
         /** Spin: lowest latency, one whole core. */
-        BUSY(Long.MAX_VALUE, Long.MAX_VALUE);
+        BUSY(Long.MAX_VALUE, Long.MAX_VALUE),
+        /** Sleep at once: least processor time, where others want the core. */
+        SLEEPY(0, 0);
 
         private final long spinNsMin;
         private final long spinNsMax;
@@ -38,14 +44,18 @@ public final class Lane implements AutoCloseable {
         }
     }
 
-    /** Longest sleep: conntrack expiry goes on without packets, a step every 10 ms. */
-    private static final int SLEEP_MS_MAX = 10;
+    /**
+     * Longest sleep: conntrack expiry goes on without packets. 20 turns a second of some 10 us each
+     * are a five-thousandth of a core.
+     */
+    private static final int SLEEP_MS_MAX = 50;
 
     private final ForwardingLoop loop;
     private final LongSupplier clockNs;
     private final IdlePolicy idle;
     private final Thread thread;
     private volatile boolean running = true;
+    private volatile boolean alive;
 
     /**
      * @param name of the thread
@@ -67,21 +77,27 @@ public final class Lane implements AutoCloseable {
                 Thread.ofPlatform()
                         .name(name)
                         .uncaughtExceptionHandler(onFailure)
-                        .unstarted(
-                                () -> {
-                                    beforeFirstTurn.run();
-                                    run();
-                                });
+                        .unstarted(() -> live(beforeFirstTurn));
     }
 
     /** Starts the thread. */
     public void start() {
+        alive = true;
         thread.start();
     }
 
-    /** Whether the lane turns. */
+    /** Whether the lane turns: not any more when {@code onFailure} is told. */
     public boolean isAlive() {
-        return thread.isAlive();
+        return alive;
+    }
+
+    private void live(final Runnable beforeFirstTurn) {
+        try {
+            beforeFirstTurn.run();
+            run();
+        } finally {
+            alive = false;
+        }
     }
 
     // To yield is a courtesy to who shares the processor; nothing rests on it.

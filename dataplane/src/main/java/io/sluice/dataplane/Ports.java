@@ -69,6 +69,7 @@ final class Ports implements AutoCloseable {
             order[count++] = index;
         }
         byIndex[index] = port;
+        port.wakeLaneBy(poller::wake);
         changed = true;
         findHolding();
     }

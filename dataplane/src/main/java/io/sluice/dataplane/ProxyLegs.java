@@ -4,9 +4,7 @@ import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackState;
 import io.sluice.conntrack.FlowEntry;
 import io.sluice.conntrack.FlowKey;
-import io.sluice.conntrack.FlowVerdict;
 import io.sluice.conntrack.Tuple;
-import org.jspecify.annotations.Nullable;
 
 /**
  * How connections to the L7 proxy are told apart: which listener port stands for which server port.
@@ -38,6 +36,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>In a file the legs survive the process, as flows do: a client whose connection ended with the
  * proxy that held it gets the reset of the namespace's kernel from the port that it knows.
+ *
+ * <p>Several lanes may make legs at the same time: a leg is whole from its first moment, and the
+ * first one under a listener's number stays, so that two connections never share a leg.
  *
  * <p>Thread: one each; the legs themselves are in the table, which all share.
  */
@@ -74,9 +75,10 @@ public final class ProxyLegs {
      */
     int join(final Tuple flow, final long nowNs) {
         for (int listener = FIRST_LISTENER; listener < FIRST_LISTENER + LISTENERS; listener++) {
-            if (!find(flow, listener, nowNs)) {
-                return create(flow.destinationPort, nowNs) ? listener : NO_PORT;
+            if (!find(flow, listener, nowNs) && !create(flow.destinationPort, nowNs)) {
+                return NO_PORT;
             }
+            // Also of a leg just made: another lane may have made it first, for another port.
             if (legs.entry().proxyPort() == flow.destinationPort) {
                 return listener;
             }
@@ -104,7 +106,9 @@ public final class ProxyLegs {
      * @param flow as its client sends it
      */
     void keep(final Tuple flow, final FlowEntry entry, final long nowNs) {
-        if (find(flow, entry.proxyPort(), nowNs) || create(flow.destinationPort, nowNs)) {
+        final boolean isThere =
+                find(flow, entry.proxyPort(), nowNs) || create(flow.destinationPort, nowNs);
+        if (isThere && legs.entry().proxyPort() == flow.destinationPort) {
             legs.keepUntil(entry.deadlineNs());
         }
     }
@@ -171,13 +175,14 @@ public final class ProxyLegs {
         return legs.lookupKnown(key, nowNs) == ConntrackState.ESTABLISHED;
     }
 
-    /** Makes the leg that was not found. A listener answers at once, so it counts as answered. */
+    /**
+     * Makes the leg that was not found, or finds that of another lane after all. A listener answers
+     * at once, so it counts as answered.
+     */
     private boolean create(final int serverPort, final long nowNs) {
-        final @Nullable FlowEntry entry = legs.create(key, 0, nowNs);
-        if (entry == null) {
+        if (legs.createIfAbsent(key, serverPort, nowNs) == null) {
             return false;
         }
-        entry.recordVerdict(FlowVerdict.REDIRECT, serverPort, 0, FlowEntry.NO_REVISION);
         legs.advance(ConntrackState.REPLY, 0, 0, 0, nowNs);
         return true;
     }

@@ -15,6 +15,7 @@ public final class Punt {
         TO_INITIATOR
     }
 
+    private final PuntRing ring;
     private final Way way;
     private final int inPort;
     private final long initiatorHigh;
@@ -28,6 +29,7 @@ public final class Punt {
     private final int dataLength;
 
     Punt(
+            final PuntRing ring,
             final Way way,
             final int inPort,
             final long initiatorHigh,
@@ -39,6 +41,7 @@ public final class Punt {
             final byte[] frame,
             final int dataOffset,
             final int dataLength) {
+        this.ring = ring;
         this.way = way;
         this.inPort = inPort;
         this.initiatorHigh = initiatorHigh;
@@ -50,6 +53,11 @@ public final class Punt {
         this.frame = frame;
         this.dataOffset = dataOffset;
         this.dataLength = dataLength;
+    }
+
+    /** The ring that it came from, and goes back into: its lane's. */
+    PuntRing ring() {
+        return ring;
     }
 
     public Way way() {

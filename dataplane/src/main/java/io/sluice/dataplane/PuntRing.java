@@ -39,6 +39,9 @@ import org.agrona.concurrent.ringbuffer.RingBufferDescriptor;
  * them, a burst of 100 ms at 200,000 a second. An answer that is held is the agent's, not the
  * ring's.
  *
+ * <p>Each lane has such a pair of rings; {@link PuntRings} is the agent's view of all of them. What
+ * came from a lane goes back to it, as the port it came from is that lane's part.
+ *
  * <p>Conservation: what is in the rings or held is {@code punted - returned} of {@link
  * LaneCounters}.
  *
@@ -272,10 +275,11 @@ public final class PuntRing {
                 limit);
     }
 
-    private static Punt punt(final MutableDirectBuffer buffer, final int index, final int length) {
+    private Punt punt(final MutableDirectBuffer buffer, final int index, final int length) {
         final byte[] frame = new byte[length - FRAME];
         buffer.getBytes(index + FRAME, frame);
         return new Punt(
+                this,
                 buffer.getInt(index + WAY) == 1 ? Punt.Way.TO_RESPONDER : Punt.Way.TO_INITIATOR,
                 buffer.getInt(index + IN_PORT),
                 buffer.getLong(index + INITIATOR_HIGH),

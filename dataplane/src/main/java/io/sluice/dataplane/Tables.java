@@ -5,11 +5,13 @@ import io.sluice.dataplane.table.Ipcache;
 import java.util.List;
 
 /**
- * Everything the lane judges by: endpoints with their policy maps, and the ipcache.
+ * Everything the lanes judge by: endpoints with their policy maps, and the ipcache.
  *
  * <p>Endpoints and maps are a snapshot: control publishes a new one whole, and a batch is judged by
- * one. The ipcache is shared by all snapshots and changed in place, so two packets of one batch may
- * see it before and after a change. What keeps the two consistent is the order of a change:
+ * one. Of several lanes one may have a snapshot for some microseconds before another; each step of
+ * a change waits until all have it, and what it replaces is freed after that. The ipcache is shared
+ * by all snapshots and changed in place, so two packets of one batch may see it before and after a
+ * change. What keeps the two consistent is the order of a change:
  *
  * <ol>
  *   <li>tables under the old revision, whose maps know the identities that the ipcache answers now

@@ -9,7 +9,7 @@ import org.agrona.concurrent.OneToOneConcurrentArrayQueue;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The records of one trace, on their way from the lane to who asked for it.
+ * The records of one trace of one lane, on their way from the lane to who asked for it.
  *
  * <h2>Theory of operation</h2>
  *

@@ -172,6 +172,15 @@ final class Frames {
         return ip(from, to, 44, 64, false, withHeader.array());
     }
 
+    /** Whether it is an IP packet that is a fragment of a datagram. */
+    static boolean isFragment(final byte[] frame) {
+        return switch (etherType(frame)) {
+            case 0x0800 -> (ByteBuffer.wrap(frame).getShort(14 + 6) & 0x3fff) != 0;
+            case 0x86dd -> frame[14 + 6] == 44;
+            default -> false;
+        };
+    }
+
     static byte[] arpRequest(final Host from, final String target) {
         final ByteBuffer frame = ByteBuffer.allocate(42);
         ethernet(frame, 0xffff_ffff_ffffL, from.mac(), 0x0806);

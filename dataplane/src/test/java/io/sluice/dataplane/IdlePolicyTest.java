@@ -52,6 +52,15 @@ class IdlePolicyTest {
     }
 
     /** Work after so long without. */
+    @Test
+    void sleepySleepsAtOnceHoweverShortThePauses() {
+        final IdlePolicy sleepy = new IdlePolicy(IdleMode.SLEEPY);
+        for (long ns = 1; ns < 100; ns++) {
+            assertThat(sleepy.idle(ns)).isEqualTo(Step.SLEEP);
+            sleepy.worked(ns);
+        }
+    }
+
     private void pause(final long ns) {
         policy.idle(nowNs);
         nowNs += ns;

@@ -19,13 +19,20 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+import java.util.function.ToLongFunction;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.agrona.concurrent.status.CountersManager;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A real switch on the test's own thread: two pods, an uplink and the proxy's namespace on
  * in-memory ports, a clock that the test turns, and policy maps that it writes.
+ *
+ * <p>Of several lanes any takes a frame, drawn by lot, so that packets of a flow meet all of them;
+ * fragments are lane 0's, as a device's queue has all of a datagram.
  */
 final class TestSwitch implements AutoCloseable {
     static final int A_PORT = 1;
@@ -51,13 +58,19 @@ final class TestSwitch implements AutoCloseable {
     final MemoryPort b = new MemoryPort("b", 65_521);
     final MemoryPort uplink = new MemoryPort("uplink", 65_521);
     final MemoryPort proxy = new MemoryPort("proxy", 65_521);
+
+    /** Of the first lane; of all see {@link #sum}. */
     final LaneCounters counters;
+
     final List<String> events = new ArrayList<>();
     final List<String> ends = new ArrayList<>();
     long endedPackets;
     long endedBytes;
     final List<Integer> gone = new ArrayList<>();
     long nowNs = 1_000_000_000L;
+
+    /** What ended a lane's thread. */
+    private volatile @Nullable Throwable failure;
 
     /**
      * Whether {@link #events} and {@link #ends} are kept; not where a test sends millions of
@@ -66,8 +79,18 @@ final class TestSwitch implements AutoCloseable {
     boolean recordsEvents = true;
 
     private final Conntrack conntrack;
-    private final FragmentTable fragments = FragmentTable.open(7);
+    private final List<FragmentTable> fragments = new ArrayList<>();
+    private final List<LaneCounters> counted = new ArrayList<>();
+
+    /** The lanes, by number. */
+    private final List<ForwardingLoop> loops = new ArrayList<>();
+
     private final ForwardingLoop loop;
+
+    /** Threads of the lanes; none while the test turns them. */
+    private List<Lane> threads = List.of();
+
+    private final Random dice = new Random(99);
     private int revision;
     private Endpoint resolver = Endpoint.NONE;
     private int bMtu = 1500;
@@ -78,28 +101,42 @@ final class TestSwitch implements AutoCloseable {
     }
 
     TestSwitch(final int flowsMax) {
+        this(flowsMax, 1);
+    }
+
+    TestSwitch(final int flowsMax, final int lanes) {
         conntrack = Conntrack.open(tableOf(flowsMax), 42);
-        counters =
-                new LaneCounters(
-                        new CountersManager(
-                                new UnsafeBuffer(new byte[1 << 20]),
-                                new UnsafeBuffer(new byte[1 << 18])));
-        loop =
-                new ForwardingLoop(
-                        Gateway.DEFAULT,
-                        conntrack,
-                        fragments,
-                        counters,
-                        new Recorder(),
-                        (port, index) -> gone.add(index));
-        command(loop.proxy().addPort(UPLINK_PORT, uplink));
-        command(loop.proxy().addPort(A_PORT, a));
-        command(loop.proxy().addPort(B_PORT, b));
-        command(loop.proxy().addPort(Tables.PROXY_PORT, proxy));
+        for (int i = 0; i < lanes; i++) {
+            fragments.add(FragmentTable.open(7));
+            counted.add(
+                    new LaneCounters(
+                            new CountersManager(
+                                    new UnsafeBuffer(new byte[1 << 20]),
+                                    new UnsafeBuffer(new byte[1 << 18]))));
+            loops.add(
+                    new ForwardingLoop(
+                            Gateway.DEFAULT,
+                            conntrack.ofLane(i, lanes),
+                            fragments.get(i),
+                            counted.get(i),
+                            new Recorder(),
+                            (port, index) -> gone.add(index)));
+        }
+        counters = counted.getFirst();
+        loop = loops.getFirst();
+        command(lane -> lane.addPort(UPLINK_PORT, uplink));
+        command(lane -> lane.addPort(A_PORT, a));
+        command(lane -> lane.addPort(B_PORT, b));
+        command(lane -> lane.addPort(Tables.PROXY_PORT, proxy));
         allowAll();
     }
 
-    private static ConntrackConfig tableOf(final int flowsMax) {
+    /** A counter of all lanes. */
+    long sum(final ToLongFunction<LaneCounters> counter) {
+        return counted.stream().mapToLong(counter).sum();
+    }
+
+    static ConntrackConfig tableOf(final int flowsMax) {
         final ConntrackConfig defaults = ConntrackConfig.defaults();
         return new ConntrackConfig(
                 flowsMax,
@@ -213,7 +250,7 @@ final class TestSwitch implements AutoCloseable {
     void removeB() {
         hasB = false;
         allowAll();
-        command(loop.proxy().removePort(B_PORT));
+        command(lane -> lane.removePort(B_PORT));
     }
 
     void nobodyReachesB() {
@@ -252,14 +289,13 @@ final class TestSwitch implements AutoCloseable {
         ipcache.add(0, 0, 0, WORLD, UPLINK_PORT);
         final IpAddress pool = IpAddress.parse("10.244.0.0");
         ipcache.add(pool.high(), pool.low(), 120, WORLD, Ipcache.NO_PORT);
-        command(
-                loop.proxy()
-                        .publishTables(
-                                new Tables(
-                                        ++revision,
-                                        endpoints,
-                                        Endpoint.proxy(PROXY.mac(), 65_521),
-                                        ipcache.build())));
+        final Tables tables =
+                new Tables(
+                        ++revision,
+                        endpoints,
+                        Endpoint.proxy(PROXY.mac(), 65_521),
+                        ipcache.build());
+        command(lane -> lane.publishTables(tables));
     }
 
     private static List<IpAddress> addresses(final Host... hosts) {
@@ -276,16 +312,59 @@ final class TestSwitch implements AutoCloseable {
         ipcache.add(address.high(), address.low(), 128, identity, port);
     }
 
-    /** Lets the loop carry out a command. */
-    private void command(final CompletableFuture<Void> done) {
-        run();
-        assertThat(done).isCompleted();
+    /** Lets the lanes carry out a command. */
+    private void command(final Function<DatapathProxy, CompletableFuture<Void>> command) {
+        final List<CompletableFuture<Void>> done =
+                loops.stream().map(lane -> command.apply(lane.proxy())).toList();
+        if (threads.isEmpty()) {
+            run();
+            assertThat(done).allMatch(CompletableFuture::isDone);
+        } else {
+            done.forEach(CompletableFuture::join);
+        }
+    }
+
+    /**
+     * From now on every lane turns by itself, and takes from the ports what it gets hold of; time
+     * stands still.
+     */
+    void startLanes() {
+        recordsEvents = false;
+        threads =
+                loops.stream()
+                        .map(
+                                lane ->
+                                        new Lane(
+                                                "lane",
+                                                lane,
+                                                () -> nowNs,
+                                                Lane.IdleMode.BUSY,
+                                                () -> {},
+                                                (thread, error) -> failure = error))
+                        .toList();
+        threads.forEach(Lane::start);
+    }
+
+    /** Waits until so many packets have met their end since the start. */
+    void awaitPackets(final long packets) {
+        while (failure == null && sum(TestSwitch::ended) < packets) {
+            Thread.onSpinWait();
+        }
+        assertThat(failure).isNull();
+    }
+
+    /** Packets that a lane is done with. */
+    private static long ended(final LaneCounters lane) {
+        return lane.forwardedPackets()
+                + lane.answeredPackets()
+                + lane.droppedPackets()
+                + lane.puntedPackets();
     }
 
     /** Puts another port in the place of one. */
     void plug(final int index, final Port port) {
-        command(loop.proxy().removePort(index));
-        command(loop.proxy().addPort(index, port));
+        command(lane -> lane.removePort(index));
+        command(lane -> lane.addPort(index, port));
     }
 
     /** Turns the loop once: a batch of every port. */
@@ -293,36 +372,45 @@ final class TestSwitch implements AutoCloseable {
         loop.doWork(nowNs);
     }
 
-    /** Turns the loop until it has nothing to do. */
+    /** Turns the lanes until they have nothing to do. */
     void run() {
+        run(loops);
+    }
+
+    private void run(final List<ForwardingLoop> inOrder) {
         int turns = 0;
-        while (loop.doWork(nowNs) > 0) {
-            assertThat(turns++).as("turns of the loop").isLessThan(1000);
+        int work = 1;
+        while (work > 0) {
+            work = 0;
+            for (final ForwardingLoop lane : inOrder) {
+                work += lane.doWork(nowNs);
+            }
+            assertThat(turns++).as("turns of the lanes").isLessThan(1000);
         }
     }
 
     /** Takes down what the packets that the filter takes meet. */
     TraceRing trace(final PacketFilter filter, final long packetsMax) {
         final TraceRing ring = new TraceRing(filter, packetsMax);
-        command(loop.proxy().trace(Optional.of(ring)));
+        command(lane -> lane.trace(Optional.of(ring)));
         return ring;
     }
 
     /** Takes nothing down any more. */
     void endTrace() {
-        command(loop.proxy().trace(Optional.empty()));
+        command(lane -> lane.trace(Optional.empty()));
     }
 
     /** The lane lets go of everything, as for a hand-over. */
     void suspend() {
-        command(loop.proxy().suspend());
+        command(lane -> lane.suspend());
     }
 
     /** The lane has its ports again. */
     void resume() {
         command(
-                loop.proxy()
-                        .addPorts(
+                lane ->
+                        lane.addPorts(
                                 Map.of(
                                         UPLINK_PORT,
                                         uplink,
@@ -356,8 +444,18 @@ final class TestSwitch implements AutoCloseable {
     private void inject(final MemoryPort port, final byte[]... frames) {
         for (final byte[] frame : frames) {
             port.inject(frame);
+            if (loops.size() > 1) {
+                run(Frames.isFragment(frame) ? loops : drawnOrder());
+            }
         }
         run();
+    }
+
+    /** The first of them takes what has come. */
+    private List<ForwardingLoop> drawnOrder() {
+        final List<ForwardingLoop> order = new ArrayList<>(loops);
+        Collections.shuffle(order, dice);
+        return order;
     }
 
     /** Frames that a port was given since the last call. */
@@ -370,19 +468,24 @@ final class TestSwitch implements AutoCloseable {
     }
 
     long drops(final DropReason reason) {
-        return counters.droppedPackets(reason, TrafficDirection.EGRESS)
-                + counters.droppedPackets(reason, TrafficDirection.INGRESS);
+        return sum(lane -> lane.droppedPackets(reason, TrafficDirection.EGRESS))
+                + sum(lane -> lane.droppedPackets(reason, TrafficDirection.INGRESS));
     }
 
-    /** The DNS agent's side. */
+    /** The DNS agent's side of the first lane. */
     PuntRing punts() {
         return loop.punts();
+    }
+
+    /** The DNS agent's side of all lanes. */
+    PuntRings puntsOfAll() {
+        return new PuntRings(loops.stream().map(ForwardingLoop::punts).toList());
     }
 
     /** What waits for the DNS agent. */
     List<Punt> punted() {
         final List<Punt> punted = new ArrayList<>();
-        loop.punts().poll(punted::add, Integer.MAX_VALUE);
+        puntsOfAll().poll(punted::add, Integer.MAX_VALUE);
         return punted;
     }
 
@@ -412,16 +515,17 @@ final class TestSwitch implements AutoCloseable {
     /** Ends the test: every packet must have met exactly one of its three ends. */
     @Override
     public void close() {
-        assertThat(counters.packetsIn())
+        threads.forEach(Lane::close);
+        assertThat(sum(LaneCounters::packetsIn))
                 .as("packets in = forwarded + answered + dropped + still punted")
                 .isEqualTo(
-                        counters.forwardedPackets()
-                                + counters.answeredPackets()
-                                + counters.droppedPackets()
-                                + counters.puntedPackets()
-                                - counters.returnedPackets());
-        loop.close();
+                        sum(LaneCounters::forwardedPackets)
+                                + sum(LaneCounters::answeredPackets)
+                                + sum(LaneCounters::droppedPackets)
+                                + sum(LaneCounters::puntedPackets)
+                                - sum(LaneCounters::returnedPackets));
+        loops.forEach(ForwardingLoop::close);
         conntrack.close();
-        fragments.close();
+        fragments.forEach(FragmentTable::close);
     }
 }

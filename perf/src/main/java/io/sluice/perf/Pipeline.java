@@ -41,6 +41,9 @@ import org.agrona.concurrent.status.CountersManager;
  * <p>The flows are visited in a shuffled order, so that beyond the caches each packet meets a cold
  * conntrack slot, as it would on a busy node.
  *
+ * <p>Of several lanes each has a pipeline of its own, with flows of its own, in one flow table
+ * ({@link Shared}): as the kernel deals flows out to the queues of a device.
+ *
  * <p>Thread: one, which is the lane's; {@link #proxy} any.
  */
 final class Pipeline implements AutoCloseable {
@@ -60,6 +63,9 @@ final class Pipeline implements AutoCloseable {
 
     private final Arena arena = Arena.ofShared();
     private final int flows;
+    private final int firstFlow;
+    private final Shared shared;
+    private final boolean ownsShared;
     private final Conntrack conntrack;
     private final FragmentTable fragments = FragmentTable.open(42);
     private final LaneCounters counters;
@@ -67,19 +73,66 @@ final class Pipeline implements AutoCloseable {
     private final LoopbackPort sender;
     private final LoopbackPort receiver =
             new LoopbackPort(arena.allocate(FRAME_BYTES), FRAME_BYTES);
-    private final Ipcache ipcache = new Ipcache();
     private long nowNs = 1;
 
+    /** What lanes have in common. */
+    static final class Shared implements AutoCloseable {
+        private final Conntrack conntrack;
+        private final Ipcache ipcache = new Ipcache();
+        private final PolicyMap map;
+
+        /**
+         * @param capacityFlows of the conntrack table
+         * @param policies that each endpoint's map is made of, 1 to 100,000
+         */
+        Shared(final int capacityFlows, final int policies) {
+            conntrack = Conntrack.open(config(capacityFlows), 42);
+            map = policyMap(policies);
+            ipcache.put(SENDER.high(), SENDER.low(), 128, SENDER_IDENTITY, SENDER_PORT);
+            ipcache.put(RECEIVER.high(), RECEIVER.low(), 128, RECEIVER_IDENTITY, RECEIVER_PORT);
+            ipcache.seal();
+        }
+
+        @Override
+        public void close() {
+            conntrack.close();
+        }
+    }
+
     /**
-     * Opens every flow once.
+     * The only lane. Opens every flow once.
      *
      * @param flows that the frames belong to
      * @param capacityFlows of the conntrack table
      * @param policies that each endpoint's map is made of, 1 to 100,000
      */
     Pipeline(final int flows, final int capacityFlows, final int policies) {
+        this(new Shared(capacityFlows, policies), true, flows, 0, 1);
+    }
+
+    /**
+     * One of several lanes. Opens every flow of its own once.
+     *
+     * @param shared outlives it
+     * @param flows that its frames belong to
+     * @param lane from 0
+     * @param lanes how many
+     */
+    Pipeline(final Shared shared, final int flows, final int lane, final int lanes) {
+        this(shared, false, flows, lane, lanes);
+    }
+
+    private Pipeline(
+            final Shared shared,
+            final boolean ownsShared,
+            final int flows,
+            final int lane,
+            final int lanes) {
+        this.shared = shared;
+        this.ownsShared = ownsShared;
         this.flows = flows;
-        conntrack = Conntrack.open(config(capacityFlows), 42);
+        this.firstFlow = lane * flows;
+        conntrack = shared.conntrack.ofLane(lane, lanes);
         counters =
                 new LaneCounters(
                         new CountersManager(
@@ -95,10 +148,7 @@ final class Pipeline implements AutoCloseable {
                         (port, index) -> {
                             throw new IllegalStateException("port " + port.name() + " is gone");
                         });
-        ipcache.put(SENDER.high(), SENDER.low(), 128, SENDER_IDENTITY, SENDER_PORT);
-        ipcache.put(RECEIVER.high(), RECEIVER.low(), 128, RECEIVER_IDENTITY, RECEIVER_PORT);
-        ipcache.seal();
-        await(loop.proxy().publishTables(tables(1, policyMap(policies))));
+        await(loop.proxy().publishTables(tables(1, shared.map)));
         await(loop.proxy().addPort(RECEIVER_PORT, new SilentPort(receiver)));
         sender = new LoopbackPort(frames(), FRAME_BYTES);
         await(loop.proxy().addPort(SENDER_PORT, sender));
@@ -158,7 +208,7 @@ final class Pipeline implements AutoCloseable {
 
     /** What addresses are answered by; its writer is whoever calls {@link #tables}. */
     Ipcache ipcache() {
-        return ipcache;
+        return shared.ipcache;
     }
 
     /** Both endpoints with one map for both directions. Any thread. */
@@ -169,13 +219,15 @@ final class Pipeline implements AutoCloseable {
                         Endpoint.NONE,
                         Endpoint.workload(SENDER_MAC, 1500, List.of(SENDER), map, map),
                         Endpoint.workload(RECEIVER_MAC, 1500, List.of(RECEIVER), map, map)),
-                ipcache);
+                shared.ipcache);
     }
 
     @Override
     public void close() {
         loop.close();
-        conntrack.close();
+        if (ownsShared) {
+            shared.close();
+        }
         fragments.close();
         arena.close();
     }
@@ -237,7 +289,7 @@ final class Pipeline implements AutoCloseable {
         for (int i = 0; i < flows; i++) {
             // An odd multiplier visits every flow once, in an order without a pattern of cache
             // lines.
-            final int flow = (int) (i * 0x9E37_79B1L % flows);
+            final int flow = firstFlow + (int) (i * 0x9E37_79B1L % flows);
             final ByteBuffer frame = ByteBuffer.allocate(FRAME_BYTES).order(ByteOrder.BIG_ENDIAN);
             frame.position(PacketBatch.VNET_HEADER_BYTES);
             putMac(frame, Gateway.DEFAULT.mac());

@@ -57,7 +57,7 @@ public final class IpCommand {
         if (lines.isEmpty()) {
             return;
         }
-        final Outcome outcome = run(List.of("-batch", "-"), String.join("\n", lines) + "\n");
+        final Outcome outcome = run("ip", List.of("-batch", "-"), String.join("\n", lines) + "\n");
         if (outcome.status == 0) {
             return;
         }
@@ -74,12 +74,28 @@ public final class IpCommand {
      * @throws LinuxException where ip fails; the message holds the question and ip's words
      */
     public String query(final String... arguments) {
-        final Outcome outcome = run(List.of(arguments), "");
+        final Outcome outcome = run("ip", List.of(arguments), "");
         if (outcome.status != 0) {
             throw new LinuxException(
                     "ip " + String.join(" ", arguments) + where + ": " + outcome.firstError());
         }
         return outcome.output;
+    }
+
+    /**
+     * Takes the queueing discipline from a device: what is sent to it waits in its driver or
+     * nowhere. Where there was none yet, as the device has never been up, none is made (tc(8)).
+     *
+     * @throws LinuxException where tc fails; the message holds its words
+     */
+    public void takeQueueingDiscipline(final String device) {
+        final List<String> arguments =
+                List.of("qdisc", "replace", "dev", device, "root", "noqueue");
+        final Outcome outcome = run("tc", arguments, "");
+        if (outcome.status != 0) {
+            throw new LinuxException(
+                    "tc " + String.join(" ", arguments) + where + ": " + outcome.firstError());
+        }
     }
 
     private record Outcome(int status, String output, String errors) {
@@ -92,9 +108,9 @@ public final class IpCommand {
         }
     }
 
-    private Outcome run(final List<String> arguments, final String input) {
+    private Outcome run(final String program, final List<String> arguments, final String input) {
         final List<String> command = new ArrayList<>(prefix);
-        command.add(find("ip", "iproute2"));
+        command.add(find(program, "iproute2"));
         command.addAll(arguments);
         try {
             final Process process = new ProcessBuilder(command).start();

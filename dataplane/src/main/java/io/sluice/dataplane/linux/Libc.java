@@ -152,6 +152,11 @@ final class Libc {
     private static final MethodHandle SETPRIORITY =
             bind("setpriority", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
 
+    private static final MethodHandle SCHED_SETAFFINITY =
+            bind(
+                    "sched_setaffinity",
+                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS));
+
     private static final MethodHandle SETSOCKOPT =
             bind(
                     "setsockopt",
@@ -399,6 +404,25 @@ final class Libc {
         final MemorySegment capture = CAPTURE.get();
         try {
             return (int) GETPRIORITY.invokeExact(capture, which, id);
+        } catch (final Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * sched_setaffinity(2) of the calling thread.
+     *
+     * @param processors bit n: processor n
+     * @return 0; EINVAL where none of them is there and allowed by the thread's cpuset
+     */
+    static int setAffinity(final MemorySegment processors) {
+        final MemorySegment capture = CAPTURE.get();
+        try {
+            return answer(
+                    (int)
+                            SCHED_SETAFFINITY.invokeExact(
+                                    capture, 0, processors.byteSize(), processors),
+                    capture);
         } catch (final Throwable e) {
             throw unexpected(e);
         }

@@ -14,6 +14,8 @@ import java.lang.invoke.VarHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -25,6 +27,12 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * of up to 64 KiB with their checksum open, and they can be written to another such device as they
  * are.
  *
+ * <p>A device made by {@link #openQueues} has a queue for each descriptor. What is sent to the
+ * device comes out of the queue into which the last frame of the same flow was written, whichever
+ * direction that had, and where there was none, out of the one that the flow's hash names; later
+ * fragments and first ones alike have the hash of their addresses (tun_automq_select_queue,
+ * tun_flow_update; __skb_get_hash_symmetric in net/core/flow_dissector.c).
+ *
  * <p>The descriptor belongs to the namespace of the thread that opened it, for ever, and keeps that
  * namespace alive; the device itself may move to another one. A device that is to end with its
  * namespace must therefore be opened outside and moved in.
@@ -35,6 +43,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 public final class Tun implements AutoCloseable {
     /** Longest device name in bytes: IFNAMSIZ less the final zero. */
     public static final int NAME_BYTES_MAX = 15;
+
+    /** Queues of a device at most (MAX_TAP_QUEUES in include/linux/if_tun.h). */
+    public static final int QUEUES_MAX = 256;
 
     /** Largest IP packet of a TAP in bytes: 65535 less an Ethernet header (tun_net_initialize). */
     public static final int MTU_MAX = 65_521;
@@ -51,6 +62,7 @@ public final class Tun implements AutoCloseable {
     private static final long TUNSETOFFLOAD = 0x4004_54d0L;
     private static final long TUNSETVNETHDRSZ = 0x4004_54d8L;
     private static final int IFF_TAP = 0x0002;
+    private static final int IFF_MULTI_QUEUE = 0x0100;
     private static final int IFF_NO_PI = 0x1000;
     private static final int IFF_VNET_HDR = 0x4000;
     private static final int TUN_F_CSUM = 0x01;
@@ -97,11 +109,37 @@ public final class Tun implements AutoCloseable {
      *     name belongs to a device of another kind (EINVAL)
      */
     public static Tun open(final String device) {
-        return open(CLONE_DEVICE, device);
+        return open(CLONE_DEVICE, device, 0);
     }
 
     /** As {@link #open(String)}, with the clone device at another path. */
     static Tun open(final Path cloneDevice, final String device) {
+        return open(cloneDevice, device, 0);
+    }
+
+    /**
+     * Attaches to the TAP device of this name with several queues, and makes it first where there
+     * is none. A device of this kind admits queues of any process: whether another holds it, the
+     * caller has to find out before.
+     *
+     * @param queues how many, 1 to {@link #QUEUES_MAX}
+     * @return the queues, in order
+     * @throws LinuxException as {@link #open(String)}; EINVAL also for a device made by that
+     */
+    public static List<Tun> openQueues(final String device, final int queues) {
+        final List<Tun> opened = new ArrayList<>();
+        try {
+            for (int i = 0; i < queues; i++) {
+                opened.add(open(CLONE_DEVICE, device, IFF_MULTI_QUEUE));
+            }
+            return opened;
+        } catch (final LinuxException e) {
+            opened.forEach(Tun::close);
+            throw e;
+        }
+    }
+
+    private static Tun open(final Path cloneDevice, final String device, final int moreFlags) {
         final String opening = "open " + cloneDevice;
         final int fd =
                 Libc.open(cloneDevice.toString(), Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC);
@@ -119,7 +157,7 @@ public final class Tun implements AutoCloseable {
         }
         try {
             requireVnetHeader(fd);
-            attach(fd, device);
+            attach(fd, device, moreFlags);
             final String tried = "tap " + device;
             setNumber(fd, TUNSETVNETHDRSZ, VNET_HEADER_BYTES, tried + ": set header size");
             final Tun tun = new Tun(tried, fd);
@@ -236,7 +274,7 @@ public final class Tun implements AutoCloseable {
         }
     }
 
-    private static void attach(final int fd, final String device) {
+    private static void attach(final int fd, final String device, final int moreFlags) {
         final byte[] name = device.getBytes(StandardCharsets.US_ASCII);
         if (name.length == 0 || name.length > NAME_BYTES_MAX) {
             throw new LinuxException(
@@ -250,7 +288,7 @@ public final class Tun implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             final MemorySegment request = arena.allocate(IFREQ);
             MemorySegment.copy(name, 0, request, JAVA_BYTE, 0, name.length);
-            IFREQ_FLAGS.set(request, 0L, (short) (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR));
+            IFREQ_FLAGS.set(request, 0L, (short) (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | moreFlags));
             final int result = Libc.ioctl(fd, TUNSETIFF, request.address());
             if (Errno.EBUSY.is(result)) {
                 throw LinuxException.of(tried, result, "another process holds the device");

@@ -5,8 +5,11 @@ import java.lang.foreign.MemorySegment;
 /**
  * Where frames enter and leave the switch.
  *
- * <p>Thread: {@link #receive} and {@link #send} belong to the lane that owns the port; the other
- * methods may be called from any thread.
+ * <p>Of a switch with several lanes each has a part of every port ({@link #ofLane}), which it alone
+ * receives from and sends to. Lane 0's part is the port itself.
+ *
+ * <p>Thread: {@link #receive}, {@link #send}, {@link #flush} and {@link #wakeLaneBy} belong to the
+ * lane that owns the part; the other methods may be called from any thread.
  */
 public interface Port extends AutoCloseable {
     /** Name for people: the device's name, the capture's file name. */
@@ -52,10 +55,33 @@ public interface Port extends AutoCloseable {
         return 0;
     }
 
+    /**
+     * A lane's part of the port.
+     *
+     * @param lane from 0; below the number of lanes that the port was made for
+     */
+    default Port ofLane(final int lane) {
+        if (lane != 0) {
+            throw new IllegalArgumentException("port " + name() + " is made for one lane");
+        }
+        return this;
+    }
+
+    /** The port of which this is a lane's part. */
+    default Port whole() {
+        return this;
+    }
+
+    /**
+     * Tells the port how it ends the wait of the lane that has it now, where that is not {@link
+     * #pollFd}'s business.
+     */
+    default void wakeLaneBy(final Runnable wake) {}
+
     /** File descriptor that polls readable when frames wait, or -1 where there is none. */
     int pollFd();
 
-    /** Frees the port; a second call does nothing. Only after its lane has let go of it. */
+    /** Frees the port, all parts; a second call does nothing. Only after all lanes let go of it. */
     @Override
     void close();
 

@@ -7,9 +7,13 @@ import io.sluice.dataplane.linux.NetworkNamespace;
 import io.sluice.dataplane.linux.Tun;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +35,19 @@ import org.jspecify.annotations.Nullable;
  * open. Connections of the pod survive that. Devices of ours carry the alias {@value #ALIAS}; a
  * device of that name without it is somebody else's and refused, and so is one that another process
  * holds.
+ *
+ * <h2>Queues</h2>
+ *
+ * A device for several lanes has a queue for each ({@link Tun#openQueues}), and the port a part
+ * with that queue. Both directions of a flow come to the lane that had its first packet: the kernel
+ * sends a device's frames to the queue into which the other direction was written. A device that
+ * has queues keeps the ability when fewer lanes open it again; one that has none is removed and
+ * made anew for more lanes. Connections of the pod survive that, too.
+ *
+ * <p>A device with queues has 256 of them in the kernel's books, whatever is open (tun_set_iff),
+ * and so many queueing disciplines of {@link #QUEUE_FRAMES} frames each if it is left alone, 24
+ * MiB. It gets none (qdisc noqueue): frames wait in the queues of the descriptors and nowhere else,
+ * as they do in any TAP.
  *
  * <h2>Handing over</h2>
  *
@@ -65,39 +82,82 @@ public final class TapPort implements Port {
     /** Numbers the passing names of this process. */
     private static final AtomicLong PASSING_NAMES = new AtomicLong();
 
+    /** What {@code ip -d link} says of a device with queues. */
+    private static final Pattern QUEUES = Pattern.compile("\\bmulti_queue numqueues (\\d+)");
+
     private final TapOptions options;
     private final Tun tun;
     private final AtomicLong unreadableFrames = new AtomicLong();
 
-    private TapPort(final TapOptions options, final Tun tun) {
+    /** Lane 0's part, which has the others; itself there. */
+    private final TapPort whole;
+
+    private final List<TapPort> others = new ArrayList<>();
+
+    private TapPort(final TapOptions options, final List<Tun> queues) {
         this.options = options;
-        this.tun = tun;
+        this.tun = queues.getFirst();
+        this.whole = this;
+        for (final Tun queue : queues.subList(1, queues.size())) {
+            others.add(new TapPort(this, queue));
+        }
+    }
+
+    private TapPort(final TapPort whole, final Tun queue) {
+        this.options = whole.options;
+        this.tun = queue;
+        this.whole = whole;
+    }
+
+    /** {@link #open(TapOptions, int)} for one lane. */
+    public static TapPort open(final TapOptions options) {
+        return open(options, 1);
     }
 
     /**
      * Makes the device, or finds it again, with the MAC address and MTU of the options. The device
      * is down and without addresses, except where it was found again in our own namespace.
      *
+     * @param lanes for how many, 1 to {@link Tun#QUEUES_MAX}
      * @throws LinuxException where that cannot be; the message is one line that says what to do
      */
-    public static TapPort open(final TapOptions options) {
+    public static TapPort open(final TapOptions options, final int lanes) {
         final NetworkNamespace own = NetworkNamespace.current();
         final NetworkNamespace namespace = options.namespace();
-        final Tun tun =
+        return new TapPort(
+                options,
                 namespace == null || namespace.isSameAs(own)
-                        ? openHere(options)
-                        : openInside(options, namespace, own);
-        return new TapPort(options, tun);
+                        ? openHere(options, lanes)
+                        : openInside(options, lanes, namespace, own));
     }
 
     /**
      * A port that another process had open, as it is.
      *
      * @param options that it was opened with
-     * @param fd descriptor that the other process passed on; the port's own from now on
+     * @param fds descriptors that the other process passed on, a queue for each lane; the port's
+     *     own from now on
      */
-    public static TapPort adopt(final TapOptions options, final int fd) {
-        return new TapPort(options, Tun.adopt(options.device(), fd));
+    public static TapPort adopt(final TapOptions options, final List<Integer> fds) {
+        return new TapPort(
+                options, fds.stream().map(fd -> Tun.adopt(options.device(), fd)).toList());
+    }
+
+    @Override
+    public TapPort ofLane(final int lane) {
+        return lane == 0 ? this : others.get(lane - 1);
+    }
+
+    @Override
+    public TapPort whole() {
+        return whole;
+    }
+
+    /** Descriptors of all queues, in order; empty after {@link #close}. */
+    public List<Integer> descriptors() {
+        return tun.fd() < 0
+                ? List.of()
+                : Stream.concat(Stream.of(this), others.stream()).map(Port::pollFd).toList();
     }
 
     @Override
@@ -150,7 +210,11 @@ public final class TapPort implements Port {
 
     /** Frames that the kernel could not describe by a virtio-net header and dropped; 0 so far. */
     public long unreadableFrames() {
-        return unreadableFrames.get();
+        long sum = unreadableFrames.get();
+        for (final TapPort other : others) {
+            sum += other.unreadableFrames();
+        }
+        return sum;
     }
 
     /** Whether senders hand over unsegmented UDP as well as TCP. */
@@ -164,52 +228,69 @@ public final class TapPort implements Port {
     @Override
     public void close() {
         tun.close();
+        others.forEach(TapPort::close);
     }
 
     /** Lets go of the device and removes it, with its addresses and routes. */
     public void release() {
         if (tun.fd() >= 0) {
             tun.unpersist();
-            tun.close();
+            close();
         }
     }
 
-    private static Tun openHere(final TapOptions options) {
+    private static List<Tun> openHere(final TapOptions options, final int lanes) {
         final IpCommand ip = IpCommand.here();
-        if (Tun.deviceExists(options.device())) {
-            requireOurs(options, ip, "");
+        final Found found =
+                Tun.deviceExists(options.device()) ? requireOurs(options, ip, "") : Found.NONE;
+        if (found == Found.PLAIN && lanes > 1) {
+            remove(options.device());
         }
-        final Tun tun = Tun.open(options.device());
+        final List<Tun> queues = attach(options.device(), lanes, found);
         try {
+            if (hasQueues(lanes, found)) {
+                ip.takeQueueingDiscipline(options.device());
+            }
             ip.batch(List.of("link set dev " + options.device() + properties(options)));
-            keep(options, tun);
-            return tun;
+            keep(options, queues.getFirst());
+            return queues;
         } catch (final RuntimeException e) {
-            tun.close();
+            queues.forEach(Tun::close);
             throw e;
         }
     }
 
-    private static Tun openInside(
+    private static List<Tun> openInside(
             final TapOptions options,
+            final int lanes,
             final NetworkNamespace namespace,
             final NetworkNamespace own) {
         final String passingName = passingName();
+        Found found = Found.NONE;
         if (namespace.call(() -> Tun.deviceExists(options.device()))) {
             final IpCommand inside = IpCommand.in(namespace);
-            requireOurs(options, inside, " in network namespace " + namespace);
-            // Whether another process holds it, only the kernel knows; attaching asks.
-            namespace.<@Nullable Void, RuntimeException>call(
-                    () -> {
-                        Tun.open(options.device()).close();
-                        return null;
-                    });
-            inside.batch(List.of(move(options.device(), "", own, passingName)));
+            found = requireOurs(options, inside, " in network namespace " + namespace);
+            if (found == Found.PLAIN) {
+                final boolean isWanted = lanes == 1;
+                // Whether another process holds it, only the kernel knows; attaching asks.
+                namespace.<@Nullable Void, RuntimeException>call(
+                        () -> {
+                            if (isWanted) {
+                                Tun.open(options.device()).close();
+                            } else {
+                                remove(options.device());
+                            }
+                            return null;
+                        });
+            }
+            if (found == Found.WITH_QUEUES || lanes == 1) {
+                inside.batch(List.of(move(options.device(), "", own, passingName)));
+            }
         }
-        final Tun tun = Tun.open(passingName);
+        final List<Tun> queues = attach(passingName, lanes, found);
         try {
             // Until it is back inside, a crash must not leave the device here.
-            tun.unpersist();
+            queues.getFirst().unpersist();
             IpCommand.here()
                     .batch(
                             List.of(
@@ -218,11 +299,31 @@ public final class TapPort implements Port {
                                             properties(options),
                                             namespace,
                                             options.device())));
-            keep(options, tun);
-            return tun;
+            if (hasQueues(lanes, found)) {
+                // The kernel forgets it at a move, like addresses, and asks for it when it is up.
+                IpCommand.in(namespace).takeQueueingDiscipline(options.device());
+            }
+            keep(options, queues.getFirst());
+            return queues;
         } catch (final RuntimeException e) {
-            tun.close();
+            queues.forEach(Tun::close);
             throw e;
+        }
+    }
+
+    private static List<Tun> attach(final String device, final int lanes, final Found found) {
+        return hasQueues(lanes, found) ? Tun.openQueues(device, lanes) : List.of(Tun.open(device));
+    }
+
+    /** A device that was made with queues keeps them, whoever opens it. */
+    private static boolean hasQueues(final int lanes, final Found found) {
+        return lanes > 1 || found == Found.WITH_QUEUES;
+    }
+
+    /** Removes a device without queues, unless another process holds it. */
+    private static void remove(final String device) {
+        try (Tun tun = Tun.open(device)) {
+            tun.unpersist();
         }
     }
 
@@ -246,9 +347,18 @@ public final class TapPort implements Port {
         }
     }
 
-    private static void requireOurs(
+    /** What is there under a device's name. */
+    private enum Found {
+        NONE,
+        /** A device of ours with room for one lane. */
+        PLAIN,
+        /** A device of ours that has room for any number, held by nobody. */
+        WITH_QUEUES
+    }
+
+    private static Found requireOurs(
             final TapOptions options, final IpCommand ip, final String where) {
-        final String link = ip.query("link", "show", "dev", options.device());
+        final String link = ip.query("-d", "link", "show", "dev", options.device());
         if (link.lines().noneMatch(line -> line.strip().equals("alias " + ALIAS))) {
             throw new LinuxException(
                     "device "
@@ -257,6 +367,15 @@ public final class TapPort implements Port {
                             + ": the name is taken by a device that is not ours: remove it or choose"
                             + " another name");
         }
+        final Matcher queues = QUEUES.matcher(link);
+        if (!queues.find()) {
+            return Found.PLAIN;
+        }
+        if (!queues.group(1).equals("0")) {
+            throw new LinuxException(
+                    "device " + options.device() + where + ": another process holds the device");
+        }
+        return Found.WITH_QUEUES;
     }
 
     /** Unique on the node while this process lives, and at most 15 characters. */

@@ -5,11 +5,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.sluice.dataplane.port.TestNamespaces;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -23,6 +32,8 @@ final class TunPlatformNetnsTest {
     private final TestNamespaces namespaces = new TestNamespaces();
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment frame = arena.allocate(2048, 8);
+    private int frameBytes;
+    private int framesRead;
 
     @AfterEach
     void removeNamespaces() {
@@ -105,6 +116,130 @@ final class TunPlatformNetnsTest {
                                             Integer.toString(Tun.MTU_MAX + 1)))
                     .hasMessageContaining("mtu greater than device maximum");
             assertThat(tun.fd()).isNotNegative();
+        }
+    }
+
+    /** What lanes rely on: a lane that had a flow's first packet gets the answers. */
+    @Test
+    void aFlowComesOutOfTheQueueIntoWhichItsOtherDirectionWasWritten() throws Exception {
+        final NetworkNamespace pod = namespaces.add("a");
+        final List<Tun> queues = openQueues(pod, 4);
+        final Set<Integer> before = new TreeSet<>();
+        for (int port = 4000; port < 4032; port++) {
+            try (DatagramSocket socket = socket(pod, port)) {
+                send(socket, 100);
+                final int hashed = onlyQueueWithFrames(queues);
+                before.add(hashed);
+                final int other = (hashed + 1) % queues.size();
+                turnRound();
+                assertThat(queues.get(other).write(frame.address(), frameBytes))
+                        .isEqualTo(frameBytes);
+
+                send(socket, 100);
+                assertThat(onlyQueueWithFrames(queues)).isEqualTo(other);
+                send(socket, 100);
+                assertThat(onlyQueueWithFrames(queues)).isEqualTo(other);
+            }
+        }
+        assertThat(before).as("flows are dealt out").hasSizeGreaterThan(1);
+        queues.forEach(Tun::close);
+    }
+
+    /** What each lane's own table of fragments relies on. */
+    @Test
+    void allFragmentsOfADatagramComeOutOfOneQueue() throws Exception {
+        final NetworkNamespace pod = namespaces.add("a");
+        final List<Tun> queues = openQueues(pod, 4);
+        for (int port = 4000; port < 4032; port++) {
+            try (DatagramSocket socket = socket(pod, port)) {
+                send(socket, 5000);
+                assertThat(onlyQueueWithFrames(queues)).isNotNegative();
+                assertThat(framesRead).as("fragments").isEqualTo(4);
+            }
+        }
+        queues.forEach(Tun::close);
+    }
+
+    /** Else a device of ours in use would look free. */
+    @Test
+    void aDeviceTellsHowManyOfItsQueuesAreOpen() {
+        final NetworkNamespace pod = namespaces.add("a");
+        final IpCommand ip = IpCommand.in(pod);
+        final List<Tun> queues = openQueues(pod, 3);
+        queues.getFirst().persist();
+        assertThat(ip.query("-d", "link", "show", "dev", "eth0"))
+                .contains("multi_queue numqueues 3 ");
+        queues.forEach(Tun::close);
+        assertThat(ip.query("-d", "link", "show", "dev", "eth0"))
+                .contains("multi_queue numqueues 0 ");
+    }
+
+    private static List<Tun> openQueues(final NetworkNamespace pod, final int count) {
+        final List<Tun> queues =
+                pod.<List<Tun>, RuntimeException>call(() -> Tun.openQueues("eth0", count));
+        final IpCommand ip = IpCommand.in(pod);
+        pod.<@Nullable Void, RuntimeException>call(
+                () -> {
+                    write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1");
+                    return null;
+                });
+        ip.takeQueueingDiscipline("eth0");
+        ip.batch(
+                List.of(
+                        "addr add 10.9.0.1/24 dev eth0",
+                        "link set dev eth0 up",
+                        "neigh replace 10.9.0.2 lladdr 02:00:00:00:00:02 dev eth0"));
+        return queues;
+    }
+
+    private static void write(final String file, final String text) {
+        try {
+            Files.writeString(Path.of(file), text);
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static DatagramSocket socket(final NetworkNamespace pod, final int port)
+            throws Exception {
+        return pod.<DatagramSocket, IOException>call(
+                () -> new DatagramSocket(port, InetAddress.ofLiteral("10.9.0.1")));
+    }
+
+    private static void send(final DatagramSocket socket, final int bytes) throws IOException {
+        socket.send(
+                new DatagramPacket(
+                        new byte[bytes], bytes, InetAddress.ofLiteral("10.9.0.2"), 4000));
+    }
+
+    /** Reads everything; the last frame stays in {@link #frame}. */
+    private int onlyQueueWithFrames(final List<Tun> queues) {
+        int found = -1;
+        framesRead = 0;
+        for (int i = 0; i < queues.size(); i++) {
+            for (long read = read(queues.get(i)); read > 0; read = read(queues.get(i))) {
+                assertThat(found).as("queue beside " + i).isIn(-1, i);
+                found = i;
+                frameBytes = (int) read;
+                framesRead++;
+            }
+        }
+        assertThat(framesRead).isPositive();
+        return found;
+    }
+
+    /** The frame as the other side would send it: addresses and ports change places. */
+    private void turnRound() {
+        swap(10, 6);
+        swap(10 + 14 + 12, 4);
+        swap(10 + 14 + 20, 2);
+    }
+
+    private void swap(final long at, final int bytes) {
+        for (int i = 0; i < bytes; i++) {
+            final byte first = frame.get(JAVA_BYTE, at + i);
+            frame.set(JAVA_BYTE, at + i, frame.get(JAVA_BYTE, at + bytes + i));
+            frame.set(JAVA_BYTE, at + bytes + i, first);
         }
     }
 

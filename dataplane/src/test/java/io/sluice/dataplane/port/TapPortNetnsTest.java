@@ -264,6 +264,60 @@ final class TapPortNetnsTest {
     }
 
     @Test
+    void aDeviceWithQueuesIsOpenedAgainByAnyNumberOfLanesAndNotBesideAnother() throws Exception {
+        final NetworkNamespace a = namespaces.add("a");
+        final NetworkNamespace b = namespaces.add("b");
+        final TapOptions options = new TapOptions("eth0", a, MAC_A, 1500, Lifetime.NAMESPACE);
+        for (final int lanes : new int[] {2, 4, 1, 3}) {
+            try (TapPort port = TapPort.open(options, lanes);
+                    TapPort portB =
+                            TapPort.open(
+                                    new TapOptions("eth0", b, MAC_B, 1500, Lifetime.PORT), lanes)) {
+                assertThat(port.descriptors()).hasSize(lanes);
+                assertThat(port.ofLane(lanes - 1).whole()).isSameAs(port);
+                assertThat(IpCommand.in(a).query("-d", "link", "show", "dev", "eth0"))
+                        .contains("multi_queue numqueues " + lanes + " ");
+                assertThatThrownBy(() -> TapPort.open(options, lanes))
+                        .isInstanceOf(LinuxException.class)
+                        .hasMessage(
+                                "device eth0 in network namespace "
+                                        + a
+                                        + ": another process holds the device");
+                connect(a, "10.9.0.1", b, "10.9.0.2");
+                assertThat(IpCommand.in(a).query("link", "show", "dev", "eth0"))
+                        .contains(" qdisc noqueue ");
+                final List<Wire> wires = new ArrayList<>();
+                for (int lane = 0; lane < lanes; lane++) {
+                    wires.add(new Wire(port.ofLane(lane), portB.ofLane(lane)));
+                }
+                final boolean isIntact = transfer(a, b, "10.9.0.2");
+                wires.forEach(Wire::close);
+                assertThat(isIntact).isTrue();
+            }
+        }
+        assertThat(exists(a, "eth0")).isTrue();
+        TapPort.open(options, 2).release();
+        assertThat(exists(a, "eth0")).isFalse();
+    }
+
+    @Test
+    void aDeviceForOneLaneIsMadeAnewForMoreUnlessItIsHeld() {
+        final NetworkNamespace pod = namespaces.add("a");
+        final TapOptions options = new TapOptions("eth0", pod, MAC_A, 1500, Lifetime.NAMESPACE);
+        try (TapPort port = TapPort.open(options)) {
+            assertThatThrownBy(() -> TapPort.open(options, 2))
+                    .isInstanceOf(LinuxException.class)
+                    .hasMessageContaining("another process holds the device");
+            assertThat(port.descriptors()).hasSize(1);
+        }
+        try (TapPort port = TapPort.open(options, 2)) {
+            assertThat(port.descriptors()).hasSize(2);
+            port.release();
+        }
+        assertThat(exists(pod, "eth0")).isFalse();
+    }
+
+    @Test
     void namespaceMayBeGivenByTheIdOfAProcessInIt() throws Exception {
         final Process pod = new ProcessBuilder("unshare", "--net", "sleep", "60").start();
         try {

@@ -4,6 +4,7 @@ import io.sluice.conntrack.Conntrack;
 import io.sluice.conntrack.ConntrackConfig;
 import io.sluice.conntrack.ConntrackState;
 import io.sluice.conntrack.FlowEntry;
+import io.sluice.conntrack.FlowKey;
 import io.sluice.conntrack.FlowVerdict;
 import io.sluice.conntrack.Tuple;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -196,6 +197,44 @@ public final class ConntrackStress {
         public void after(final II_Result result) {
             result.r2 = seen(latter, 2);
             closeFlow(latter);
+        }
+    }
+
+    /** Two lanes make the same part of a flow, each for another port. */
+    @JCStressTest
+    @Outcome(
+            id = {"80, 80", "443, 443"},
+            expect = Expect.ACCEPTABLE,
+            desc = "both have the first one's")
+    @Outcome(expect = Expect.FORBIDDEN, desc = "one each, or none")
+    @State
+    public static class ConcurrentInsertIfAbsent {
+        private final Tuple tuple = tuple(CLIENTS.incrementAndGet(), 1);
+
+        /** One lane. */
+        @Actor
+        public void first(final II_Result result) {
+            result.r1 = portOf(tuple, 80);
+        }
+
+        /** Another. */
+        @Actor
+        public void second(final II_Result result) {
+            result.r2 = portOf(tuple, 443);
+        }
+
+        /** Cleans up. */
+        @Arbiter
+        public void after() {
+            closeFlow(tuple);
+        }
+
+        private static int portOf(final Tuple tuple, final int port) {
+            final Conntrack lane = LANE.get();
+            final FlowKey key = new FlowKey();
+            lane.prepare(tuple, key);
+            final FlowEntry flow = lane.createIfAbsent(key, port, NOW_NS);
+            return flow == null ? 0 : flow.proxyPort();
         }
     }
 }

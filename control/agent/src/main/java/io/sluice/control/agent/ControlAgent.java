@@ -25,12 +25,14 @@ import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
+import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 
 /**
@@ -51,7 +53,7 @@ final class ControlAgent implements ControlPlane {
             Reconciler reconciler,
             PolicyPublisher publisher,
             Conntrack conntrack,
-            LaneCounters laneCounters,
+            List<LaneCounters> lanes,
             LaneCounterFile counterFile,
             FlowStore flows,
             FlowHistory history,
@@ -81,7 +83,6 @@ final class ControlAgent implements ControlPlane {
     public StatusReport status() {
         final LivePolicy live = parts.publisher().live();
         final Reconciler.Snapshot snapshot = parts.reconciler().snapshot();
-        final LaneCounters lane = parts.laneCounters();
         final Map<String, Integer> objects = new TreeMap<>();
         snapshot.objects().forEach(object -> objects.merge(object.kind(), 1, Integer::sum));
         final Map<EndpointState, Integer> states = new EnumMap<>(EndpointState.class);
@@ -111,16 +112,35 @@ final class ControlAgent implements ControlPlane {
                 parts.flows().size(),
                 parts.flows().capacity(),
                 parts.recorder().lost(),
-                lane.packetsIn(),
-                lane.forwardedPackets(),
-                lane.answeredPackets(),
-                lane.droppedPackets(),
+                lanes(),
+                ofLanes(LaneCounters::packetsIn),
+                ofLanes(LaneCounters::forwardedPackets),
+                ofLanes(LaneCounters::answeredPackets),
+                ofLanes(LaneCounters::droppedPackets),
                 parts.config().uplink().enabled() ? parts.config().uplink().device() : "",
                 parts.proxy().namespace(),
                 parts.proxyCounters().openConnections(),
                 parts.rollouts().confirmation(),
                 exports,
                 problems(snapshot, exports));
+    }
+
+    private long ofLanes(final ToLongFunction<LaneCounters> counter) {
+        return parts.lanes().stream().mapToLong(counter).sum();
+    }
+
+    private List<LaneReport> lanes() {
+        final SluiceConfig.Lane config = parts.config().lane();
+        final List<LaneReport> reports = new ArrayList<>();
+        for (int i = 0; i < parts.lanes().size(); i++) {
+            reports.add(
+                    new LaneReport(
+                            i,
+                            config.idle().name().toLowerCase(Locale.ROOT),
+                            config.cpus().isEmpty() ? "" : config.cpus().get(i).toString(),
+                            parts.lanes().get(i).packetsIn()));
+        }
+        return reports;
     }
 
     private List<String> problems(

@@ -5,12 +5,15 @@ import io.sluice.dataplane.port.Port;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * A port that counts its frames, so that every endpoint has figures of its own.
  *
  * <p>Two plain longs with one writer: an add and an ordered store per batch received and per frame
- * sent, no locked instruction. All ports of a lane are wrapped, so its calls see one type.
+ * sent, no locked instruction. All ports of a lane are wrapped, so its calls see one type. Each
+ * lane's part counts for itself; the whole tells the sum.
  *
  * <p>Thread: as {@link Port}; the counts are read from any.
  */
@@ -30,22 +33,60 @@ final class CountedPort implements Port {
 
     private final Port port;
 
+    /** Lane 0's part, which has the others; itself there. */
+    private final CountedPort whole;
+
+    private final List<CountedPort> others = new CopyOnWriteArrayList<>();
+
     // Written by the lane (release), read by control (acquire).
     private long received;
     private long sent;
 
     CountedPort(final Port port) {
         this.port = port;
+        this.whole = this;
     }
 
-    /** Frames received since the port was made. */
+    private CountedPort(final Port part, final CountedPort whole) {
+        this.port = part;
+        this.whole = whole;
+    }
+
+    /** Frames received since the port was made, by all lanes. */
     long framesReceived() {
-        return (long) RECEIVED.getAcquire(this);
+        long sum = (long) RECEIVED.getAcquire(this);
+        for (final CountedPort other : others) {
+            sum += (long) RECEIVED.getAcquire(other);
+        }
+        return sum;
     }
 
-    /** Frames that the port took since it was made. */
+    /** Frames that the port took since it was made, from all lanes. */
     long framesSent() {
-        return (long) SENT.getAcquire(this);
+        long sum = (long) SENT.getAcquire(this);
+        for (final CountedPort other : others) {
+            sum += (long) SENT.getAcquire(other);
+        }
+        return sum;
+    }
+
+    /** Thread: control. */
+    @Override
+    public Port ofLane(final int lane) {
+        while (others.size() < lane) {
+            others.add(new CountedPort(port.ofLane(others.size() + 1), this));
+        }
+        return lane == 0 ? this : others.get(lane - 1);
+    }
+
+    @Override
+    public Port whole() {
+        return whole;
+    }
+
+    @Override
+    public void wakeLaneBy(final Runnable wake) {
+        port.wakeLaneBy(wake);
     }
 
     @Override

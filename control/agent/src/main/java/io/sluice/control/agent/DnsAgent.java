@@ -6,6 +6,7 @@ import io.sluice.control.agent.state.NameChanges;
 import io.sluice.dataplane.DropReason;
 import io.sluice.dataplane.Punt;
 import io.sluice.dataplane.PuntRing;
+import io.sluice.dataplane.PuntRings;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEnd;
 import io.sluice.dnsproxy.DnsEvents;
@@ -85,7 +86,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
      */
     private static final int SPIN_TURNS = 10;
 
-    /** Time-outs are looked at so often, and it sleeps no longer. */
+    /** Time-outs are looked at so often; while something may run out, it sleeps no longer. */
     private static final long TICK_NS = TimeUnit.MILLISECONDS.toNanos(20);
 
     private static final long SLOW_TICK_NS = TimeUnit.SECONDS.toNanos(1);
@@ -113,7 +114,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             DnsEvents events,
             Resolver resolver) {}
 
-    private final PuntRing punts;
+    private final PuntRings punts;
     private final Outside outside;
     private final DnsClock clock;
     private final FqdnCache cache;
@@ -140,7 +141,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private record Resolving(Punt punt, long deadlineMs) {}
 
     DnsAgent(
-            final PuntRing punts,
+            final PuntRings punts,
             final DnsLimits limits,
             final FqdnLimits cacheLimits,
             final Outside outside,
@@ -209,10 +210,10 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
                 nextSlowTickNs = nowNs + SLOW_TICK_NS;
                 guarded(this::everySecond);
             }
-            punts.wakeLane();
+            punts.wakeLanes();
             idleTurns = work > 0 ? 0 : idleTurns + 1;
             if (idleTurns > SPIN_TURNS) {
-                sleep(nextTickNs - nowNs);
+                sleep((mayRunOut() ? nextTickNs : nextSlowTickNs) - nowNs);
             } else if (work == 0) {
                 Thread.onSpinWait();
             }
@@ -236,6 +237,10 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
             // One failed task must not end the thread on which all names are judged.
             LOG.error("a task of the DNS agent failed", e);
         }
+    }
+
+    private boolean mayRunOut() {
+        return exchange.pending() > 0 || !held.isEmpty() || !resolving.isEmpty();
     }
 
     private void sleep(final long longestNs) {
@@ -439,7 +444,7 @@ final class DnsAgent implements KnownNames, TcpMessages, AutoCloseable {
     private void giveBack(
             final Punt punt, final PuntRing.Step step, final DropReason reason, final byte[] data) {
         while (!punts.giveBack(punt, step, reason, data) && running) {
-            punts.wakeLane();
+            punts.wakeLanes();
             LockSupport.parkNanos(FULL_RING_WAIT_NS);
         }
     }

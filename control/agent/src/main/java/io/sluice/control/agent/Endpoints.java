@@ -303,14 +303,15 @@ final class Endpoints {
     }
 
     /**
-     * The lane has let go of a port, because its device is gone. News of a port that was replaced
-     * in the meantime are no news: its successor under the same id is open.
+     * A lane has let go of a port, because its device is gone; the others let go of it now. News of
+     * a port that was replaced in the meantime are no news: its successor under the same id is open.
      */
     void portGone(final Port port, final int id) {
         final Live live = byId.get(id);
         if (live == null || !live.open || live.port != port) {
             return;
         }
+        lane.closeElsewhere(id);
         live.open = false;
         detach(live);
         moveTo(live, EndpointState.DISCONNECTED, "its namespace or device is gone");
@@ -365,9 +366,10 @@ final class Endpoints {
         final List<PassedDevice> devices = new ArrayList<>();
         for (final Live live : byPath.values()) {
             if (live.open && live.device != null) {
-                live.device
-                        .descriptor()
-                        .ifPresent(fd -> devices.add(PassedDevice.ofEndpoint(live.spec, fd)));
+                final List<Integer> descriptors = live.device.descriptors();
+                if (!descriptors.isEmpty()) {
+                    devices.add(PassedDevice.ofEndpoint(live.spec, descriptors));
+                }
             }
         }
         return devices;

@@ -32,7 +32,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p><b>Theory of operation.</b> The flow ring offers every flow to a queue and never waits; a full
  * queue loses the flow for the history, and counts it. The writer's thread looks at the queue every
- * {@link #PAUSE_MS}. What it finds goes to the log's tail at once, so a kill loses at most what was
+ * {@link #PAUSE_MS} while flows come; when a look has found none, the next flow wakes it. What it
+ * finds goes to the log's tail at once, so a kill loses at most what was
  * offered within one pause and one write; when {@link #BLOCK_FLOWS} have come together they are
  * encoded once more, as one block of a segment. Under load whole blocks are in the queue, and go to
  * the segment straight away. The writer has the processors that others leave ({@link
@@ -65,8 +66,11 @@ final class FlowHistory implements AutoCloseable {
     /** How long the writer sleeps when it has written what there was: a twentieth of a second. */
     private static final int PAUSE_MS = 50;
 
+    /** How long it sleeps when nothing came meanwhile and nothing wakes it. */
+    private static final int SILENCE_MS = 1_000;
+
     /** Segments are looked at for their age once a minute. */
-    private static final int ROUNDS_PER_RETENTION = 1_200;
+    private static final long RETENTION_NS = TimeUnit.MINUTES.toNanos(1);
 
     /**
      * The last so many flows are kept as they are found: 8 MB. Of more the blocks are read twice.
@@ -94,8 +98,12 @@ final class FlowHistory implements AutoCloseable {
     private boolean flushing;
     private boolean adopting;
 
+    /** Whether the next offer is to wake the writer; as {@link SleepUntilWoken} does it. */
+    private volatile boolean silent;
+
     // The writer's.
     private boolean failing;
+    private long sleptNs = RETENTION_NS;
 
     /**
      * @param log to write to, closed with this; empty for no history at all
@@ -147,6 +155,18 @@ final class FlowHistory implements AutoCloseable {
         offered.incrementAndGet();
         if (log.isEmpty() || !queue.offer(flow)) {
             lost.incrementAndGet();
+        } else if (silent) {
+            endSilence();
+        }
+    }
+
+    private void endSilence() {
+        lock.lock();
+        try {
+            silent = false;
+            changed.signalAll();
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -198,15 +218,18 @@ final class FlowHistory implements AutoCloseable {
         final List<Flow> batch = new ArrayList<>();
         ProcessorShare.ofHistory();
         boolean goesOn = true;
+        boolean foundNone = false;
         while (goesOn) {
-            goesOn = pause();
+            goesOn = pause(foundNone);
             if (!goesOn) {
                 // Somebody waits for what is left.
                 ProcessorShare.ordinary();
             }
             adoptIfAsked(files);
             // One look more after the end was asked for: offers came before it.
+            foundNone = true;
             while (queue.drainTo(batch, BLOCK_FLOWS) > 0) {
+                foundNone = false;
                 store(files, batch);
                 batch.clear();
             }
@@ -217,12 +240,23 @@ final class FlowHistory implements AutoCloseable {
         }
     }
 
-    /** Sleeps, unless there is a reason not to; says whether to go on. */
-    private boolean pause() {
+    /**
+     * Sleeps, unless there is a reason not to; says whether to go on.
+     *
+     * @param untilOffered whether the next offer ends the sleep
+     */
+    private boolean pause(final boolean untilOffered) {
+        final long limitNs =
+                TimeUnit.MILLISECONDS.toNanos(untilOffered ? SILENCE_MS : PAUSE_MS);
+        long leftNs = limitNs;
         lock.lock();
         try {
-            long leftNs = TimeUnit.MILLISECONDS.toNanos(PAUSE_MS);
-            while (!stopping && !flushing && !adopting && leftNs > 0) {
+            silent = untilOffered;
+            // An offer that did not see the announcement is in the queue already.
+            if (untilOffered && !queue.isEmpty()) {
+                silent = false;
+            }
+            while (!stopping && !flushing && !adopting && silent == untilOffered && leftNs > 0) {
                 leftNs = changed.awaitNanos(leftNs);
             }
             return !stopping;
@@ -230,12 +264,15 @@ final class FlowHistory implements AutoCloseable {
             // Nobody interrupts this thread but to end it.
             return false;
         } finally {
+            silent = false;
+            sleptNs += limitNs - leftNs;
             lock.unlock();
         }
     }
 
     private void drained(final FlowLog files) {
-        if (handled % ROUNDS_PER_RETENTION == 0) {
+        if (sleptNs >= RETENTION_NS) {
+            sleptNs = 0;
             retain(files);
         }
         lock.lock();

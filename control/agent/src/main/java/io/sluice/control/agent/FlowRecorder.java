@@ -2,8 +2,8 @@ package io.sluice.control.agent;
 
 import com.lmax.disruptor.EventHandler;
 import com.lmax.disruptor.ExceptionHandler;
+import com.lmax.disruptor.InsufficientCapacityException;
 import com.lmax.disruptor.RingBuffer;
-import com.lmax.disruptor.SleepingWaitStrategy;
 import com.lmax.disruptor.dsl.Disruptor;
 import com.lmax.disruptor.dsl.ProducerType;
 import io.sluice.conntrack.ConntrackState;
@@ -20,15 +20,12 @@ import io.sluice.dataplane.Packet;
 import io.sluice.dataplane.TrafficDirection;
 import io.sluice.dataplane.table.PolicyEntry;
 import io.sluice.dataplane.wire.MacAddress;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadFactory;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
@@ -37,22 +34,25 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What the lane decided, put into words for people: flow events on their way from the lane to the
+ * What the lanes decided, put into words for people: flow events on their way from the lanes to the
  * flow store.
  *
- * <p>The lane copies numbers into a slot of a ring and goes on; the recorder's thread gives them
+ * <p>A lane copies numbers into a slot of a ring and goes on. All lanes have one ring, because one
+ * thread puts everything into words and is what limits: a ring for each lane would have the same
+ * events wait in other places. A lane that has taken a slot and lost its processor holds up the
+ * reader and no other lane. The recorder's thread gives them
  * names, from the policy revision that the packet was judged by. A full ring loses the event, and
- * counts it: the lane never waits. The recorder's thread sleeps when there is nothing (a wake-up
- * call would be a lock and a system call on the lane), so a flow is visible after about a
- * millisecond. On a processor that it shares with a busy lane it gets a hundredth ({@link
- * ProcessorShare#ofEvents}): events are lost then, not packets.
+ * counts it: no lane ever waits. A flow is visible after about a millisecond; {@link
+ * SleepUntilWoken} tells how the recorder's thread learns of it. On a processor that it shares with
+ * a busy lane it gets a hundredth ({@link ProcessorShare#ofEvents}): events are lost then, not
+ * packets.
  *
  * <p>Ends of flows come in floods: a lane forgets some millions of flows a second where as many
  * were opened at a time. They may fill half of the ring only, so that none of them costs the
  * verdict of a new flow or a drop its place; what finds that half full is lost and counted, and the
  * lane's own counters have its number by reason all the same.
  *
- * <p>Thread: {@link #opened}, {@link #dropped} and {@link #ended} the lane; the handler its own,
+ * <p>Thread: {@link #opened}, {@link #dropped} and {@link #ended} the lanes; the handler its own,
  * {@code sluice-flows}; the rest any.
  */
 final class FlowRecorder implements FlowEvents, AutoCloseable {
@@ -67,29 +67,11 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     /** Room that ends of flows leave to other events. */
     private static final int KEPT_FROM_ENDS_EVENTS = RING_EVENTS / 2;
 
-    /** How long the handler sleeps when there is nothing, in nanoseconds. */
-    private static final long SLEEP_NS = TimeUnit.MILLISECONDS.toNanos(1);
-
-    private static final int SPINS_BEFORE_SLEEP = 100;
-
     private static final int PROTOCOL_ICMP = 1;
     private static final int PROTOCOL_TCP = 6;
     private static final int PROTOCOL_ICMPV6 = 58;
     private static final int ECHO_REQUEST = 8;
     private static final int ECHO_REQUEST_V6 = 128;
-
-    private static final VarHandle LOST;
-    private static final VarHandle LOST_ENDS;
-
-    static {
-        try {
-            final MethodHandles.Lookup lookup = MethodHandles.lookup();
-            LOST = lookup.findVarHandle(FlowRecorder.class, "lost", long.class);
-            LOST_ENDS = lookup.findVarHandle(FlowRecorder.class, "lostEnds", long.class);
-        } catch (final ReflectiveOperationException e) {
-            throw new ExceptionInInitializerError(e);
-        }
-    }
 
     /** Numbers of one event, as the lane knows them. */
     private static final class Slot {
@@ -146,16 +128,17 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
     private boolean recordsEnds = true;
     private volatile PolicyDrops policyDrops = (source, destination, protocol, port, atNs) -> {};
 
-    // Written by the lane (release), read by any (acquire).
-    private long lost;
-    private long lostEnds;
+    private final AtomicLong lost = new AtomicLong();
+    private final AtomicLong lostEnds = new AtomicLong();
 
     /**
+     * @param lanes that tell
      * @param policyOfRevision the revision an event was judged by, or the nearest that is known
-     * @param clockNs the lane's clock
+     * @param clockNs the lanes' clock
      */
     FlowRecorder(
             final String nodeName,
+            final int lanes,
             final FlowStore store,
             final IntFunction<LivePolicy> policyOfRevision,
             final LongSupplier clockNs) {
@@ -169,8 +152,8 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
                         Slot::new,
                         RING_EVENTS,
                         threads,
-                        ProducerType.SINGLE,
-                        new SleepingWaitStrategy(SPINS_BEFORE_SLEEP, SLEEP_NS));
+                        lanes == 1 ? ProducerType.SINGLE : ProducerType.MULTI,
+                        new SleepUntilWoken());
         disruptor.setDefaultExceptionHandler(new FailedEvents());
         disruptor.handleEventsWith(new Handler());
         this.ring = disruptor.start();
@@ -225,27 +208,25 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
 
     @Override
     public void opened(final Packet packet, final long nowNs) {
-        if (!ring.hasAvailableCapacity(1)) {
-            LOST.setRelease(this, lost + 1);
-            return;
-        }
-        final long sequence = ring.next();
-        final Slot slot = ring.get(sequence);
-        slot.opened = true;
-        slot.reason = DropReason.NONE;
-        fill(slot, packet, nowNs);
-        ring.publish(sequence);
+        tell(packet, DropReason.NONE, nowNs);
     }
 
     @Override
     public void dropped(final Packet packet, final DropReason reason, final long nowNs) {
-        if (!ring.hasAvailableCapacity(1)) {
-            LOST.setRelease(this, lost + 1);
+        tell(packet, reason, nowNs);
+    }
+
+    private void tell(final Packet packet, final DropReason reason, final long nowNs) {
+        final long sequence;
+        try {
+            sequence = ring.tryNext();
+        } catch (final InsufficientCapacityException e) {
+            // Always the same object, made without a stack.
+            lost.incrementAndGet();
             return;
         }
-        final long sequence = ring.next();
         final Slot slot = ring.get(sequence);
-        slot.opened = false;
+        slot.opened = reason == DropReason.NONE;
         slot.reason = reason;
         fill(slot, packet, nowNs);
         ring.publish(sequence);
@@ -257,10 +238,17 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
             return;
         }
         if (!ring.hasAvailableCapacity(KEPT_FROM_ENDS_EVENTS + 1)) {
-            LOST_ENDS.setRelease(this, lostEnds + 1);
+            lostEnds.incrementAndGet();
             return;
         }
-        final long sequence = ring.next();
+        final long sequence;
+        try {
+            sequence = ring.tryNext();
+        } catch (final InsufficientCapacityException e) {
+            // Other lanes were faster.
+            lostEnds.incrementAndGet();
+            return;
+        }
         final Slot slot = ring.get(sequence);
         slot.end = end;
         slot.sourceHigh = flow.tuple.sourceHigh;
@@ -317,22 +305,22 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
      * start.
      */
     long lost() {
-        return (long) LOST.getAcquire(this) + failed.get();
+        return lost.get() + failed.get();
     }
 
     /** Ends of flows that found their half of the ring full, since start. */
     long lostEnds() {
-        return (long) LOST_ENDS.getAcquire(this);
+        return lostEnds.get();
     }
 
-    /** Handles what is in the ring and ends the thread; after the lane has ended. */
+    /** Handles what is in the ring and ends the thread; after the lanes have ended. */
     @Override
     public void close() {
         disruptor.shutdown();
         store.close();
     }
 
-    /** Makes no events of flows that end; before the lane begins. */
+    /** Makes no events of flows that end; before the lanes begin. */
     void leaveOutEnds() {
         recordsEnds = false;
     }

@@ -35,9 +35,13 @@ final class HandoverClient implements AutoCloseable {
      * Asks the daemon of a run folder to hand over.
      *
      * @param path of its socket
+     * @param lanes of this process
      * @return empty where no daemon runs
+     * @throws HandoverException also where the daemon has another number of lanes: a device has a
+     *     queue for each, and only who made it can add some
      */
-    static Optional<HandoverClient> begin(final Path path) throws HandoverException {
+    static Optional<HandoverClient> begin(final Path path, final int lanes)
+            throws HandoverException {
         final Optional<HandoverSocket> connection = HandoverSocket.connect(path);
         if (connection.isEmpty()) {
             return Optional.empty();
@@ -52,6 +56,13 @@ final class HandoverClient implements AutoCloseable {
                             "pid",
                             Long.toString(ProcessHandle.current().pid())));
             final Map<String, String> prepared = socket.await("prepared", ANSWER_MS);
+            // A daemon before there were several does not say.
+            final String there = prepared.getOrDefault("lanes", "1");
+            if (!there.equals(Integer.toString(lanes))) {
+                throw new HandoverException(
+                        "lane.count is %s there and %d here: a hand-over cannot change it, stop it and start anew"
+                                .formatted(there, lanes));
+            }
             return Optional.of(
                     new HandoverClient(
                             socket, Integer.parseInt(prepared.getOrDefault("revision", "0"))));

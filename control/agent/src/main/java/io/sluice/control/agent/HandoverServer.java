@@ -54,6 +54,9 @@ final class HandoverServer implements AutoCloseable {
         /** Revision of the policy in force. */
         int revision();
 
+        /** How many lanes there are, and so many descriptors of each device. */
+        int lanes();
+
         /** Lets go of what only one process can have, locks and state; frames may have to wait. */
         void release() throws IOException;
 
@@ -171,7 +174,13 @@ final class HandoverServer implements AutoCloseable {
     private static boolean passOn(final HandoverSocket socket, final Predecessor predecessor) {
         boolean given = false;
         try {
-            socket.say("prepared", Map.of("revision", Integer.toString(predecessor.revision())));
+            socket.say(
+                    "prepared",
+                    Map.of(
+                            "revision",
+                            Integer.toString(predecessor.revision()),
+                            "lanes",
+                            Integer.toString(predecessor.lanes())));
             socket.await("take", START_MS);
             given = true;
             socket.sayDevices(predecessor.giveDevices());

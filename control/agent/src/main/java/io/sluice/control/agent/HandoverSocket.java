@@ -16,7 +16,7 @@ import java.util.Optional;
  * <pre>
  *   successor                             predecessor
  *   prepare (version, pid)            -&gt;  control waits, locks and state are released
- *                                     &lt;-  prepared (revision)
+ *                                     &lt;-  prepared (revision, lanes)
  *   (reads objects, compiles, publishes to its own lane)
  *   take                              -&gt;  the lane lets go of all ports
  *                                     &lt;-  devices, some at a time, with descriptors beside
@@ -47,7 +47,7 @@ final class HandoverSocket implements AutoCloseable {
     private static final String REFUSED = "refused";
     private static final String REASON = "reason";
 
-    /** Devices or names of a message: well below what a message can hold. */
+    /** Devices or names of a message: well below what its text can hold. */
     private static final int DEVICES_PER_MESSAGE = 64;
 
     /** The conversation broke off, or the other side refuses; the message says why. */
@@ -108,14 +108,27 @@ final class HandoverSocket implements AutoCloseable {
     void sayDevices(final List<PassedDevice> devices) throws HandoverException {
         int first = 0;
         do {
-            final int end = Math.min(first + DEVICES_PER_MESSAGE, devices.size());
+            final int end = endOfMessage(devices, first);
             final List<PassedDevice> some = devices.subList(first, end);
             send(
                     end == devices.size() ? LAST_DEVICES : DEVICES,
                     some.stream().map(PassedDevice::facts).toList(),
-                    some.stream().map(PassedDevice::descriptor).toList());
+                    some.stream().flatMap(device -> device.descriptors().stream()).toList());
             first = end;
         } while (first < devices.size());
+    }
+
+    private static int endOfMessage(final List<PassedDevice> devices, final int first) {
+        int end = first;
+        int descriptors = 0;
+        while (end < devices.size() && end - first < DEVICES_PER_MESSAGE) {
+            descriptors += devices.get(end).descriptors().size();
+            if (descriptors > DescriptorSocket.DESCRIPTORS_MAX) {
+                break;
+            }
+            end++;
+        }
+        return end;
     }
 
     void sayNames(final NameChanges changes) throws HandoverException {
@@ -188,21 +201,31 @@ final class HandoverSocket implements AutoCloseable {
             if (!last && !received.name.equals(DEVICES)) {
                 throw new HandoverException("expected devices, got " + received.name);
             }
-            if (received.facts.size() != received.descriptors.size()) {
-                throw new HandoverException(
-                        received.facts.size()
-                                + " devices with "
-                                + received.descriptors.size()
-                                + " descriptors");
+            try {
+                devices.addAll(devices(received));
+            } catch (final IllegalArgumentException e) {
+                throw new HandoverException(String.valueOf(e.getMessage()), e);
             }
-            for (int i = 0; i < received.facts.size(); i++) {
-                try {
-                    devices.add(
-                            PassedDevice.of(received.facts.get(i), received.descriptors.get(i)));
-                } catch (final IllegalArgumentException e) {
-                    throw new HandoverException(String.valueOf(e.getMessage()), e);
-                }
+        }
+        return devices;
+    }
+
+    private static List<PassedDevice> devices(final Received received) {
+        final List<PassedDevice> devices = new ArrayList<>();
+        int first = 0;
+        for (final Map<String, String> facts : received.facts) {
+            final int end = first + PassedDevice.descriptorsOf(facts);
+            if (end > received.descriptors.size()) {
+                throw new IllegalArgumentException(
+                        "devices with %d descriptors more than came"
+                                .formatted(end - received.descriptors.size()));
             }
+            devices.add(PassedDevice.of(facts, received.descriptors.subList(first, end)));
+            first = end;
+        }
+        if (first != received.descriptors.size()) {
+            throw new IllegalArgumentException(
+                    "%d descriptors of no device".formatted(received.descriptors.size() - first));
         }
         return devices;
     }

@@ -7,7 +7,6 @@ import io.sluice.dataplane.port.Port;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,8 +26,8 @@ import org.slf4j.LoggerFactory;
 final class InheritedPorts implements PortFactory {
     private static final Logger LOG = LoggerFactory.getLogger(InheritedPorts.class);
 
-    /** In the place of the descriptor of a device that is only wanted. */
-    private static final int NOT_OPEN = -1;
+    /** In the place of the descriptors of a device that is only wanted. */
+    private static final List<Integer> NOT_OPEN = List.of();
 
     private final TapPorts taps;
     private final HandoverClient handover;
@@ -54,8 +53,8 @@ final class InheritedPorts implements PortFactory {
         }
 
         @Override
-        public OptionalInt descriptor() {
-            return device.descriptor();
+        public List<Integer> descriptors() {
+            return device.descriptors();
         }
 
         @Override
@@ -83,7 +82,7 @@ final class InheritedPorts implements PortFactory {
         final PassedDevice device = passed(PassedDevice.ofEndpoint(spec, NOT_OPEN));
         return device == null
                 ? taps.attach(spec)
-                : new Inherited(taps.adopt(spec, device.descriptor()));
+                : new Inherited(taps.adopt(spec, device.descriptors()));
     }
 
     @Override
@@ -99,7 +98,7 @@ final class InheritedPorts implements PortFactory {
                     AttachException.Cause.REFUSED,
                     "uplink.port: xdp, and the running daemon's is a TAP: stop it and start anew");
         }
-        return new Inherited(taps.adoptUplink(uplink, device.descriptor()));
+        return new Inherited(taps.adoptUplink(uplink, device.descriptors()));
     }
 
     /** Connections of the proxy are not passed on: the successor's has none. */

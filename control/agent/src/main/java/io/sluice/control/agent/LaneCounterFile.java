@@ -16,14 +16,15 @@ import org.agrona.concurrent.status.CountersManager;
 import org.agrona.concurrent.status.CountersReader;
 
 /**
- * The lane's counters in a mapped file of the run folder, readable by another process while the
- * daemon runs, hangs or has crashed (Agrona's layout: labels first, then values).
+ * The lanes' counters in a mapped file of the run folder, readable by another process while the
+ * daemon runs, hangs or has crashed (Agrona's layout: labels first, then values). Each lane has a
+ * counter of its own under every label.
  *
  * <p>Thread: each counter has one writer; read by any.
  */
 final class LaneCounterFile implements AutoCloseable {
-    /** Counters there is room for; the lane has about 130. 640 bytes each, 640 KiB in all. */
-    private static final int COUNTERS_MAX = 1024;
+    /** Counters of a lane there is room for; it has about 130. 640 bytes each, 160 KiB in all. */
+    private static final int COUNTERS_PER_LANE = 256;
 
     private final Path file;
     private final Optional<Object> key;
@@ -44,11 +45,13 @@ final class LaneCounterFile implements AutoCloseable {
     /**
      * Makes the file, with all counters at 0; what a crashed daemon left there is overwritten.
      *
+     * @param lanes that count
      * @throws StartupException when it cannot be written
      */
-    static LaneCounterFile create(final Path file) throws StartupException {
-        final int labelBytes = COUNTERS_MAX * CountersReader.METADATA_LENGTH;
-        final int valueBytes = COUNTERS_MAX * CountersReader.COUNTER_LENGTH;
+    static LaneCounterFile create(final Path file, final int lanes) throws StartupException {
+        final int counters = COUNTERS_PER_LANE * lanes;
+        final int labelBytes = counters * CountersReader.METADATA_LENGTH;
+        final int valueBytes = counters * CountersReader.COUNTER_LENGTH;
         try {
             // A new file, so that a reader that still maps the old one is not written under.
             Files.deleteIfExists(file);
@@ -77,10 +80,10 @@ final class LaneCounterFile implements AutoCloseable {
         return manager;
     }
 
-    /** All counters now, by label. */
+    /** All counters now, by label: of each the sum of the lanes. */
     Map<String, Long> values() {
         final Map<String, Long> values = new TreeMap<>();
-        manager.forEach((value, counterId, label) -> values.put(label, value));
+        manager.forEach((value, counterId, label) -> values.merge(label, value, Long::sum));
         return values;
     }
 

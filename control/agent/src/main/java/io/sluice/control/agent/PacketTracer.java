@@ -1,22 +1,23 @@
 package io.sluice.control.agent;
 
+import io.sluice.dataplane.TraceRecord;
 import io.sluice.dataplane.TraceRing;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
- * Traces of live packets, one at a time: a second one is refused, because the lane puts every
- * packet to one filter only.
+ * Traces of live packets, one at a time: a second one is refused, because a lane puts every packet
+ * to one filter only.
  *
- * <p>The reader looks into the ring every {@link #LOOK_MS} and puts what it finds into words; the
- * lane wakes nobody. A trace ends with its count, its time, or its reader: whoever began it closes
+ * <p>Each lane has a ring. The reader looks into all of them every {@link #LOOK_MS} and puts what it
+ * finds into words, in the order of time within a look; the lanes wake nobody. Each ring takes down
+ * as many packets as were asked for; the reader takes so many of all. A trace ends with its count, its time, or its reader: whoever began it closes
  * the cursor, also when the client has gone.
  *
  * <p>Thread: {@link #start} any; a cursor its reader.
@@ -54,32 +55,40 @@ final class PacketTracer {
      *     runs; UNAVAILABLE if the lane does not answer
      */
     TraceCursor start(final TraceQuery query) {
-        final TraceRing ring =
-                new TraceRing(
-                        PacketExpression.parse(query.match(), live.get().world()), query.packets());
+        final List<TraceRing> rings = new ArrayList<>();
+        for (int i = 0; i < lane.count(); i++) {
+            rings.add(
+                    new TraceRing(
+                            PacketExpression.parse(query.match(), live.get().world()),
+                            query.packets()));
+        }
         if (!isRunning.compareAndSet(false, true)) {
             throw new RequestException(
                     RequestException.Reason.CONFLICT,
                     "another trace runs: it ends with its count, its timeout or its client");
         }
         try {
-            lane.trace(Optional.of(ring));
+            lane.trace(rings);
         } catch (final IllegalStateException e) {
             isRunning.set(false);
             throw new RequestException(
                     RequestException.Reason.UNAVAILABLE,
                     "no trace: " + String.valueOf(e.getMessage()));
         }
-        return new Running(ring, clockNs.getAsLong() + query.timeout().toNanos());
+        return new Running(
+                rings, query.packets(), clockNs.getAsLong() + query.timeout().toNanos());
     }
 
     private final class Running implements TraceCursor {
-        private final TraceRing ring;
+        private final List<TraceRing> rings;
+        private final long packetsMax;
         private final long deadlineNs;
+        private long reported;
         private boolean isClosed;
 
-        Running(final TraceRing ring, final long deadlineNs) {
-            this.ring = ring;
+        Running(final List<TraceRing> rings, final long packetsMax, final long deadlineNs) {
+            this.rings = rings;
+            this.packetsMax = packetsMax;
             this.deadlineNs = deadlineNs;
         }
 
@@ -100,20 +109,25 @@ final class PacketTracer {
         private void look(final List<PacketReport> reports) {
             final long nowNs = clockNs.getAsLong();
             final Instant now = Instant.now();
-            ring.read(
-                    record ->
-                            reports.add(
-                                    words.report(record, now.minusNanos(nowNs - record.atNs()))));
+            final List<TraceRecord> records = new ArrayList<>();
+            rings.forEach(ring -> ring.read(records::add));
+            records.sort((a, b) -> Long.signum(a.atNs() - b.atNs()));
+            for (final TraceRecord record : records) {
+                if (reported + lost() < packetsMax) {
+                    reported++;
+                    reports.add(words.report(record, now.minusNanos(nowNs - record.atNs())));
+                }
+            }
         }
 
         @Override
         public long lost() {
-            return ring.lost();
+            return rings.stream().mapToLong(TraceRing::lost).sum();
         }
 
         @Override
         public Ended ended() {
-            if (ring.isComplete()) {
+            if (reported + lost() >= packetsMax) {
                 return Ended.COUNT;
             }
             return clockNs.getAsLong() - deadlineNs >= 0 ? Ended.TIMEOUT : Ended.NOT_YET;
@@ -126,7 +140,7 @@ final class PacketTracer {
             }
             isClosed = true;
             try {
-                lane.trace(Optional.empty());
+                lane.trace(List.of());
             } catch (final IllegalStateException e) {
                 // A lane that has ended, or hangs, takes nothing down either; status says so.
             } finally {

@@ -16,32 +16,35 @@ import java.util.stream.Collectors;
  * @param device name of the device
  * @param mtuBytes of the device
  * @param addresses the endpoint's, or the node's at the uplink
- * @param descriptor of the open device
+ * @param descriptors of the open device, one for each lane; none while it is only wanted
  */
 record PassedDevice(
         Optional<EndpointSpec> spec,
         String device,
         int mtuBytes,
         List<IpAddress> addresses,
-        int descriptor) {
+        List<Integer> descriptors) {
+    private static final String DESCRIPTORS = "descriptors";
+
     PassedDevice {
         addresses = List.copyOf(addresses);
+        descriptors = List.copyOf(descriptors);
     }
 
-    static PassedDevice ofEndpoint(final EndpointSpec spec, final int descriptor) {
+    static PassedDevice ofEndpoint(final EndpointSpec spec, final List<Integer> descriptors) {
         return new PassedDevice(
-                Optional.of(spec), spec.device(), spec.mtuBytes(), spec.addresses(), descriptor);
+                Optional.of(spec), spec.device(), spec.mtuBytes(), spec.addresses(), descriptors);
     }
 
     static PassedDevice ofUplink(
             final SluiceConfig.Uplink uplink,
             final List<IpAddress> addresses,
-            final int descriptor) {
+            final List<Integer> descriptors) {
         return new PassedDevice(
-                Optional.empty(), uplink.device(), uplink.mtuBytes(), addresses, descriptor);
+                Optional.empty(), uplink.device(), uplink.mtuBytes(), addresses, descriptors);
     }
 
-    /** Whether it is the same device, whoever holds it by which descriptor. */
+    /** Whether it is the same device, whoever holds it by which descriptors. */
     boolean isSameAs(final PassedDevice other) {
         return spec.equals(other.spec)
                 && device.equals(other.device)
@@ -49,11 +52,12 @@ record PassedDevice(
                 && addresses.equals(other.addresses);
     }
 
-    /** What the other process is told about it; the descriptor goes beside. */
+    /** What the other process is told about it; the descriptors go beside. */
     Map<String, String> facts() {
         final Map<String, String> facts = new LinkedHashMap<>();
         facts.put("device", device);
         facts.put("mtu", Integer.toString(mtuBytes));
+        facts.put(DESCRIPTORS, Integer.toString(descriptors.size()));
         facts.put(
                 "addresses",
                 addresses.stream().map(IpAddress::toString).collect(Collectors.joining(" ")));
@@ -73,7 +77,7 @@ record PassedDevice(
      *
      * @throws IllegalArgumentException when something is missing or is not what it should be
      */
-    static PassedDevice of(final Map<String, String> facts, final int descriptor) {
+    static PassedDevice of(final Map<String, String> facts, final List<Integer> descriptors) {
         final String device = required(facts, "device");
         final int mtuBytes = Integer.parseInt(required(facts, "mtu"));
         final List<IpAddress> addresses = new ArrayList<>();
@@ -83,7 +87,7 @@ record PassedDevice(
                             .orElseThrow(() -> new IllegalArgumentException("address " + address)));
         }
         if (!facts.containsKey("name")) {
-            return new PassedDevice(Optional.empty(), device, mtuBytes, addresses, descriptor);
+            return new PassedDevice(Optional.empty(), device, mtuBytes, addresses, descriptors);
         }
         return ofEndpoint(
                 new EndpointSpec(
@@ -96,7 +100,19 @@ record PassedDevice(
                         addresses,
                         // A daemon before there was AF_XDP does not say.
                         PortKind.valueOf(facts.getOrDefault("port", PortKind.TAP.name()))),
-                descriptor);
+                descriptors);
+    }
+
+    /**
+     * How many descriptors belong to the device with these facts; a daemon before there were
+     * several does not say.
+     */
+    static int descriptorsOf(final Map<String, String> facts) {
+        final int count = Integer.parseInt(facts.getOrDefault(DESCRIPTORS, "1"));
+        if (count < 1) {
+            throw new IllegalArgumentException("a passed device with " + count + " descriptors");
+        }
+        return count;
     }
 
     private static String required(final Map<String, String> facts, final String key) {

@@ -32,13 +32,13 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Consumer;
 
 /**
- * Compiles the world's policies and publishes them to the lane, revision by revision.
+ * Compiles the world's policies and publishes them to the lanes, revision by revision.
  *
  * <p>The order is the one that {@link Tables} asks for: maps under the old number, then the ipcache
  * in place, then the maps under the new number. A change of addresses only leaves the maps as they
  * are and begins with the ipcache; a change that leaves the ipcache as it is needs the last step
  * only. What is worked out for a publication is what differs from the one before; all of it only
- * where one failed, or endpoints or the node are others. A publication returns when the lane has
+ * where one failed, or endpoints or the node are others. A publication returns when all lanes have
  * taken the tables between two batches; so maps that are not in them, and nodes that the ipcache
  * had replaced before, are free then. One that fails frees nothing: the next that succeeds does.
  *
@@ -387,7 +387,7 @@ final class PolicyPublisher {
                 ipcache);
     }
 
-    /** Returns between two batches of the lane, so that what was replaced before is free. */
+    /** Returns when every lane is between two batches, so that what was replaced before is free. */
     private void publishIpcache(final Tables tables) {
         ipcache.seal();
         lane.publish(tables);

@@ -3,7 +3,6 @@ package io.sluice.control.agent;
 import io.sluice.control.policy.IpAddress;
 import io.sluice.dataplane.port.Port;
 import java.util.List;
-import java.util.OptionalInt;
 
 /**
  * Makes the devices behind ports. In production {@link TapPorts}; tests plug in ports in memory.
@@ -14,19 +13,19 @@ interface PortFactory {
     /**
      * A device in a namespace, or the uplink's, with its port.
      *
-     * <p>Thread: {@link #port}'s frames belong to the lane between its addition and its removal;
+     * <p>Thread: {@link #port}'s frames belong to the lanes between its addition and its removal;
      * the rest control.
      */
     interface Device {
-        /** The port, not yet given to a lane, or already. */
+        /** The port with parts for all lanes, not yet given to them, or already. */
         Port port();
 
         /** Whether another namespace has taken the place of the one that the device is in. */
         boolean isReplaced();
 
-        /** Descriptor of the open device; empty for a port in memory. */
-        default OptionalInt descriptor() {
-            return OptionalInt.empty();
+        /** Descriptors of the open device, one for each lane; empty for a port in memory. */
+        default List<Integer> descriptors() {
+            return List.of();
         }
 
         /** Whether its addresses, and the node's routes to it, are there from before. */

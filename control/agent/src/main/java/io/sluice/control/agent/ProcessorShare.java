@@ -1,18 +1,22 @@
 package io.sluice.control.agent;
 
 import io.sluice.dataplane.linux.LinuxException;
+import io.sluice.dataplane.linux.ProcessorAffinity;
 import io.sluice.dataplane.linux.ProcessPriority;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Who of this process and others gets the processors first. What the kernel refuses is logged and
- * changes nothing else.
+ * Who of this process and others gets the processors, and which. A share that the kernel refuses is
+ * logged and changes nothing else.
  *
  * <p>Thread: any.
  */
 final class ProcessorShare {
     private static final Logger LOG = LoggerFactory.getLogger(ProcessorShare.class);
+
+    /** Numbers of processors are below this. */
+    static final int PROCESSORS_MAX = ProcessorAffinity.PROCESSORS_MAX;
 
     /** Nice value of a process that prepares to take over: a tenth of an ordinary share. */
     private static final int STANDING_BACK = 10;
@@ -28,6 +32,19 @@ final class ProcessorShare {
     private static final int LAST = 19;
 
     private ProcessorShare() {}
+
+    /**
+     * The calling thread runs on this processor alone.
+     *
+     * @throws IllegalArgumentException where it may not; the message says why
+     */
+    static void pin(final int processor) {
+        try {
+            ProcessorAffinity.pinThread(processor);
+        } catch (final LinuxException e) {
+            throw new IllegalArgumentException(e.getMessage(), e);
+        }
+    }
 
     /** The calling thread, a lane's or one that a lane waits for, gets this nice value. */
     static void ofLane(final int nice) {

@@ -102,8 +102,12 @@ final class ProxyPort {
         open = port != null;
     }
 
-    /** The lane has let go of the port, because its device is gone. */
+    /** A lane has let go of the port, because its device is gone; the others let go of it now. */
     void portGone() {
+        if (!open) {
+            return;
+        }
+        lane.closeElsewhere(Tables.PROXY_PORT);
         open = false;
         port = null;
         problem = "the L7 proxy's device is gone: start the daemon again";

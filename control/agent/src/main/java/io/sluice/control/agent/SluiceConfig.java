@@ -17,6 +17,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -24,6 +25,8 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Configuration of the daemon. The defaults are in {@link #defaults}, the keys of the file in
@@ -41,8 +44,7 @@ import java.util.function.Supplier;
  * @param policy policy as a whole
  * @param conntrack size and timeouts of the flow table
  * @param dns names: how queries are judged and answers learned from
- * @param idle what the lane does when there is nothing to do
- * @param laneNice the lane's nice value, -20 to 19: its share of the processors beside others
+ * @param lane the threads that forward
  * @param flowEvents whether there are flow events at all
  * @param flowRing flows kept in memory for {@code observe}, 1 to {@link #FLOW_RING_MAX}
  * @param flowEnds whether the end of a flow is an event
@@ -66,8 +68,7 @@ public record SluiceConfig(
         Policy policy,
         ConntrackConfig conntrack,
         Dns dns,
-        Idle idle,
-        int laneNice,
+        Lane lane,
         boolean flowEvents,
         int flowRing,
         boolean flowEnds,
@@ -97,8 +98,66 @@ public record SluiceConfig(
     public enum Idle {
         /** Never sleeps: lowest latency, one core for itself. */
         BUSY,
-        /** Spins, yields, then sleeps until a frame comes. */
-        ADAPTIVE
+        /** Spins for a moment, then sleeps until a frame comes. */
+        ADAPTIVE,
+        /** Sleeps at once until a frame comes: least processor time. */
+        SLEEPY
+    }
+
+    /**
+     * The threads that forward.
+     *
+     * @param count how many, 1 to {@link #COUNT_MAX}
+     * @param idle what each does when there is nothing to do
+     * @param cpus processors for lanes, the n-th lane on the n-th; empty for any
+     * @param nice nice value of each, -20 to 19: their share of the processors beside others
+     */
+    public record Lane(int count, Idle idle, List<Integer> cpus, int nice) {
+        /** Each has packet buffers and rings of 10 MiB, and a queue of every device. */
+        static final int COUNT_MAX = 16;
+
+        /** One, which sleeps when idle, on any processor, before other programs. */
+        static final Lane DEFAULTS = new Lane(1, Idle.ADAPTIVE, List.of(), -10);
+
+        private static final Pattern CPUS = Pattern.compile("(\\d{1,4})(?:-(\\d{1,4}))?");
+
+        public Lane {
+            cpus = List.copyOf(cpus);
+            inRange("lane.count", count, 1, COUNT_MAX);
+            inRange("lane.nice", nice, -20, 19);
+            if (!cpus.isEmpty() && cpus.size() < count) {
+                throw new IllegalArgumentException(
+                        "lane.cpus: %d for a lane.count of %d: one for each lane, or none"
+                                .formatted(cpus.size(), count));
+            }
+        }
+
+        /** Reads {@code none}, or a list of numbers and ranges such as {@code 0,2-3}. */
+        static List<Integer> cpus(final String text) {
+            if (text.equals("none")) {
+                return List.of();
+            }
+            final Set<Integer> numbers = new LinkedHashSet<>();
+            for (final String word : List.of(text.split(",", -1))) {
+                final Matcher range = CPUS.matcher(word.strip());
+                final int first = range.matches() ? Integer.parseInt(range.group(1)) : -1;
+                final int last =
+                        first < 0 || range.group(2) == null
+                                ? first
+                                : Integer.parseInt(range.group(2));
+                if (first < 0 || last < first || last >= ProcessorShare.PROCESSORS_MAX) {
+                    throw new IllegalArgumentException(
+                            "\"%s\": none, or a list of processors such as 0,2-3".formatted(text));
+                }
+                for (int number = first; number <= last; number++) {
+                    if (!numbers.add(number)) {
+                        throw new IllegalArgumentException(
+                                "\"%s\": processor %d is there twice".formatted(text, number));
+                    }
+                }
+            }
+            return List.copyOf(numbers);
+        }
     }
 
     /** What the log tells; each level what the ones before it tell, too. */
@@ -534,7 +593,6 @@ public record SluiceConfig(
         checkName("nodeName", nodeName);
         checkName("clusterName", clusterName);
         inRange("mtu", mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX);
-        inRange("lane.nice", laneNice, -20, 19);
         inRange("flows.ring", flowRing, 1, FLOW_RING_MAX);
         if (!flowEvents && flowExport.file().isPresent()) {
             throw new IllegalArgumentException(
@@ -582,8 +640,7 @@ public record SluiceConfig(
                                 List.of(),
                                 "cluster.local",
                                 true)),
-                Idle.ADAPTIVE,
-                -10,
+                Lane.DEFAULTS,
                 true,
                 4095,
                 true,
@@ -695,6 +752,17 @@ public record SluiceConfig(
                         defaults.flowExport(),
                         () -> flowExport(settings, defaults.flowExport()));
         final L7 l7 = build(settings, defaults.l7(), () -> l7(settings, defaults.l7()));
+        final Lane lane =
+                build(
+                        settings,
+                        defaults.lane(),
+                        () ->
+                                new Lane(
+                                        settings.number("lane.count", defaults.lane().count()),
+                                        settings.choice("lane.idle", defaults.lane().idle()),
+                                        settings.value(
+                                                "lane.cpus", defaults.lane().cpus(), Lane::cpus),
+                                        settings.number("lane.nice", defaults.lane().nice())));
         final SluiceConfig config =
                 build(
                         settings,
@@ -712,8 +780,7 @@ public record SluiceConfig(
                                         policy,
                                         conntrack,
                                         dns,
-                                        settings.choice("lane.idle", defaults.idle()),
-                                        settings.number("lane.nice", defaults.laneNice()),
+                                        lane,
                                         settings.flag("flows.enabled", defaults.flowEvents()),
                                         settings.number("flows.ring", defaults.flowRing()),
                                         settings.flag("flows.ends", defaults.flowEnds()),
@@ -1055,8 +1122,7 @@ public record SluiceConfig(
                 policy,
                 conntrack,
                 dns,
-                idle,
-                laneNice,
+                lane,
                 flowEvents,
                 flowRing,
                 flowEnds,

@@ -21,6 +21,7 @@ import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.Lane;
 import io.sluice.dataplane.LaneCounters;
+import io.sluice.dataplane.PuntRings;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dnsproxy.DnsClock;
 import io.sluice.dnsproxy.DnsEvents;
@@ -33,8 +34,10 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -44,6 +47,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
+import java.util.function.ObjIntConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -53,14 +57,14 @@ import org.slf4j.LoggerFactory;
  *
  * <pre>
  *   configuration, run folder, state folder
- *   conntrack, counters, flow ring  -&gt;  forwarding loop, lane
+ *   conntrack, counters, flow ring  -&gt;  forwarding loops, lanes
  *   objects, address book, folders  -&gt;  endpoints, uplink, publisher, reconciler on the control thread
  *   L7 proxy, when a policy needs it
  *   folder watcher, API, Hubble's observer, export
  * </pre>
  *
- * <p>Nothing is open before it is judged: the lane starts with tables that forward nothing, and
- * gets ports after the first policy is live. A stop removes every device, route and file of the run
+ * <p>Nothing is open before it is judged: the lanes start with tables that forward nothing, and
+ * get ports after the first policy is live. A stop removes every device, route and file of the run
  * folder; a crash leaves devices in place, closed, and the next start takes them over. {@code
  * --replace} takes them from a daemon that runs ({@link HandoverServer}).
  *
@@ -97,7 +101,6 @@ public final class SluiceMain implements AutoCloseable {
 
     private final Stop stop;
     private final AtomicBoolean failed = new AtomicBoolean();
-    private final AtomicBoolean laneFailed = new AtomicBoolean();
     private final SluiceConfig config;
     private final AtomicReference<Optional<ControlPlane>> control =
             new AtomicReference<>(Optional.empty());
@@ -129,7 +132,7 @@ public final class SluiceMain implements AutoCloseable {
                             options.takeOver(),
                             servers,
                             stop,
-                            new TapPorts(config.xdp()))) {
+                            new TapPorts(config.xdp(), config.lane().count()))) {
                 return daemon.awaitStop();
             }
         } catch (final StartupException e) {
@@ -264,6 +267,7 @@ public final class SluiceMain implements AutoCloseable {
             final Servers servers,
             final PortFactory own)
             throws StartupException, IOException {
+        requireProcessors(config.lane().cpus());
         if (takeOver == TakeOver.REPLACE) {
             // Whoever forwards now needs the processors more.
             ProcessorShare.standBack();
@@ -274,7 +278,7 @@ public final class SluiceMain implements AutoCloseable {
                 takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
         final Optional<InheritedPorts> inherited =
                 predecessor.map(
-                        handover -> new InheritedPorts(new TapPorts(config.xdp()), handover));
+                        handover -> new InheritedPorts(new TapPorts(config.xdp(), config.lane().count()), handover));
         final RunFolder runFolder =
                 keep(
                         predecessor.isPresent()
@@ -313,11 +317,11 @@ public final class SluiceMain implements AutoCloseable {
         final PortFactory ports =
                 inherited.isPresent() ? inherited.get() : prepared(own, store, book);
 
-        // The lane and what it owns.
+        // The lanes and what they own.
         final LaneCounterFile counterFile =
-                keep(LaneCounterFile.create(runFolder.folder().resolve("counters")));
-        final LaneCounters laneCounters = new LaneCounters(counterFile.manager());
-        final FragmentTable fragments = keep(FragmentTable.open(dice.nextLong()));
+                keep(
+                        LaneCounterFile.create(
+                                runFolder.folder().resolve("counters"), config.lane().count()));
         final FlowHistory history = opened(openingHistory, "the flow store");
         history.start();
         final FlowCounts flowCounts = new FlowCounts();
@@ -330,6 +334,7 @@ public final class SluiceMain implements AutoCloseable {
                 keep(
                         new FlowRecorder(
                                 config.nodeName(),
+                                config.lane().count(),
                                 flows,
                                 revision -> publisherOfEvents.get().ofRevision(revision),
                                 System::nanoTime));
@@ -339,37 +344,18 @@ public final class SluiceMain implements AutoCloseable {
         final ControlThread controlThread = new ControlThread(this::controlFailed);
         final AtomicReference<Reconciler> reconcilerOfPorts = new AtomicReference<>();
         final Conntrack conntrack = opened(openingFlows, "conntrack");
-        final ForwardingLoop loop =
-                keep(
-                        new ForwardingLoop(
-                                Gateway.DEFAULT,
-                                conntrack,
-                                fragments,
-                                laneCounters,
-                                config.flowEvents() ? recorder : FlowEvents.NONE,
-                                (port, index) ->
-                                        portGone(
-                                                reconcilerOfPorts.get(),
-                                                controlThread,
-                                                port,
-                                                index)));
-        final Lane lane =
-                keep(
-                        new Lane(
-                                "sluice-lane-0",
-                                loop,
-                                System::nanoTime,
-                                switch (config.idle()) {
-                                    case BUSY -> Lane.IdleMode.BUSY;
-                                    case ADAPTIVE -> Lane.IdleMode.ADAPTIVE;
-                                },
-                                () -> ProcessorShare.ofLane(config.laneNice()),
-                                (thread, error) -> laneFailed(error)));
+        final List<LaneThread> lanes =
+                lanes(
+                        conntrack,
+                        counterFile,
+                        config.flowEvents() ? recorder : FlowEvents.NONE,
+                        (port, index) ->
+                                portGone(reconcilerOfPorts.get(), controlThread, port, index),
+                        dice);
         keep(controlThread);
 
         // Control and what it owns.
-        final LaneMailbox mailbox =
-                new LaneMailbox(loop.proxy(), () -> lane.isAlive() && !laneFailed.get());
+        final LaneMailbox mailbox = new LaneMailbox(lanes);
         final StateStore state = opened(openingState, "the state folder");
         final ProxyCounters proxyCounters = new ProxyCounters();
         final RuleCounts ruleCounts = new RuleCounts();
@@ -431,11 +417,18 @@ public final class SluiceMain implements AutoCloseable {
 
         // Names, and what is known of them before the first packet.
         final DnsParts dns =
-                dns(loop, conntrack, publisher, controlThread, reconciler, state, requests);
+                dns(
+                        new PuntRings(lanes.stream().map(lane -> lane.loop().punts()).toList()),
+                        conntrack,
+                        publisher,
+                        controlThread,
+                        reconciler,
+                        state,
+                        requests);
         dnsOfConnections.set(dns.agent);
         recorder.watchDrops(dns.released::dropped);
 
-        lane.start();
+        lanes.forEach(lane -> lane.lane().start());
         keep(() -> controlThread.callUnlimited(() -> removeAll(reconciler)));
         dns.agent.start();
         controlThread.callUnlimited(
@@ -446,7 +439,7 @@ public final class SluiceMain implements AutoCloseable {
                     if (inherited.isPresent()) {
                         WarmUp.run();
                         // From here to the open ports nobody forwards, and all wait for this.
-                        ProcessorShare.ofLane(config.laneNice());
+                        ProcessorShare.ofLane(config.lane().nice());
                     }
                     createUplink(uplink);
                     reconciler.reconcile();
@@ -500,7 +493,7 @@ public final class SluiceMain implements AutoCloseable {
                                 reconciler,
                                 publisher,
                                 conntrack,
-                                laneCounters,
+                                lanes.stream().map(LaneThread::counters).toList(),
                                 counterFile,
                                 flows,
                                 history,
@@ -510,7 +503,7 @@ public final class SluiceMain implements AutoCloseable {
                                 proxyCounters,
                                 flowCounts,
                                 exports,
-                                () -> lane.isAlive() && !laneFailed.get(),
+                                () -> lanes.stream().allMatch(lane -> lane.lane().isAlive()),
                                 ruleCounts,
                                 System::nanoTime,
                                 new PacketTracer(
@@ -540,6 +533,70 @@ public final class SluiceMain implements AutoCloseable {
                 config.nodeName(),
                 runFolder.socket(),
                 publisher.live().revision());
+    }
+
+    /** A lane that cannot be pinned would end a daemon that has devices already. */
+    private static void requireProcessors(final List<Integer> cpus) throws StartupException {
+        for (final int cpu : cpus) {
+            final FutureTask<Integer> trial =
+                    new FutureTask<>(() -> ProcessorShare.pin(cpu), cpu);
+            Thread.ofPlatform().name("sluice-prepare").start(trial);
+            try {
+                trial.get();
+            } catch (final ExecutionException e) {
+                throw new StartupException("lane.cpus: %s".formatted(Objects.requireNonNull(e.getCause()).getMessage()), e);
+            } catch (final InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new StartupException("interrupted while lane.cpus was tried", e);
+            }
+        }
+    }
+
+    /** As many as configured, not started. All have the conntrack table; the rest is each one's. */
+    private List<LaneThread> lanes(
+            final Conntrack conntrack,
+            final LaneCounterFile counterFile,
+            final FlowEvents events,
+            final ObjIntConsumer<Port> portGone,
+            final SecureRandom dice) {
+        final List<LaneThread> lanes = new ArrayList<>();
+        final int count = config.lane().count();
+        for (int number = 0; number < count; number++) {
+            final LaneCounters counters = new LaneCounters(counterFile.manager());
+            final ForwardingLoop loop =
+                    keep(
+                            new ForwardingLoop(
+                                    Gateway.DEFAULT,
+                                    conntrack.ofLane(number, count),
+                                    keep(FragmentTable.open(dice.nextLong())),
+                                    counters,
+                                    events,
+                                    portGone));
+            final int cpuIndex = number;
+            final Lane lane =
+                    keep(
+                            new Lane(
+                                    "sluice-lane-" + number,
+                                    loop,
+                                    System::nanoTime,
+                                    switch (config.lane().idle()) {
+                                        case BUSY -> Lane.IdleMode.BUSY;
+                                        case ADAPTIVE -> Lane.IdleMode.ADAPTIVE;
+                                        case SLEEPY -> Lane.IdleMode.SLEEPY;
+                                    },
+                                    () -> placeLane(cpuIndex),
+                                    (thread, error) -> laneFailed(thread, error)));
+            lanes.add(new LaneThread(lane, loop, counters));
+        }
+        return lanes;
+    }
+
+    /** Thread: the lane. */
+    private void placeLane(final int number) {
+        if (!config.lane().cpus().isEmpty()) {
+            ProcessorShare.pin(config.lane().cpus().get(number));
+        }
+        ProcessorShare.ofLane(config.lane().nice());
     }
 
     /** What was changed before, mended after a crash and undone where nobody confirmed it. */
@@ -577,7 +634,7 @@ public final class SluiceMain implements AutoCloseable {
             List<FqdnRecord> remembered) {}
 
     private DnsParts dns(
-            final ForwardingLoop loop,
+            final PuntRings punts,
             final Conntrack conntrack,
             final PolicyPublisher publisher,
             final ControlThread controlThread,
@@ -605,7 +662,7 @@ public final class SluiceMain implements AutoCloseable {
         final DnsAgent agent =
                 keep(
                         new DnsAgent(
-                                loop.punts(),
+                                punts,
                                 config.dns().limits(),
                                 config.dns().cache(),
                                 new DnsAgent.Outside(
@@ -639,7 +696,8 @@ public final class SluiceMain implements AutoCloseable {
     private Optional<HandoverClient> askPredecessor() throws StartupException {
         try {
             final Optional<HandoverClient> predecessor =
-                    HandoverClient.begin(RunFolder.handoverSocket(config.runFolder()));
+                    HandoverClient.begin(
+                            RunFolder.handoverSocket(config.runFolder()), config.lane().count());
             if (predecessor.isEmpty()) {
                 LOG.info("no daemon runs on {}: nothing to take over", config.runFolder());
                 ProcessorShare.comeForward();
@@ -697,11 +755,16 @@ public final class SluiceMain implements AutoCloseable {
         }
 
         @Override
+        public int lanes() {
+            return lane.count();
+        }
+
+        @Override
         public void release() throws IOException {
             remembered.state.suspend();
             runFolder.release();
             // Between the word to give the devices and their sending nobody forwards.
-            ProcessorShare.ofLane(config.laneNice());
+            ProcessorShare.ofLane(config.lane().nice());
         }
 
         @Override
@@ -806,13 +869,13 @@ public final class SluiceMain implements AutoCloseable {
         return folders;
     }
 
-    /** Thread: the lane. A full mailbox leaves it to the next tick. */
+    /** Thread: a lane. A full mailbox leaves it to the next tick. */
     private static void portGone(
             final Reconciler reconciler,
             final ControlThread control,
             final Port port,
             final int index) {
-        reconciler.portGone(port, index);
+        reconciler.portGone(port.whole(), index);
         control.post(reconciler::letGo);
     }
 
@@ -834,9 +897,8 @@ public final class SluiceMain implements AutoCloseable {
         log.changed(before, publisher.live());
     }
 
-    private void laneFailed(final Throwable error) {
-        LOG.error("the lane has failed; no packet passes any more, sluice stops", error);
-        laneFailed.set(true);
+    private void laneFailed(final Thread lane, final Throwable error) {
+        LOG.error("{} has failed; its packets do not pass any more, sluice stops", lane.getName(), error);
         failed.set(true);
         stop.request();
     }

@@ -27,6 +27,7 @@ import java.util.Map;
  * @param flowCount flows in the flow ring
  * @param flowCapacity flows in the ring at most
  * @param flowsLost flow events lost because a ring was full, since start
+ * @param lanes threads that forward
  * @param packetsIn packets that entered the switch, since start
  * @param packetsOut packets that left it
  * @param packetsAnswered packets the switch answered itself
@@ -60,6 +61,7 @@ public record StatusReport(
         int flowCount,
         int flowCapacity,
         long flowsLost,
+        List<LaneReport> lanes,
         long packetsIn,
         long packetsOut,
         long packetsAnswered,

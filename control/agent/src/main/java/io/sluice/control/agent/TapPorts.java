@@ -14,6 +14,7 @@ import io.sluice.dataplane.linux.XdpQueues;
 import io.sluice.dataplane.port.PodInterface;
 import io.sluice.dataplane.port.Port;
 import io.sluice.dataplane.port.ProxyInterface;
+import io.sluice.dataplane.port.RelayPort;
 import io.sluice.dataplane.port.TapOptions;
 import io.sluice.dataplane.port.TapOptions.Lifetime;
 import io.sluice.dataplane.port.TapPort;
@@ -27,7 +28,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -91,17 +91,19 @@ final class TapPorts implements PortFactory {
     }
 
     private final SluiceConfig.Xdp config;
+    private final int lanes;
 
-    TapPorts(final SluiceConfig.Xdp config) {
+    /**
+     * @param lanes that ports have parts for
+     */
+    TapPorts(final SluiceConfig.Xdp config, final int lanes) {
         this.config = config;
+        this.lanes = lanes;
     }
 
-    private record XdpDevice(XdpPort xdp, Optional<EndpointSpec> spec, NetworkNamespace namespace)
+    private record XdpDevice(
+            XdpPort xdp, Port port, Optional<EndpointSpec> spec, NetworkNamespace namespace)
             implements Device {
-        @Override
-        public Port port() {
-            return xdp;
-        }
 
         @Override
         public boolean isReplaced() {
@@ -127,8 +129,8 @@ final class TapPorts implements PortFactory {
         }
 
         @Override
-        public OptionalInt descriptor() {
-            return tap.pollFd() < 0 ? OptionalInt.empty() : OptionalInt.of(tap.pollFd());
+        public List<Integer> descriptors() {
+            return tap.descriptors();
         }
 
         @Override
@@ -155,25 +157,27 @@ final class TapPorts implements PortFactory {
      *
      * @throws AttachException when the namespace that it was made in is not there any more
      */
-    Device adopt(final EndpointSpec spec, final int descriptor) throws AttachException {
+    Device adopt(final EndpointSpec spec, final List<Integer> descriptors) throws AttachException {
         final NetworkNamespace namespace = resolve(spec);
         return new TapDevice(
-                TapPort.adopt(options(spec, namespace), descriptor), Optional.of(spec), namespace);
+                TapPort.adopt(options(spec, namespace), descriptors), Optional.of(spec), namespace);
     }
 
     /** The uplink's device that another process passed on. */
-    Device adoptUplink(final SluiceConfig.Uplink uplink, final int descriptor) {
+    Device adoptUplink(final SluiceConfig.Uplink uplink, final List<Integer> descriptors) {
         return new TapDevice(
-                TapPort.adopt(options(uplink), descriptor),
+                TapPort.adopt(options(uplink), descriptors),
                 Optional.empty(),
                 NetworkNamespace.current());
     }
 
     /** Takes away a device that another process passed on. */
     void discard(final PassedDevice device) {
-        final Tun tun = Tun.adopt(device.device(), device.descriptor());
-        tun.unpersist();
-        tun.close();
+        for (final int descriptor : device.descriptors()) {
+            final Tun tun = Tun.adopt(device.device(), descriptor);
+            tun.unpersist();
+            tun.close();
+        }
     }
 
     @Override
@@ -205,7 +209,7 @@ final class TapPorts implements PortFactory {
         return spec.port() == PortKind.XDP && e.is(Errno.EBUSY) ? Cause.HELD : Cause.REFUSED;
     }
 
-    private static Device tapDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
+    private Device tapDevice(final EndpointSpec spec, final NetworkNamespace namespace) {
         return new TapDevice(open(spec, namespace), Optional.of(spec), namespace);
     }
 
@@ -230,7 +234,7 @@ final class TapPorts implements PortFactory {
                 throw e;
             }
             tellOf("endpoint " + spec.path(), peerOf(spec), xdp);
-            return new XdpDevice(xdp, Optional.of(spec), namespace);
+            return new XdpDevice(xdp, forLanes(xdp), Optional.of(spec), namespace);
         } catch (final XdpUnavailableException e) {
             LOG.warn(
                     "endpoint {}: no AF_XDP, a TAP takes its place: {}",
@@ -238,6 +242,11 @@ final class TapPorts implements PortFactory {
                     e.getMessage());
             return tapDevice(spec, namespace);
         }
+    }
+
+    /** The sockets of an AF_XDP port are lane 0's; the other lanes hand it their frames. */
+    private Port forLanes(final XdpPort xdp) {
+        return lanes == 1 ? xdp : new RelayPort(xdp, lanes);
     }
 
     private static void tellOf(final String whose, final String peer, final XdpPort xdp) {
@@ -261,8 +270,8 @@ final class TapPorts implements PortFactory {
         return "slx%010x".formatted(spec.mac() & 0xff_ffff_ffffL);
     }
 
-    private static TapPort open(final EndpointSpec spec, final NetworkNamespace namespace) {
-        final TapPort tap = TapPort.open(options(spec, namespace));
+    private TapPort open(final EndpointSpec spec, final NetworkNamespace namespace) {
+        final TapPort tap = TapPort.open(options(spec, namespace), lanes);
         try {
             podInterface(spec).apply(namespace);
             return tap;
@@ -341,7 +350,8 @@ final class TapPorts implements PortFactory {
                                     home.namespace(),
                                     PROXY_MAC,
                                     SluiceConfig.MTU_BYTES_MAX,
-                                    Lifetime.PORT));
+                                    Lifetime.PORT),
+                            lanes);
             new ProxyInterface(
                             PROXY_DEVICE,
                             IPV4_GATEWAY,
@@ -377,9 +387,9 @@ final class TapPorts implements PortFactory {
         }
     }
 
-    private static Device tapUplink(
+    private Device tapUplink(
             final SluiceConfig.Uplink uplink, final List<IpAddress> addresses) {
-        final TapPort tap = TapPort.open(options(uplink));
+        final TapPort tap = TapPort.open(options(uplink), lanes);
         try {
             configureUplink(uplink.device(), addresses);
         } catch (final LinuxException e) {
@@ -411,7 +421,7 @@ final class TapPorts implements PortFactory {
                 throw e;
             }
             tellOf("uplink", UPLINK_PEER, xdp);
-            return new XdpDevice(xdp, Optional.empty(), here);
+            return new XdpDevice(xdp, forLanes(xdp), Optional.empty(), here);
         } catch (final XdpUnavailableException e) {
             LOG.warn("uplink: no AF_XDP, a TAP takes its place: {}", e.getMessage());
             return tapUplink(uplink, addresses);

@@ -79,9 +79,12 @@ final class Uplink {
     Optional<PassedDevice> passedDevice() {
         return device == null || !open
                 ? Optional.empty()
-                : device.descriptor().stream()
-                        .mapToObj(fd -> PassedDevice.ofUplink(config.uplink(), addresses(), fd))
-                        .findFirst();
+                : Optional.of(device.descriptors())
+                        .filter(descriptors -> !descriptors.isEmpty())
+                        .map(
+                                descriptors ->
+                                        PassedDevice.ofUplink(
+                                                config.uplink(), addresses(), descriptors));
     }
 
     /** The port that the lane has, or had before it was suspended. */
@@ -109,11 +112,12 @@ final class Uplink {
     }
 
     /**
-     * The lane has let go of a port, because its device is gone; of this one, or of one that was
-     * replaced in the meantime.
+     * A lane has let go of a port, because its device is gone; of this one, or of one that was
+     * replaced in the meantime. The other lanes let go of it now.
      */
     void portGone(final Port port) {
         if (offered != null && offered == port) {
+            lane.closeElsewhere(ID);
             offered = null;
             open = false;
             removeDevice();

@@ -78,7 +78,7 @@ final class WarmUp implements AutoCloseable {
                                     mac,
                                     mtuBytes,
                                     TapOptions.Lifetime.PORT),
-                            pair.one()),
+                            List.of(pair.one())),
                     Tun.adopt(name, pair.other()));
         }
 

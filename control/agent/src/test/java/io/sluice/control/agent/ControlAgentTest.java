@@ -47,7 +47,7 @@ class ControlAgentTest {
                                 sluice.reconciler,
                                 sluice.publisher,
                                 sluice.conntrack,
-                                sluice.counters,
+                                List.of(sluice.counters),
                                 sluice.counterFile,
                                 sluice.flows,
                                 sluice.history,

@@ -19,11 +19,13 @@ import io.sluice.dataplane.FlowEnd;
 import io.sluice.dataplane.Packet;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
 class FlowRecorderTest {
@@ -39,6 +41,7 @@ class FlowRecorderTest {
         final FlowRecorder recorder =
                 new FlowRecorder(
                         "node-1",
+                        1,
                         store,
                         revision -> {
                             await(handlerMayGoOn);
@@ -64,6 +67,7 @@ class FlowRecorderTest {
         final FlowRecorder recorder =
                 new FlowRecorder(
                         "node-1",
+                        1,
                         store,
                         revision -> {
                             await(handlerMayGoOn);
@@ -101,6 +105,55 @@ class FlowRecorderTest {
         }
     }
 
+    @Test
+    void aFloodOfSeveralLanesIsCountedExactly() throws InterruptedException {
+        final int endsOfEach = 100_000;
+        final int dropsOfEach = 50_000;
+        final LivePolicy nothing = nothing();
+        final FlowRecorder recorder =
+                new FlowRecorder("node-1", 2, store, revision -> nothing, () -> 0);
+        try (Conntrack table = Conntrack.open(ConntrackConfig.defaults(), 7)) {
+            for (int i = 0; i < 2 * endsOfEach; i++) {
+                open(table, i, 0);
+            }
+            final AtomicLong told = new AtomicLong();
+            final List<Thread> lanes = new ArrayList<>();
+            for (int number = 0; number < 2; number++) {
+                final Conntrack view = table.ofLane(number, 2);
+                view.tellEnds(
+                        (flow, exit, nowNs) -> {
+                            told.incrementAndGet();
+                            recorder.ended(flow, FlowEnd.TIMED_OUT, nowNs);
+                        });
+                lanes.add(Thread.ofPlatform().start(() -> flood(recorder, view, dropsOfEach)));
+            }
+            for (final Thread lane : lanes) {
+                lane.join();
+            }
+            recorder.close();
+
+            assertThat(told).hasValue(2 * endsOfEach);
+            assertThat(store.nextSequence() + recorder.lost() + recorder.lostEnds())
+                    .as("seen + lost = produced")
+                    .isEqualTo(2L * (endsOfEach + dropsOfEach));
+        }
+    }
+
+    /** What a lane does: all its flows expire while it drops packets. */
+    private static void flood(
+            final FlowRecorder recorder, final Conntrack view, final int dropCount) {
+        final Packet dropped = new Packet();
+        int drops = 0;
+        int quiet = 0;
+        while (drops < dropCount || quiet < 2) {
+            quiet = view.expire(TimeUnit.SECONDS.toNanos(31), Integer.MAX_VALUE) == 0 ? quiet + 1 : 0;
+            if (drops < dropCount) {
+                recorder.dropped(dropped, DropReason.INVALID_PACKET, 0);
+                drops++;
+            }
+        }
+    }
+
     private static void open(final Conntrack table, final int number, final long nowNs) {
         final Tuple tuple = new Tuple();
         tuple.protocol = 17;
@@ -117,7 +170,7 @@ class FlowRecorderTest {
     void theEndOfAFlowHasItsTotalsAndTimes() {
         final LivePolicy nothing = nothing();
         final FlowRecorder recorder =
-                new FlowRecorder("node-1", store, revision -> nothing, () -> 31_000_000_000L);
+                new FlowRecorder("node-1", 1, store, revision -> nothing, () -> 31_000_000_000L);
         try (Conntrack table = Conntrack.open(ConntrackConfig.defaults(), 7)) {
             table.tellEnds((flow, exit, nowNs) -> recorder.ended(flow, FlowEnd.TIMED_OUT, nowNs));
             open(table, 1, 1_000_000_000L);
@@ -153,7 +206,7 @@ class FlowRecorderTest {
     void aFrameThatWasNotUnderstoodClaimsNoAddresses() {
         final LivePolicy nothing = nothing();
         final FlowRecorder recorder =
-                new FlowRecorder("node-1", store, revision -> nothing, () -> 5_000_000_000L);
+                new FlowRecorder("node-1", 1, store, revision -> nothing, () -> 5_000_000_000L);
         // Whatever the frame before left behind.
         packet.tuple.sourceLow = 0xffff_0a00_0001L;
         packet.tuple.protocol = 6;
@@ -185,6 +238,7 @@ class FlowRecorderTest {
         final FlowRecorder recorder =
                 new FlowRecorder(
                         "node-1",
+                        1,
                         store,
                         revision -> {
                             if (revision == 1) {

@@ -44,7 +44,7 @@ class HandoverNetnsTest {
     }
 
     private HandoverClient begin() throws HandoverException {
-        return HandoverClient.begin(RunFolder.handoverSocket(node.runFolder())).orElseThrow();
+        return HandoverClient.begin(RunFolder.handoverSocket(node.runFolder()), 1).orElseThrow();
     }
 
     @Test
@@ -69,7 +69,9 @@ class HandoverNetnsTest {
                     .extracting(device -> device.spec().map(EndpointSpec::path))
                     .contains(Optional.empty());
             assertThat(node.pings("a", B)).as("nobody forwards").isFalse();
-            devices.forEach(device -> Tun.adopt(device.device(), device.descriptor()).close());
+            devices.stream()
+                    .flatMap(device -> device.descriptors().stream())
+                    .forEach(descriptor -> Tun.adopt("", descriptor).close());
         }
         daemon.awaitLine("the hand-over broke off, this daemon goes on");
         assertThat(node.pings("a", B)).isTrue();

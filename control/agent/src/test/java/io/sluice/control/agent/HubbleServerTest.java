@@ -102,7 +102,7 @@ class HubbleServerTest {
                                 sluice.reconciler,
                                 sluice.publisher,
                                 sluice.conntrack,
-                                sluice.counters,
+                                List.of(sluice.counters),
                                 sluice.counterFile,
                                 flows,
                                 sluice.history,

@@ -72,7 +72,7 @@ class MetricsTest {
                                 sluice.reconciler,
                                 sluice.publisher,
                                 sluice.conntrack,
-                                sluice.counters,
+                                List.of(sluice.counters),
                                 sluice.counterFile,
                                 sluice.flows,
                                 sluice.history,

@@ -87,7 +87,9 @@ class SluiceConfigTest {
         values.put("dns.resolver.servers", "[192.0.2.53]");
         values.put("dns.resolver.domain", "example.internal");
         values.put("dns.resolver.inPods", "false");
+        values.put("lane.count", "2");
         values.put("lane.idle", "busy");
+        values.put("lane.cpus", "0,2-3");
         values.put("lane.nice", "0");
         values.put("flows.enabled", "false");
         values.put("flows.ring", "100");
@@ -210,7 +212,14 @@ class SluiceConfigTest {
                 "policy: {cidrMatch: all}  | f.yaml:1:21: policy.cidrMatch: \"all\": none, or a list of pods and nodes",
                 "policy: {history: {revisions: 1}} | f.yaml:1:31: policy.history.revisions: 1: 2 to 10000",
                 "policy: {history: {mebibytes: 0}} | f.yaml:1:31: policy.history.mebibytes: 0: 1 to 1024",
-                "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive",
+                "lane: {idle: lazy}        | f.yaml:1:14: lane.idle: \"lazy\": busy or adaptive or sleepy",
+                "lane: {count: 0}          | f.yaml:1:15: lane.count: 0: 1 to 16",
+                "lane: {count: 17}         | f.yaml:1:15: lane.count: 17: 1 to 16",
+                "lane: {count: 3, cpus: 0-1} | f.yaml:1:24: lane.cpus: 2 for a lane.count of 3: one for each lane, or none",
+                "lane: {cpus: all}         | f.yaml:1:14: lane.cpus: \"all\": none, or a list of processors such as 0,2-3",
+                "lane: {cpus: 3-2}         | f.yaml:1:14: lane.cpus: \"3-2\": none, or a list of processors such as 0,2-3",
+                "lane: {cpus: 8192}        | f.yaml:1:14: lane.cpus: \"8192\": none, or a list of processors such as 0,2-3",
+                "lane: {cpus: [0-2, 1]}    | f.yaml:1:14: lane.cpus: \"0-2,1\": processor 1 is there twice",
                 "flows: {ring: 0}          | f.yaml:1:15: flows.ring: 0: 1 to 16777215",
                 "flows: {enabled: false, export: {file: stdout}} | f.yaml:1:40: flows.export.file: flows.enabled is false: there is nothing to export",
                 "flows: {redact: {http: {headers: {allow: [a b]}}}} | f.yaml:1:42: flows.redact.http.headers.allow: \"a b\": a list of names of headers",
@@ -235,6 +244,15 @@ class SluiceConfigTest {
             })
     void aWrongValueIsRefusedWithItsPlaceAndWhatIsAccepted(final String text, final String line) {
         assertThatThrownBy(() -> read(text)).isInstanceOf(StartupException.class).hasMessage(line);
+    }
+
+    @Test
+    void processorsOfLanesAreNumbersAndRangesInTheOrderOfTheLanes() throws Exception {
+        assertThat(DEFAULTS.lane().cpus()).isEmpty();
+        assertThat(read("lane: {cpus: 0}").lane().cpus()).containsExactly(0);
+        assertThat(read("lane: {cpus: \"3, 0-2\"}").lane().cpus()).containsExactly(3, 0, 1, 2);
+        assertThat(read("lane: {cpus: [5, 7-8]}").lane().cpus()).containsExactly(5, 7, 8);
+        assertThat(read("lane: {cpus: none}").lane().cpus()).isEmpty();
     }
 
     @Test

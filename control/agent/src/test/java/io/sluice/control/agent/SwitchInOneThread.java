@@ -9,6 +9,7 @@ import io.sluice.control.policy.KubeObject;
 import io.sluice.dataplane.ForwardingLoop;
 import io.sluice.dataplane.Gateway;
 import io.sluice.dataplane.LaneCounters;
+import io.sluice.dataplane.PuntRings;
 import io.sluice.dataplane.Tables;
 import io.sluice.dataplane.TraceRing;
 import io.sluice.dataplane.port.Port;
@@ -85,12 +86,13 @@ final class SwitchInOneThread implements AutoCloseable {
                         revisions,
                         ((InstantSource) () -> timeOfDay).withZone(ZoneOffset.UTC),
                         () -> nowNs);
-        counterFile = LaneCounterFile.create(folder.resolve("counters"));
+        counterFile = LaneCounterFile.create(folder.resolve("counters"), 1);
         counters = new LaneCounters(counterFile.manager());
         final AtomicReference<PolicyPublisher> publisherOfEvents = new AtomicReference<>();
         recorder =
                 new FlowRecorder(
                         config.nodeName(),
+                        1,
                         flows,
                         revision -> publisherOfEvents.get().ofRevision(revision),
                         () -> nowNs);
@@ -153,7 +155,7 @@ final class SwitchInOneThread implements AutoCloseable {
                         new TurnedClock());
         dns =
                 new DnsAgent(
-                        loop.punts(),
+                        new PuntRings(List.of(loop.punts())),
                         config.dns().limits(),
                         config.dns().cache(),
                         new DnsAgent.Outside(
@@ -211,9 +213,17 @@ final class SwitchInOneThread implements AutoCloseable {
         }
 
         @Override
-        public void trace(final Optional<TraceRing> ring) {
-            await(loop.proxy().trace(ring));
+        public int count() {
+            return 1;
         }
+
+        @Override
+        public void trace(final List<TraceRing> rings) {
+            await(loop.proxy().trace(rings.stream().findFirst()));
+        }
+
+        @Override
+        public void closeElsewhere(final int index) {}
 
         @Override
         public void suspend() {

@@ -111,6 +111,7 @@ final class StatusCommand implements Callable<Integer> {
                                     export.path("lost").asLong(),
                                     export.path("waiting").asLong()));
         }
+        line("Lanes", lanes(status.path("lanes")));
         line(
                 "Packets",
                 status.path("packetsIn").asText()
@@ -153,6 +154,16 @@ final class StatusCommand implements Callable<Integer> {
             }
         }
         return parts.isEmpty() ? "none" : String.join(", ", parts);
+    }
+
+    private static String lanes(final JsonNode lanes) {
+        final List<String> cpus = new ArrayList<>();
+        lanes.forEach(lane -> cpus.add(lane.path("cpu").asText()));
+        return "%d %s%s"
+                .formatted(
+                        lanes.size(),
+                        lanes.path(0).path("idle").asText(),
+                        cpus.contains("") ? "" : ", cpu " + String.join(", ", cpus));
     }
 
     private static String memory(final JsonNode tables) {

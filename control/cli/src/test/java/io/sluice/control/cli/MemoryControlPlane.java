@@ -33,6 +33,7 @@ import io.sluice.control.agent.RequestException;
 import io.sluice.control.agent.RevisionReport;
 import io.sluice.control.agent.RuleReport;
 import io.sluice.control.agent.StatusReport;
+import io.sluice.control.agent.LaneReport;
 import io.sluice.control.agent.TableReport;
 import io.sluice.control.agent.TraceCursor;
 import io.sluice.control.agent.TraceQuery;
@@ -106,6 +107,7 @@ final class MemoryControlPlane implements ControlPlane {
                 5,
                 4095,
                 0,
+                List.of(new LaneReport(0, "adaptive", "2", 100)),
                 100,
                 80,
                 5,

@@ -56,16 +56,29 @@ final class TestNode implements AutoCloseable {
         try {
             folder = Files.createTempDirectory("sluice-t");
             objects = Files.createDirectory(folder.resolve("objects"));
-            final List<String> lines = new ArrayList<>(List.of(configuration));
-            lines.add("nodeName: test-node");
-            lines.add("runFolder: " + folder.resolve("run"));
-            lines.add("stateFolder: " + folder.resolve("state"));
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        configure(configuration);
+        toClose.push(this::deleteFolder);
+        namespace = addNamespace("node");
+    }
+
+    /**
+     * Writes the configuration of daemons that start from now on.
+     *
+     * @param configuration lines beside the folders
+     */
+    final void configure(final String... configuration) {
+        final List<String> lines = new ArrayList<>(List.of(configuration));
+        lines.add("nodeName: test-node");
+        lines.add("runFolder: " + folder.resolve("run"));
+        lines.add("stateFolder: " + folder.resolve("state"));
+        try {
             Files.write(folder.resolve("sluice.yaml"), lines);
         } catch (final IOException e) {
             throw new UncheckedIOException(e);
         }
-        toClose.push(this::deleteFolder);
-        namespace = addNamespace("node");
     }
 
     /** The namespace that stands for the host. */
