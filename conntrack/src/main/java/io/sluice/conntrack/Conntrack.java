@@ -555,8 +555,7 @@ public final class Conntrack implements AutoCloseable {
             final long deadlineNs,
             final long nowNs) {
         final int slot =
-                region.insert(
-                        key, word, sides, mayReplace, deadlineNs, nowNs, entry, told.copy());
+                region.insert(key, word, sides, mayReplace, deadlineNs, nowNs, entry, told.copy());
         final boolean wasExpired = told.flow.deadlineNs - nowNs <= 0;
         tell(wasExpired ? FlowEnds.Exit.EXPIRED : FlowEnds.Exit.REPLACED, nowNs);
         return slot;

@@ -181,8 +181,8 @@ final class FlowRegion {
      * @param word for {@link FlowSlot#KEY}, without the distance
      * @param sides for {@link FlowSlot#SIDES}
      * @param mayReplace whether one of the same key makes way whose deadline has not passed
-     * @param entry gets a copy of the flow, or of the one that did not make way, before another lane
-     *     may replace it
+     * @param entry gets a copy of the flow, or of the one that did not make way, before another
+     *     lane may replace it
      * @param replaced gets the flow that makes way, unless it is null
      * @return the slot; {@link #NO_SLOT} if there is no room, {@link #TAKEN} if one did not make
      *     way

@@ -20,8 +20,8 @@ import org.openjdk.jmh.annotations.Warmup;
 import org.openjdk.jmh.infra.ThreadParams;
 
 /**
- * Packets a microsecond of all lanes together: each JMH thread ({@code -t}) is a lane with its share
- * of the flows, and all have one flow table, one ipcache and one policy map.
+ * Packets a microsecond of all lanes together: each JMH thread ({@code -t}) is a lane with its
+ * share of the flows, and all have one flow table, one ipcache and one policy map.
  */
 @BenchmarkMode(Mode.Throughput)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)

@@ -16,7 +16,7 @@ import org.agrona.concurrent.ringbuffer.RingBuffer;
 import org.agrona.concurrent.ringbuffer.RingBufferDescriptor;
 
 /**
- * A port with a single queue, such as an AF_XDP socket, in a switch with several lanes.
+ * A port that one lane owns whole, such as one of AF_XDP, in a switch with several lanes.
  *
  * <h2>Theory of operation</h2>
  *

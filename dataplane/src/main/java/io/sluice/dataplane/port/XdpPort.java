@@ -53,7 +53,7 @@ public final class XdpPort implements Port {
     /** Largest IP packet, in bytes; what a batch has room for. */
     public static final int MTU_MAX = 65_521;
 
-    /** An idle lane looks every 10 ms; a busy one every microsecond or less. */
+    /** An idle lane looks every 50 ms; a busy one every microsecond or less. */
     private static final int LOOKS_PER_CHECK = 16;
 
     /** Pieces of a packet that the kernel takes: MAX_SKB_FRAGS of include/linux/skbuff.h. */

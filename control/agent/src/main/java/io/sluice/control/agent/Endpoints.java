@@ -304,7 +304,8 @@ final class Endpoints {
 
     /**
      * A lane has let go of a port, because its device is gone; the others let go of it now. News of
-     * a port that was replaced in the meantime are no news: its successor under the same id is open.
+     * a port that was replaced in the meantime are no news: its successor under the same id is
+     * open.
      */
     void portGone(final Port port, final int id) {
         final Live live = byId.get(id);

@@ -33,12 +33,11 @@ import org.slf4j.LoggerFactory;
  * <p><b>Theory of operation.</b> The flow ring offers every flow to a queue and never waits; a full
  * queue loses the flow for the history, and counts it. The writer's thread looks at the queue every
  * {@link #PAUSE_MS} while flows come; when a look has found none, the next flow wakes it. What it
- * finds goes to the log's tail at once, so a kill loses at most what was
- * offered within one pause and one write; when {@link #BLOCK_FLOWS} have come together they are
- * encoded once more, as one block of a segment. Under load whole blocks are in the queue, and go to
- * the segment straight away. The writer has the processors that others leave ({@link
- * ProcessorShare#ofHistory}): where none is to spare it is late, and in the end loses flows, rather
- * than hold up a packet.
+ * finds goes to the log's tail at once, so a kill loses at most what was offered within one pause
+ * and one write; when {@link #BLOCK_FLOWS} have come together they are encoded once more, as one
+ * block of a segment. Under load whole blocks are in the queue, and go to the segment straight
+ * away. The writer has the processors that others leave ({@link ProcessorShare#ofHistory}): where
+ * none is to spare it is late, and in the end loses flows, rather than hold up a packet.
  *
  * <p>Every flow offered is in exactly one of three states: stored, lost, or on its way; {@link
  * #offered} is their sum. Sequences go on where the log ended, so a gap in the sequences of stored
@@ -246,8 +245,7 @@ final class FlowHistory implements AutoCloseable {
      * @param untilOffered whether the next offer ends the sleep
      */
     private boolean pause(final boolean untilOffered) {
-        final long limitNs =
-                TimeUnit.MILLISECONDS.toNanos(untilOffered ? SILENCE_MS : PAUSE_MS);
+        final long limitNs = TimeUnit.MILLISECONDS.toNanos(untilOffered ? SILENCE_MS : PAUSE_MS);
         long leftNs = limitNs;
         lock.lock();
         try {

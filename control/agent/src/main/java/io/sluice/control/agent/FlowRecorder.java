@@ -40,12 +40,11 @@ import org.slf4j.LoggerFactory;
  * <p>A lane copies numbers into a slot of a ring and goes on. All lanes have one ring, because one
  * thread puts everything into words and is what limits: a ring for each lane would have the same
  * events wait in other places. A lane that has taken a slot and lost its processor holds up the
- * reader and no other lane. The recorder's thread gives them
- * names, from the policy revision that the packet was judged by. A full ring loses the event, and
- * counts it: no lane ever waits. A flow is visible after about a millisecond; {@link
- * SleepUntilWoken} tells how the recorder's thread learns of it. On a processor that it shares with
- * a busy lane it gets a hundredth ({@link ProcessorShare#ofEvents}): events are lost then, not
- * packets.
+ * reader and no other lane. The recorder's thread gives them names, from the policy revision that
+ * the packet was judged by. A full ring loses the event, and counts it: no lane ever waits. A flow
+ * is visible after about a millisecond; {@link SleepUntilWoken} tells how the recorder's thread
+ * learns of it. On a processor that it shares with a busy lane it gets a hundredth ({@link
+ * ProcessorShare#ofEvents}): events are lost then, not packets.
  *
  * <p>Ends of flows come in floods: a lane forgets some millions of flows a second where as many
  * were opened at a time. They may fill half of the ring only, so that none of them costs the

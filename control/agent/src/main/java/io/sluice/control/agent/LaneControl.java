@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The lanes, as control commands them. Each call returns once all lanes have carried it out, so what
- * a call takes from them is nobody's any more.
+ * The lanes, as control commands them. Each call returns once all lanes have carried it out, so
+ * what a call takes from them is nobody's any more.
  *
  * <p>{@link LaneMailbox} does so across threads; a test turns the lane itself.
  *
@@ -21,7 +21,9 @@ interface LaneControl {
     /** Gives each lane its part of the ports, by index, all in one turn of it. */
     void open(Map<Integer, Port> ports);
 
-    /** Takes all ports and the conntrack table from the lanes, until they are given a port again. */
+    /**
+     * Takes all ports and the conntrack table from the lanes, until they are given a port again.
+     */
     void suspend();
 
     /** How many lanes there are. Thread: any. */

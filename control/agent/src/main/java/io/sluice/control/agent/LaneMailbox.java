@@ -91,7 +91,10 @@ final class LaneMailbox implements LaneControl {
     }
 
     private void ofAll(final Function<DatapathProxy, CompletableFuture<Void>> command) {
-        lanes.stream().map(lane -> command.apply(lane.loop().proxy())).toList().forEach(LaneMailbox::await);
+        lanes.stream()
+                .map(lane -> command.apply(lane.loop().proxy()))
+                .toList()
+                .forEach(LaneMailbox::await);
     }
 
     private static void await(final CompletableFuture<Void> done) {

@@ -15,10 +15,11 @@ import java.util.function.Supplier;
  * Traces of live packets, one at a time: a second one is refused, because a lane puts every packet
  * to one filter only.
  *
- * <p>Each lane has a ring. The reader looks into all of them every {@link #LOOK_MS} and puts what it
- * finds into words, in the order of time within a look; the lanes wake nobody. Each ring takes down
- * as many packets as were asked for; the reader takes so many of all. A trace ends with its count, its time, or its reader: whoever began it closes
- * the cursor, also when the client has gone.
+ * <p>Each lane has a ring. The reader looks into all of them every {@link #LOOK_MS} and puts what
+ * it finds into words, in the order of time within a look; the lanes wake nobody. Each ring takes
+ * down as many packets as were asked for; the reader takes so many of all. A trace ends with its
+ * count, its time, or its reader: whoever began it closes the cursor, also when the client has
+ * gone.
  *
  * <p>Thread: {@link #start} any; a cursor its reader.
  */
@@ -75,8 +76,7 @@ final class PacketTracer {
                     RequestException.Reason.UNAVAILABLE,
                     "no trace: " + String.valueOf(e.getMessage()));
         }
-        return new Running(
-                rings, query.packets(), clockNs.getAsLong() + query.timeout().toNanos());
+        return new Running(rings, query.packets(), clockNs.getAsLong() + query.timeout().toNanos());
     }
 
     private final class Running implements TraceCursor {

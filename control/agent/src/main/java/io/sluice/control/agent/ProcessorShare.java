@@ -1,8 +1,8 @@
 package io.sluice.control.agent;
 
 import io.sluice.dataplane.linux.LinuxException;
-import io.sluice.dataplane.linux.ProcessorAffinity;
 import io.sluice.dataplane.linux.ProcessPriority;
+import io.sluice.dataplane.linux.ProcessorAffinity;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

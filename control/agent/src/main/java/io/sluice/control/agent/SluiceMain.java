@@ -63,8 +63,8 @@ import org.slf4j.LoggerFactory;
  *   folder watcher, API, Hubble's observer, export
  * </pre>
  *
- * <p>Nothing is open before it is judged: the lanes start with tables that forward nothing, and
- * get ports after the first policy is live. A stop removes every device, route and file of the run
+ * <p>Nothing is open before it is judged: the lanes start with tables that forward nothing, and get
+ * ports after the first policy is live. A stop removes every device, route and file of the run
  * folder; a crash leaves devices in place, closed, and the next start takes them over. {@code
  * --replace} takes them from a daemon that runs ({@link HandoverServer}).
  *
@@ -278,7 +278,10 @@ public final class SluiceMain implements AutoCloseable {
                 takeOver == TakeOver.REPLACE ? askPredecessor() : Optional.empty();
         final Optional<InheritedPorts> inherited =
                 predecessor.map(
-                        handover -> new InheritedPorts(new TapPorts(config.xdp(), config.lane().count()), handover));
+                        handover ->
+                                new InheritedPorts(
+                                        new TapPorts(config.xdp(), config.lane().count()),
+                                        handover));
         final RunFolder runFolder =
                 keep(
                         predecessor.isPresent()
@@ -538,13 +541,15 @@ public final class SluiceMain implements AutoCloseable {
     /** A lane that cannot be pinned would end a daemon that has devices already. */
     private static void requireProcessors(final List<Integer> cpus) throws StartupException {
         for (final int cpu : cpus) {
-            final FutureTask<Integer> trial =
-                    new FutureTask<>(() -> ProcessorShare.pin(cpu), cpu);
+            final FutureTask<Integer> trial = new FutureTask<>(() -> ProcessorShare.pin(cpu), cpu);
             Thread.ofPlatform().name("sluice-prepare").start(trial);
             try {
                 trial.get();
             } catch (final ExecutionException e) {
-                throw new StartupException("lane.cpus: %s".formatted(Objects.requireNonNull(e.getCause()).getMessage()), e);
+                throw new StartupException(
+                        "lane.cpus: %s"
+                                .formatted(Objects.requireNonNull(e.getCause()).getMessage()),
+                        e);
             } catch (final InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new StartupException("interrupted while lane.cpus was tried", e);
@@ -898,7 +903,10 @@ public final class SluiceMain implements AutoCloseable {
     }
 
     private void laneFailed(final Thread lane, final Throwable error) {
-        LOG.error("{} has failed; its packets do not pass any more, sluice stops", lane.getName(), error);
+        LOG.error(
+                "{} has failed; its packets do not pass any more, sluice stops",
+                lane.getName(),
+                error);
         failed.set(true);
         stop.request();
     }

@@ -387,8 +387,7 @@ final class TapPorts implements PortFactory {
         }
     }
 
-    private Device tapUplink(
-            final SluiceConfig.Uplink uplink, final List<IpAddress> addresses) {
+    private Device tapUplink(final SluiceConfig.Uplink uplink, final List<IpAddress> addresses) {
         final TapPort tap = TapPort.open(options(uplink), lanes);
         try {
             configureUplink(uplink.device(), addresses);

@@ -146,7 +146,10 @@ class FlowRecorderTest {
         int drops = 0;
         int quiet = 0;
         while (drops < dropCount || quiet < 2) {
-            quiet = view.expire(TimeUnit.SECONDS.toNanos(31), Integer.MAX_VALUE) == 0 ? quiet + 1 : 0;
+            quiet =
+                    view.expire(TimeUnit.SECONDS.toNanos(31), Integer.MAX_VALUE) == 0
+                            ? quiet + 1
+                            : 0;
             if (drops < dropCount) {
                 recorder.dropped(dropped, DropReason.INVALID_PACKET, 0);
                 drops++;

@@ -173,10 +173,7 @@ class LanesNetnsTest {
                         .mapToObj(
                                 i ->
                                         node.startPeer(
-                                                "client",
-                                                "stream",
-                                                TestNode.ipv6(SERVER),
-                                                "5001"))
+                                                "client", "stream", TestNode.ipv6(SERVER), "5001"))
                         .toList();
         streams.forEach(stream -> stream.await("echo", 10_000));
 
@@ -247,7 +244,7 @@ class LanesNetnsTest {
                     .as("the kernel would make one for each of 256 queues")
                     .contains("qdisc noqueue");
         }
-        assertThat(daemon.stop("TERM")).isZero();
+        assertThat(daemon.stop("TERM")).isEqualTo(143);
         assertThat(Command.run("ip", "-n", node.namespace("client"), "-br", "link").output())
                 .doesNotContain("eth0");
     }
