@@ -16,9 +16,11 @@ import java.util.Set;
  * Which peers each condition of the rules matches: a bit per peer, kept up to date while peers and
  * rules come and go.
  *
- * <p>A new rule is evaluated for every peer. A new peer is evaluated for the conditions that could
- * match it: a condition that asks for a label, a prefix or a name is found by that ("anchor"), the
- * few that ask for nothing of the kind are always tried.
+ * <p>A condition that asks for a label, a prefix, a name or a node matches only who has that: its
+ * "anchor". So a new condition is evaluated for the peers that have one of its anchors, and a new
+ * peer for the conditions of its anchors; the few conditions that ask for nothing of the kind are
+ * evaluated for everyone, and everyone for them. Ten thousand rules about as many prefixes cost ten
+ * thousand evaluations, not their square.
  *
  * <p>Thread: that of the compiler.
  */
@@ -60,6 +62,9 @@ final class PeerSets {
     private final Map<String, List<PeerSet>> byAnchor = new HashMap<>();
     private final Set<PeerSet> unanchored = new LinkedHashSet<>();
 
+    /** Positions of the peers that have what an anchor names. */
+    private final Map<String, Set<Integer>> peersByAnchor = new HashMap<>();
+
     /** A peer and its identity: looking a number up by facts costs a hash of all their labels. */
     private record Peer(PeerFacts facts, int number) {}
 
@@ -75,21 +80,27 @@ final class PeerSets {
         if (set == null) {
             set = new PeerSet(match);
             sets.put(match, set);
-            for (int i = 0; i < peers.size(); i++) {
-                final Optional<Peer> peer = peers.get(i);
-                set.members.set(i, peer.isPresent() && match.matches(peer.get().facts));
-            }
             final Optional<Set<String>> anchors = anchors(match);
             if (anchors.isEmpty()) {
                 unanchored.add(set);
+                evaluate(set, positions.values());
             } else {
                 for (final String anchor : anchors.get()) {
                     byAnchor.computeIfAbsent(anchor, _ -> new ArrayList<>()).add(set);
+                    evaluate(set, peersByAnchor.getOrDefault(anchor, Set.of()));
                 }
             }
         }
         set.rules++;
         return set;
+    }
+
+    private void evaluate(final PeerSet set, final Collection<Integer> candidates) {
+        for (final int position : candidates) {
+            if (set.match.matches(peerAt(position).facts)) {
+                set.members.set(position);
+            }
+        }
     }
 
     /** A rule with this condition is gone. */
@@ -124,13 +135,12 @@ final class PeerSets {
             peers.set(position, Optional.of(new Peer(facts, number)));
         }
         positions.put(facts, position);
-        final Set<PeerSet> candidates = new LinkedHashSet<>(unanchored);
-        facts.labels().forEach((key, value) -> addAnchored(labelAnchor(key, value), candidates));
-        facts.prefixes().forEach(prefix -> addAnchored(prefixAnchor(prefix), candidates));
-        facts.names().forEach(name -> addAnchored(nameAnchor(name.toString()), candidates));
-        addAnchored(nodeAnchor(facts.nodeName()), candidates);
+        final List<String> anchors = anchors(facts);
+        for (final String anchor : anchors) {
+            peersByAnchor.computeIfAbsent(anchor, _ -> new HashSet<>()).add(position);
+        }
         final List<PeerSet> joined = new ArrayList<>();
-        for (final PeerSet set : candidates) {
+        for (final PeerSet set : candidates(anchors)) {
             if (set.match.matches(facts)) {
                 set.members.set(position);
                 joined.add(set);
@@ -139,15 +149,28 @@ final class PeerSets {
         return joined;
     }
 
-    private void addAnchored(final String anchor, final Collection<PeerSet> into) {
-        into.addAll(byAnchor.getOrDefault(anchor, List.of()));
+    /** The conditions that may match a peer with these anchors. */
+    private Set<PeerSet> candidates(final List<String> anchors) {
+        final Set<PeerSet> candidates = new LinkedHashSet<>(unanchored);
+        for (final String anchor : anchors) {
+            candidates.addAll(byAnchor.getOrDefault(anchor, List.of()));
+        }
+        return candidates;
     }
 
     /** A peer is gone; answers the sets that it was in. */
     List<PeerSet> remove(final PeerFacts facts) {
         final int position = positionOf(facts);
+        final List<String> anchors = anchors(facts);
+        for (final String anchor : anchors) {
+            final Set<Integer> anchored = peersByAnchor.getOrDefault(anchor, new HashSet<>());
+            anchored.remove(position);
+            if (anchored.isEmpty()) {
+                peersByAnchor.remove(anchor);
+            }
+        }
         final List<PeerSet> left = new ArrayList<>();
-        for (final PeerSet set : sets.values()) {
+        for (final PeerSet set : candidates(anchors)) {
             if (set.members.get(position)) {
                 set.members.clear(position);
                 left.add(set);
@@ -191,7 +214,16 @@ final class PeerSets {
         return positions.keySet();
     }
 
-    // Anchors: what a peer must have for the condition to match; empty if nothing of the kind.
+    // Anchors: what a peer has, and what it must have for a condition to match.
+
+    private static List<String> anchors(final PeerFacts facts) {
+        final List<String> anchors = new ArrayList<>();
+        facts.labels().forEach((key, value) -> anchors.add(labelAnchor(key, value)));
+        facts.prefixes().forEach(prefix -> anchors.add(prefixAnchor(prefix)));
+        facts.names().forEach(name -> anchors.add(nameAnchor(name.toString())));
+        anchors.add(nodeAnchor(facts.nodeName()));
+        return anchors;
+    }
 
     private static String labelAnchor(final String key, final String value) {
         return key + '=' + value;
@@ -209,6 +241,7 @@ final class PeerSets {
         return "node " + name;
     }
 
+    /** Empty if the condition asks for nothing of the kind. */
     private static Optional<Set<String>> anchors(final PeerMatch match) {
         return switch (match) {
             case PeerMatch.Everyone _, PeerMatch.Not _, PeerMatch.OfKind _ -> Optional.empty();
