@@ -1,6 +1,7 @@
 package io.sluice.control.policy;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -41,6 +42,14 @@ record PolicyStatement(
             }
             return result == 0 ? key.compareTo(other.key) : result;
         }
+    }
+
+    /**
+     * Of what tells statements apart: the whole policy would be hashed with each look into a set.
+     */
+    @Override
+    public int hashCode() {
+        return Objects.hash(policy.ref(), subject, direction, rules.size());
     }
 
     /** Whether the policy is enforced, or computed beside what is. */

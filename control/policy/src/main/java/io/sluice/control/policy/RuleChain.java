@@ -134,7 +134,12 @@ final class RuleChain {
      * @param statement the statement
      * @param rules its rules, less those about other addresses of its own
      */
-    record Part(PolicyStatement statement, List<IndexedRule> rules) {}
+    record Part(PolicyStatement statement, List<IndexedRule> rules) {
+        @Override
+        public int hashCode() {
+            return statement.hashCode();
+        }
+    }
 
     /**
      * Makes a chain.
