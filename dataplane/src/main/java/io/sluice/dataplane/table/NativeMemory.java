@@ -1,5 +1,6 @@
 package io.sluice.dataplane.table;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
@@ -23,6 +24,39 @@ final class NativeMemory {
             LINKER.downcallHandle(
                     LINKER.defaultLookup().findOrThrow("free"),
                     FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
+
+    private static final MethodHandle MMAP =
+            LINKER.downcallHandle(
+                    LINKER.defaultLookup().findOrThrow("mmap"),
+                    FunctionDescriptor.of(
+                            ValueLayout.JAVA_LONG,
+                            ValueLayout.JAVA_LONG,
+                            ValueLayout.JAVA_LONG,
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.JAVA_LONG));
+    private static final MethodHandle MUNMAP =
+            LINKER.downcallHandle(
+                    LINKER.defaultLookup().findOrThrow("munmap"),
+                    FunctionDescriptor.of(
+                            ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+    private static final MethodHandle MADVISE =
+            LINKER.downcallHandle(
+                    LINKER.defaultLookup().findOrThrow("madvise"),
+                    FunctionDescriptor.of(
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.JAVA_LONG,
+                            ValueLayout.JAVA_LONG,
+                            ValueLayout.JAVA_INT));
+
+    /** Of x86-64, and of arm64 with pages of 4 KiB. */
+    static final long HUGE_PAGE_BYTES = 2 << 20;
+
+    // include/uapi/asm-generic/mman-common.h, mman.h
+    private static final int PROT_READ_WRITE = 1 | 2;
+    private static final int MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
+    private static final int MADV_HUGEPAGE = 14;
 
     private static final AtomicLong BYTES = new AtomicLong();
 
@@ -49,6 +83,51 @@ final class NativeMemory {
         MemorySegment.copy(block, 0, copy, 0, block.byteSize());
         copy.asSlice(block.byteSize()).fill((byte) 0);
         return copy;
+    }
+
+    /**
+     * Cleared memory that costs nothing until it is written (mmap(2), MAP_NORESERVE), in huge pages
+     * where the system has them. Not part of {@link #bytes}.
+     *
+     * @param size in bytes, a multiple of {@link #HUGE_PAGE_BYTES}
+     * @param arena how long it lives
+     * @throws OutOfMemoryError when the system gives no addresses
+     */
+    static MemorySegment reserve(final long size, final Arena arena) {
+        final long whole = size + HUGE_PAGE_BYTES;
+        try {
+            final long start =
+                    (long)
+                            MMAP.invokeExact(
+                                    0L,
+                                    whole,
+                                    PROT_READ_WRITE,
+                                    MAP_PRIVATE_ANONYMOUS_NORESERVE,
+                                    -1,
+                                    0L);
+            if (start == -1) {
+                throw new OutOfMemoryError("no addresses for " + whole + " bytes");
+            }
+            final MemorySegment all =
+                    MemorySegment.ofAddress(start)
+                            .reinterpret(whole, arena, mapped -> unmap(mapped.address(), whole));
+            final long aligned = start + HUGE_PAGE_BYTES - 1 & -HUGE_PAGE_BYTES;
+            // Without huge pages (EINVAL) it is as good, only slower.
+            final int _ = (int) MADVISE.invokeExact(aligned, size, MADV_HUGEPAGE);
+            return all.asSlice(aligned - start, size);
+        } catch (final OutOfMemoryError e) {
+            throw e;
+        } catch (final Throwable e) {
+            throw new AssertionError("mmap and madvise throw nothing", e);
+        }
+    }
+
+    private static void unmap(final long address, final long size) {
+        try {
+            final int _ = (int) MUNMAP.invokeExact(address, size);
+        } catch (final Throwable e) {
+            throw new AssertionError("munmap throws nothing", e);
+        }
     }
 
     private static MemorySegment raw(final long size) {

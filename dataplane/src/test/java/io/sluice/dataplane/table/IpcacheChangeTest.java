@@ -36,13 +36,17 @@ class IpcacheChangeTest {
 
     @Test
     void agreesWithAMapOverMillionsOfRandomChangesAndLookups() {
-        for (int spread = 0; spread < 4; spread++) {
-            final long seed = 20261127L + spread;
+        for (int round = 0; round < 8; round++) {
+            final int spread = round / 2;
+            final long seed = 20261127L + round;
             final Random random = new Random(seed);
             final Model model = new Model();
-            final Ipcache ipcache = new Ipcache();
+            // Never a block table; from the 3rd IPv4 prefix on, with all there is to move.
+            final Ipcache ipcache = new Ipcache(round % 2 == 0 ? Integer.MAX_VALUE : 2);
             final List<IpPrefix> present = new ArrayList<>();
-            for (int step = 0; step < 300_000; step++) {
+            // All IPv4 in blocks: a short prefix touches millions of words.
+            final int steps = round == 7 ? 60_000 : 300_000;
+            for (int step = 0; step < steps; step++) {
                 // Phases that grow and phases that shrink, down to nothing.
                 final boolean grows =
                         step / 20_000 % 2 == 0 ? random.nextInt(4) > 0 : random.nextInt(4) == 0;
@@ -65,7 +69,7 @@ class IpcacheChangeTest {
                 }
                 for (int i = 0; i < 2; i++) {
                     final IpAddress near = address(random, spread);
-                    final long answer = ipcache.lookup(near.high(), near.low());
+                    final long answer = lookup(ipcache, near, random);
                     final int expected = model.lookup(near);
                     if (Ipcache.identity(answer) != expected
                             || Ipcache.port(answer) != (expected == 0 ? -1 : expected)) {
@@ -80,7 +84,7 @@ class IpcacheChangeTest {
                     assertThat(ipcache.size()).isEqualTo(present.size());
                 }
             }
-            final long emptyBytes = new Ipcache().usedBytes();
+            final long emptyBytes = new Ipcache().usedBytes() + ipcache.blockBytes();
             for (final IpPrefix prefix : present) {
                 ipcache.remove(prefix.high(), prefix.low(), prefix.prefixLength());
             }
@@ -88,13 +92,53 @@ class IpcacheChangeTest {
             ipcache.reclaim();
             assertThat(ipcache.size()).isZero();
             assertThat(ipcache.usedBytes()).as("nodes left over").isEqualTo(emptyBytes);
+            assertThat(ipcache.blockBytes() > 0)
+                    .as("blocks")
+                    .isEqualTo(round % 2 == 1 && spread != 2);
         }
     }
 
     @Test
+    void movesIpv4IntoBlocksAboveTheBoundAndSaysWhatTheyTake() {
+        final int bound = 500;
+        final Ipcache ipcache = new Ipcache(bound);
+        final long withoutBlocks = ipcache.bytes();
+        // Each in a /16 of its own; all /16 with one, and those of IPv6, do not count.
+        for (int i = 0; i < bound; i++) {
+            ipcache.put(0, 0xffff_0a00_0000L + ((long) i << 16), 120, i + 1, 0);
+            ipcache.put(0x2001_0db8_0000_0000L | i, 0, 64, i + 1, 0);
+        }
+        ipcache.put(0, 0xffff_0a00_0000L, 120, 1, 0);
+        assertThat(ipcache.blockBytes()).isZero();
+        final long trieBytes = ipcache.bytes();
+
+        ipcache.put(0, 0xffff_0a00_0100L, 120, 1000, 0);
+
+        assertThat(ipcache.blockBytes()).as("the changed /16").isGreaterThan(0);
+        for (int change = 0; change < 1 << 12; change++) {
+            ipcache.put(0, 0xffff_0a00_0100L, 120, 1000 + change % 2, 0);
+        }
+        // 500 blocks of 2 KiB, from 10.0.0.0 to 11.243.0.0: one huge page.
+        assertThat(ipcache.blockBytes()).isEqualTo(500 * 2048);
+        assertThat(ipcache.bytes()).isEqualTo(trieBytes + (2 << 20)).isGreaterThan(withoutBlocks);
+        for (int i = 1; i < bound; i++) {
+            final long address = 0xffff_0a00_0007L + ((long) i << 16);
+            assertThat(Ipcache.identity(ipcache.lookup(0, address))).isEqualTo(i + 1);
+            assertThat(Ipcache.identity(ipcache.lookup(0, address + 0x100))).isZero();
+            ipcache.remove(0, address, 120);
+            assertThat(ipcache.lookup(0, address)).isEqualTo(ipcache.lookup(0, 0xffff_0100_0000L));
+        }
+        assertThat(ipcache.blockBytes()).as("blocks stay").isEqualTo(500 * 2048);
+    }
+
+    @Test
     void looksManyUpAsItLooksUpOne() {
+        looksManyUpAsItLooksUpOne(new Ipcache());
+        looksManyUpAsItLooksUpOne(new Ipcache(1000));
+    }
+
+    private static void looksManyUpAsItLooksUpOne(final Ipcache ipcache) {
         final Random random = new Random(7);
-        final Ipcache ipcache = new Ipcache();
         final int[] addresses = new int[4096];
         for (int i = 0; i < addresses.length; i++) {
             final IpAddress address = address(random, 3);
@@ -119,9 +163,11 @@ class IpcacheChangeTest {
      */
     @Test
     void noReaderSeesAnAnswerThatWasNeverTheTablesAnswer() throws InterruptedException {
-        for (int spread = 0; spread < 4; spread++) {
-            final Random random = new Random(99 + spread);
-            final Ipcache ipcache = new Ipcache();
+        for (int round = 0; round < 7; round++) {
+            // The last three with blocks, into which nodes move while lookups go on.
+            final int spread = round < 4 ? round : new int[] {0, 1, 3}[round - 4];
+            final Random random = new Random(99 + round);
+            final Ipcache ipcache = new Ipcache(round < 4 ? Integer.MAX_VALUE : 3);
             final Model model = new Model();
             final IpAddress[] probes = new IpAddress[64];
             for (int i = 0; i < probes.length; i++) {
@@ -155,13 +201,13 @@ class IpcacheChangeTest {
                     new Thread(
                             () -> {
                                 int i = 0;
+                                final Random ways = new Random(1);
                                 while (!stop.get()) {
                                     boundary.incrementAndGet();
                                     for (int n = 0; n < 32; n++) {
                                         i = (i + 1) % probes.length;
                                         final int from = (int) done.get();
-                                        final long answer =
-                                                ipcache.lookup(probes[i].high(), probes[i].low());
+                                        final long answer = lookup(ipcache, probes[i], ways);
                                         final int to = (int) begun.get();
                                         boolean valid = false;
                                         for (int state = from; state <= to && !valid; state++) {
@@ -206,8 +252,19 @@ class IpcacheChangeTest {
             }
             stop.set(true);
             reader.join();
-            assertThat(wrong.get()).as("spread %d", spread).isEmpty();
+            assertThat(wrong.get()).as("round %d", round).isEmpty();
         }
+    }
+
+    /** By either way to look an address up. */
+    private static long lookup(
+            final Ipcache ipcache, final IpAddress address, final Random random) {
+        if (!address.isIpv4() || random.nextBoolean()) {
+            return ipcache.lookup(address.high(), address.low());
+        }
+        final long[] answer = new long[1];
+        ipcache.lookupIpv4(new int[] {(int) address.low()}, answer, 1);
+        return answer[0];
     }
 
     /**
