@@ -16,8 +16,8 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Nanoseconds per IPv4 lookup in batches of 32 over a million addresses, per IPv6 lookup one by one
- * over as many, and per changed prefix.
+ * Nanoseconds per IPv4 lookup in batches of 64, as many as dpdk-test-fib's, over a million
+ * addresses, per IPv6 lookup one by one over as many, and per changed prefix.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -26,7 +26,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 3, time = 1)
 public class IpcacheBenchmark {
-    private static final int BATCH = 32;
+    private static final int BATCH = 64;
 
     @Param({"10000", "500000"})
     private int prefixes;

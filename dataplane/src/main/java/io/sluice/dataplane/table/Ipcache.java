@@ -236,26 +236,15 @@ public final class Ipcache {
     /** Most answers are one load, so that all loads of a batch are on their way together. */
     private void lookupInBlocks(
             final long table, final int[] addresses, final long[] answers, final int count) {
-        long signs = 0;
         for (int i = 0; i < count; i++) {
-            answers[i] = get(blockWord(table, addresses[i]));
-            signs |= answers[i] - 1;
-        }
-        if (signs >= 0) {
-            return;
+            // Opaque: a leaf leads to no other memory, and what leads on is read again.
+            answers[i] = (long) WORD.getOpaque(MEMORY, blockWord(table, addresses[i]));
         }
         for (int i = 0; i < count; i++) {
             if (answers[i] <= 0) {
-                answers[i] = lookupBelow(answers[i], addresses[i]);
+                answers[i] = lookupIpv4(addresses[i]);
             }
         }
-    }
-
-    /** The answer where a block's word is none: it was never written, or leads to a node. */
-    private long lookupBelow(final long word, final int address) {
-        return word == 0
-                ? lookupFromRoot(address)
-                : walk(word, 0, mapped(address), IPV4_ROOT_END + 8);
     }
 
     private static long blockWord(final long table, final int address) {
@@ -269,6 +258,13 @@ public final class Ipcache {
         }
         final long word = get(blockWord(table, address));
         return word > 0 ? word : lookupBelow(word, address);
+    }
+
+    /** The answer where a block's word is none: it was never written, or leads to a node. */
+    private long lookupBelow(final long word, final int address) {
+        return word == 0
+                ? lookupFromRoot(address)
+                : walk(word, 0, mapped(address), IPV4_ROOT_END + 8);
     }
 
     private long lookupFromRoot(final int address) {
