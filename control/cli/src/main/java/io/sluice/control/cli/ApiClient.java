@@ -2,7 +2,7 @@ package io.sluice.control.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sluice.control.agent.api.JsonTree;
 import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -32,8 +32,6 @@ import java.util.function.Consumer;
  * <p>Thread: the command's. Calls block until the daemon has answered.
  */
 final class ApiClient {
-    private static final ObjectMapper JSON = new ObjectMapper();
-
     /** A header line of the daemon is far shorter; anything longer is not our daemon. */
     private static final int LINE_BYTES_MAX = 8192;
 
@@ -227,7 +225,7 @@ final class ApiClient {
     private static CommandError refusal(final int status, final String body) {
         String message = "HTTP " + status;
         try {
-            message = JSON.readTree(body).path("error").asText(message);
+            message = JsonTree.read(body).path("error").asText(message);
         } catch (final JsonProcessingException e) {
             // Not our daemon's form of an error: the status alone has to do.
             message = message + " " + body.strip();
@@ -266,7 +264,7 @@ final class ApiClient {
 
     private JsonNode json(final String body) {
         try {
-            return JSON.readTree(body);
+            return JsonTree.read(body);
         } catch (final JsonProcessingException e) {
             throw broken("not JSON: " + e.getOriginalMessage());
         }

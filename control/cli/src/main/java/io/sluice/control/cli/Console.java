@@ -4,6 +4,7 @@ import java.io.InputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
+import java.time.Instant;
 import java.time.ZoneId;
 import java.util.Map;
 
@@ -36,7 +37,27 @@ record Console(
                 new PrintWriter(System.err, true, StandardCharsets.UTF_8),
                 terminal,
                 System.getenv(),
-                Clock.system(ZoneId.systemDefault()));
+                new ProcessClock());
+    }
+
+    /**
+     * The machine's clock and zone. Zones are loaded when a time is printed, not by each command.
+     */
+    private static final class ProcessClock extends Clock {
+        @Override
+        public Instant instant() {
+            return Instant.now();
+        }
+
+        @Override
+        public ZoneId getZone() {
+            return ZoneId.systemDefault();
+        }
+
+        @Override
+        public Clock withZone(final ZoneId zone) {
+            return Clock.system(zone);
+        }
     }
 
     /** A line on stderr that is not an error. */

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -22,13 +23,18 @@ import picocli.CommandLine.Parameters;
 final class EndpointCommands {
     private EndpointCommands() {}
 
-    static CommandLine of(final Console console) {
-        return Group.named("endpoint", "Endpoints: what is plugged into the switch.")
-                .addSubcommand(new ListAll(console))
-                .addSubcommand(new Get(console))
-                .addSubcommand(new Add(console))
-                .addSubcommand(new Delete(console))
-                .addSubcommand(new Config(console));
+    /**
+     * @param asked the command that is asked for; see {@link Group#addAsked}
+     */
+    static CommandLine of(final Console console, final String asked) {
+        final Map<String, Supplier<Object>> all = new LinkedHashMap<>();
+        all.put("list", () -> new ListAll(console));
+        all.put("get", () -> new Get(console));
+        all.put("add", () -> new Add(console));
+        all.put("delete", () -> new Delete(console));
+        all.put("config", () -> new Config(console));
+        return Group.addAsked(
+                Group.named("endpoint", "Endpoints: what is plugged into the switch."), all, asked);
     }
 
     /** {@code namespace/name}. */

@@ -1,5 +1,7 @@
 package io.sluice.control.cli;
 
+import java.util.Map;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -17,6 +19,24 @@ final class Group implements Runnable {
     static CommandLine named(final String name, final String description) {
         final CommandLine group = new CommandLine(new Group()).setCommandName(name);
         group.getCommandSpec().usageMessage().description(description);
+        return group;
+    }
+
+    /**
+     * Adds the command that is asked for, where there is one of this name, else all: picocli's
+     * reflection over all of them would take longer than the answer.
+     *
+     * @param all by name, in the order of the help
+     * @return the group
+     */
+    static CommandLine addAsked(
+            final CommandLine group, final Map<String, Supplier<Object>> all, final String asked) {
+        all.forEach(
+                (name, command) -> {
+                    if (name.equals(asked) || !all.containsKey(asked)) {
+                        group.addSubcommand(name, command.get());
+                    }
+                });
         return group;
     }
 

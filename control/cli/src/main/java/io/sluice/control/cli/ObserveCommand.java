@@ -2,9 +2,9 @@ package io.sluice.control.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.api.FlowFilter;
+import io.sluice.control.agent.api.JsonTree;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,7 +30,6 @@ import picocli.CommandLine.ParameterException;
             "match."
         })
 final class ObserveCommand implements Callable<Integer> {
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     private static final int LAST_DEFAULT = 20;
 
@@ -451,7 +450,7 @@ final class ObserveCommand implements Callable<Integer> {
 
     private static JsonNode parse(final String line) {
         try {
-            return JSON.readTree(line);
+            return JsonTree.read(line);
         } catch (final JsonProcessingException e) {
             throw CommandError.no("sluice observe: the daemon sent what is not JSON: " + line);
         }

@@ -1,13 +1,12 @@
 package io.sluice.control.cli;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import com.fasterxml.jackson.core.util.Separators;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sluice.control.agent.api.JsonTree;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -18,8 +17,6 @@ import picocli.CommandLine.Option;
 
 /** The option {@code -o} and what it makes of an answer that is JSON already. */
 final class Output {
-    private static final ObjectMapper JSON = new ObjectMapper();
-
     /** Forms of output; each command says which of them it has. */
     enum Format {
         TEXT,
@@ -61,9 +58,9 @@ final class Output {
             case JSON -> out.println(pretty(answer));
             case JSONL -> {
                 if (answer.isArray()) {
-                    answer.forEach(out::println);
+                    answer.forEach(line -> out.println(JsonTree.write(line)));
                 } else {
-                    out.println(answer);
+                    out.println(JsonTree.write(answer));
                 }
             }
             case YAML -> out.print(yaml(answer));
@@ -79,22 +76,17 @@ final class Output {
                                 .setIndent(2)
                                 .setIndicatorIndent(0)
                                 .build())
-                .dumpToString(JSON.convertValue(answer, Object.class));
+                .dumpToString(new ObjectMapper().convertValue(answer, Object.class));
     }
 
     private static String pretty(final JsonNode answer) {
-        try {
-            return JSON.writer(
-                            new DefaultPrettyPrinter(
-                                            Separators.createDefaultInstance()
-                                                    .withObjectFieldValueSpacing(
-                                                            Separators.Spacing.AFTER)
-                                                    .withArrayEmptySeparator("")
-                                                    .withObjectEmptySeparator(""))
-                                    .withArrayIndenter(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE))
-                    .writeValueAsString(answer);
-        } catch (final JsonProcessingException e) {
-            throw new UncheckedIOException(e);
-        }
+        return JsonTree.write(
+                answer,
+                new DefaultPrettyPrinter(
+                                Separators.createDefaultInstance()
+                                        .withObjectFieldValueSpacing(Separators.Spacing.AFTER)
+                                        .withArrayEmptySeparator("")
+                                        .withObjectEmptySeparator(""))
+                        .withArrayIndenter(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE));
     }
 }

@@ -6,8 +6,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.cli.Output.Format;
 import io.sluice.control.policy.KubeObject;
 import io.sluice.control.policy.Problem;
+import java.util.LinkedHashMap;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -16,20 +19,27 @@ import picocli.CommandLine.Mixin;
 final class PolicyCommands {
     private PolicyCommands() {}
 
-    static CommandLine of(final Console console) {
-        return Group.named("policy", "The policy engine, over manifests or in the daemon.")
-                .addSubcommand(new Validate(console))
-                .addSubcommand(new PolicyLintCommand(console))
-                .addSubcommand(new PolicyEvalCommand(console))
-                .addSubcommand(new PolicyMatrixCommand(console))
-                .addSubcommand(new PolicyDiffCommand(console))
-                .addSubcommand(new PolicyReplayCommand(console))
-                .addSubcommand(new PolicyRecommendCommand(console))
-                .addSubcommand(new PolicySelectorCommand(console))
-                .addSubcommand(new PolicyRequestsCommand(console))
-                .addSubcommand(new PolicyHistoryCommands.History(console))
-                .addSubcommand(new PolicyHistoryCommands.Rollback(console))
-                .addSubcommand(new PolicyHistoryCommands.Confirm(console));
+    /**
+     * @param asked the command that is asked for; see {@link Group#addAsked}
+     */
+    static CommandLine of(final Console console, final String asked) {
+        final Map<String, Supplier<Object>> all = new LinkedHashMap<>();
+        all.put("validate", () -> new Validate(console));
+        all.put("lint", () -> new PolicyLintCommand(console));
+        all.put("eval", () -> new PolicyEvalCommand(console));
+        all.put("matrix", () -> new PolicyMatrixCommand(console));
+        all.put("diff", () -> new PolicyDiffCommand(console));
+        all.put("replay", () -> new PolicyReplayCommand(console));
+        all.put("recommend", () -> new PolicyRecommendCommand(console));
+        all.put("selector", () -> new PolicySelectorCommand(console));
+        all.put("requests", () -> new PolicyRequestsCommand(console));
+        all.put("history", () -> new PolicyHistoryCommands.History(console));
+        all.put("rollback", () -> new PolicyHistoryCommands.Rollback(console));
+        all.put("confirm", () -> new PolicyHistoryCommands.Confirm(console));
+        return Group.addAsked(
+                Group.named("policy", "The policy engine, over manifests or in the daemon."),
+                all,
+                asked);
     }
 
     @Command(

@@ -3,6 +3,7 @@ package io.sluice.control.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sluice.control.agent.api.ApiJson;
+import io.sluice.control.agent.api.JsonTree;
 import io.sluice.control.agent.api.ProbeJson;
 import io.sluice.control.agent.api.ProbeStream;
 import io.sluice.control.cli.Output.Format;
@@ -157,7 +158,7 @@ final class PolicyEvalCommand implements Callable<Integer> {
                                         "POST",
                                         "/v1/policy/eval?explain=" + explain,
                                         "application/x-ndjson",
-                                        line + "\n"));
+                                        JsonTree.write(line) + "\n"));
         if (answer.has("error")) {
             throw CommandError.usage(answer.path("error").asText());
         }
@@ -169,7 +170,7 @@ final class PolicyEvalCommand implements Callable<Integer> {
                 OfflinePolicy.ofCorrect(manifests.read(console), console).evaluator();
         try {
             return ProbeJson.answer(
-                    ProbeJson.read(line.toString()),
+                    ProbeJson.read(JsonTree.write(line)),
                     evaluator,
                     explain ? ProbeJson.Detail.EXPLAINED : ProbeJson.Detail.VERDICT);
         } catch (final ProbeException e) {

@@ -3,7 +3,6 @@ package io.sluice.control.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.sluice.control.cli.Output.Format;
 import io.sluice.control.policy.IdentityAllocator;
 import io.sluice.control.policy.KubeObject;
@@ -47,8 +46,6 @@ import picocli.CommandLine.Option;
             "nothing to draft from."
         })
 final class PolicyRecommendCommand implements Callable<Integer> {
-    private static final ObjectMapper JSON = new ObjectMapper();
-
     /** Flows that would be denied are a mistake of this command: some of them are enough. */
     private static final int DENIED_TOLD_MAX = 20;
 
@@ -117,9 +114,10 @@ final class PolicyRecommendCommand implements Callable<Integer> {
         if (format == Format.TEXT) {
             console.out().print(drafted.text());
         } else {
-            final ArrayNode objects = JsonNodeFactory.instance.arrayNode();
+            final ObjectMapper json = new ObjectMapper();
+            final ArrayNode objects = json.createArrayNode();
             read.objects()
-                    .forEach(object -> objects.add(JSON.<JsonNode>valueToTree(object.shown())));
+                    .forEach(object -> objects.add(json.<JsonNode>valueToTree(object.shown())));
             Output.print(console.out(), format, objects);
         }
         drafted.warnings().forEach(warning -> console.note("warning: " + warning));

@@ -61,7 +61,7 @@ public final class SluiceCli implements Runnable {
     }
 
     /** The commands there are, in the order of the help. */
-    private static Map<String, Supplier<Object>> all(final Console console) {
+    private static Map<String, Supplier<Object>> all(final Console console, final String second) {
         final Map<String, Supplier<Object>> all = new LinkedHashMap<>();
         all.put("run", () -> new RunCommand(console));
         all.put("status", () -> new StatusCommand(console));
@@ -70,8 +70,8 @@ public final class SluiceCli implements Runnable {
         all.put("get", () -> new GetCommand(console));
         all.put("describe", () -> new DescribeCommand(console));
         all.put("diff", () -> new DiffCommand(console));
-        all.put("endpoint", () -> EndpointCommands.of(console));
-        all.put("policy", () -> PolicyCommands.of(console));
+        all.put("endpoint", () -> EndpointCommands.of(console, second));
+        all.put("policy", () -> PolicyCommands.of(console, second));
         all.put("test", () -> new TestCommand(console));
         all.put("observe", () -> new ObserveCommand(console));
         all.put("trace", () -> new TraceCommand(console));
@@ -86,20 +86,13 @@ public final class SluiceCli implements Runnable {
         return all;
     }
 
-    /**
-     * The parser of a command line. It knows only the command that is asked for, where there is
-     * one: picocli's reflection over all of them would take longer than the answer.
-     */
+    /** The parser of a command line. */
     private static CommandLine commands(final Console console, final String... arguments) {
-        final CommandLine commands = new CommandLine(new SluiceCli());
-        final Map<String, Supplier<Object>> all = all(console);
-        final String first = arguments.length == 0 ? "" : arguments[0];
-        all.forEach(
-                (name, command) -> {
-                    if (name.equals(first) || !all.containsKey(first)) {
-                        commands.addSubcommand(name, command.get());
-                    }
-                });
+        final CommandLine commands =
+                Group.addAsked(
+                        new CommandLine(new SluiceCli()),
+                        all(console, word(arguments, 1)),
+                        word(arguments, 0));
         commands.setOut(console.out());
         commands.setErr(console.err());
         commands.setColorScheme(
@@ -113,6 +106,11 @@ public final class SluiceCli implements Runnable {
         commands.setUsageHelpAutoWidth(false);
         commands.setUsageHelpWidth(100);
         return commands;
+    }
+
+    /** The word at a place of the command line, empty where it is shorter. */
+    private static String word(final String[] arguments, final int place) {
+        return place < arguments.length ? arguments[place] : "";
     }
 
     @Override

@@ -1,13 +1,11 @@
 package io.sluice.control.agent.api;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
 import java.io.UncheckedIOException;
@@ -24,20 +22,20 @@ import java.util.TreeSet;
  * the value).
  */
 public final class ApiJson {
-    private static final ObjectMapper MAPPER =
-            JsonMapper.builder()
-                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                    .disable(JsonParser.Feature.AUTO_CLOSE_SOURCE)
-                    .addModule(
-                            new SimpleModule()
-                                    .addSerializer(Instant.class, ToStringSerializer.instance))
-                    .build();
+    /** Made when the first record is written: most commands write none. */
+    private static final class Records {
+        static final ObjectMapper MAPPER =
+                JsonMapper.builder()
+                        .addModule(
+                                new SimpleModule()
+                                        .addSerializer(Instant.class, ToStringSerializer.instance))
+                        .build();
+    }
 
     private ApiJson() {}
 
     public static ObjectNode newObject() {
-        return MAPPER.createObjectNode();
+        return JsonNodeFactory.instance.objectNode();
     }
 
     /** A constant as the API writes it: {@code END_OF_TIER} is {@code end-of-tier}. */
@@ -47,7 +45,7 @@ public final class ApiJson {
 
     public static String write(final Object value) {
         try {
-            return MAPPER.writeValueAsString(value);
+            return Records.MAPPER.writeValueAsString(value);
         } catch (final JsonProcessingException e) {
             throw new UncheckedIOException(e);
         }
@@ -60,7 +58,7 @@ public final class ApiJson {
      */
     public static JsonNode read(final String text) {
         try {
-            final JsonNode node = MAPPER.readTree(text);
+            final JsonNode node = JsonTree.read(text);
             if (node.isMissingNode()) {
                 throw ApiRequest.invalid("empty: a JSON value");
             }
