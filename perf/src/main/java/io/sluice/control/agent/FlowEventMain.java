@@ -244,7 +244,7 @@ final class FlowEventMain {
                     new FlowStore(
                             RING_FLOWS, side == Side.MEMORY ? flow -> {} : counts::count, history);
             try (FlowRecorder recorder =
-                    new FlowRecorder("node1", store, revision -> policy, System::nanoTime)) {
+                    new FlowRecorder("node1", 1, store, revision -> policy, System::nanoTime)) {
                 bursts(recorder, store, history, event, WARM_BURSTS);
                 final long[] before = times();
                 final long laneNs = bursts(recorder, store, history, event, BURSTS);

@@ -57,7 +57,7 @@ final class FlowHistory implements AutoCloseable {
 
     /**
      * Flows that may wait for the writer. At 1 us each it writes a million a second; a disk that
-     * makes it wait for 200 ms while 300,000 a second come loses none. Some 40 MB when full.
+     * makes it wait for 200 ms while 300,000 a second come loses none. Some 20 MB when full.
      */
     static final int QUEUE_FLOWS = 1 << 16;
 

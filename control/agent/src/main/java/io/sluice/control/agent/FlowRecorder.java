@@ -35,10 +35,11 @@ import org.slf4j.LoggerFactory;
  * thread puts everything into words and is what limits: a ring for each lane would have the same
  * events wait in other places. A lane that has taken a slot and lost its processor holds up the
  * reader and no other lane. The recorder's thread gives them names, from the policy revision that
- * the packet was judged by ({@link FlowWords}), and appends them batch by batch. A full ring loses the event, and counts it: no lane ever waits. A flow
- * is visible after about a millisecond; {@link SleepUntilWoken} tells how the recorder's thread
- * learns of it. On a processor that it shares with a busy lane it gets a hundredth ({@link
- * ProcessorShare#ofEvents}): events are lost then, not packets.
+ * the packet was judged by ({@link FlowWords}), and appends them batch by batch. A full ring loses
+ * the event, and counts it: no lane ever waits. A flow is visible after about a millisecond; {@link
+ * SleepUntilWoken} tells how the recorder's thread learns of it. On a processor that it shares with
+ * a busy lane it gets a hundredth ({@link ProcessorShare#ofEvents}): events are lost then, not
+ * packets.
  *
  * <p>Ends of flows come in floods: a lane forgets some millions of flows a second where as many
  * were opened at a time. They may fill half of the ring only, so that none of them costs the
@@ -65,7 +66,6 @@ final class FlowRecorder implements FlowEvents, AutoCloseable {
 
     /** Room that ends of flows leave to other events. */
     private static final int KEPT_FROM_ENDS_EVENTS = RING_EVENTS / 2;
-
 
     /** Numbers of one event, as the lane knows them. */
     static final class Slot {
