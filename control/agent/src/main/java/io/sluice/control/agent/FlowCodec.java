@@ -221,13 +221,18 @@ public final class FlowCodec {
             if (same != null) {
                 return same;
             }
-            final Integer equal = sides.get(side);
-            final int place = equal != null ? equal : newSide(side);
+            final int next = sides.size();
+            final Integer equal = sides.putIfAbsent(side, next);
+            if (equal == null) {
+                write(side);
+            }
+            final int place = equal != null ? equal : next;
             sameSides.put(side, place);
             return place;
         }
 
-        private int newSide(final FlowSide side) {
+        private void write(final FlowSide side) {
+            newSides.add(side);
             sideBytes.unsigned(side.endpointId());
             sideBytes.signed(side.identity());
             sideBytes.unsigned(text(side.namespace()));
@@ -236,9 +241,6 @@ public final class FlowCodec {
             sideBytes.unsigned(text(side.address()));
             sideBytes.unsigned(text(side.mac()));
             texts(sideBytes, side.names());
-            sides.put(side, sides.size());
-            newSides.add(side);
-            return sides.size() - 1;
         }
 
         private int authors(final List<PolicyAuthor> list) {
