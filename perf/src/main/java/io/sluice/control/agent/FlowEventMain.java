@@ -121,7 +121,7 @@ final class FlowEventMain {
     }
 
     private static IpAddress address(final int pod) {
-        return IpAddress.ofIpv4(0x0a000001 + (pod / 50 << 8) + pod % 50);
+        return IpAddress.ofIpv4(0x0a000001 + ((pod / 50) << 8) + pod % 50);
     }
 
     private static LivePolicy policy() {
