@@ -4,6 +4,7 @@ import io.sluice.control.agent.Flow;
 import io.sluice.control.agent.FlowCodec;
 import io.sluice.control.agent.FlowKeys;
 import io.sluice.control.agent.FlowPeer;
+import io.sluice.control.agent.FlowSide;
 import io.sluice.control.agent.PolicyAuthor;
 import io.sluice.control.agent.flowlog.FlowLog;
 import io.sluice.control.agent.flowlog.KeyFilter;
@@ -19,7 +20,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.UUID;
-import org.agrona.collections.LongHashSet;
 
 /**
  * Fills a flow store for {@code scripts/bench-history}: the same flows at every run, but for their
@@ -141,16 +141,16 @@ final class FlowStoreMain {
     }
 
     private static LogBlock block(final List<Flow> flows) {
-        final LongHashSet keys = new LongHashSet();
-        flows.forEach(flow -> FlowKeys.add(flow, keys));
+        final List<FlowSide> sides = new ArrayList<>();
+        final byte[] bytes = FlowCodec.encode(flows, sides);
         return new LogBlock(
                 flows.size(),
                 flows.getFirst().sequence(),
                 flows.getLast().sequence(),
                 flows.getFirst().time(),
                 flows.getLast().time(),
-                KeyFilter.of(keys),
-                FlowCodec.encode(flows));
+                KeyFilter.of(FlowKeys.of(flows, sides)),
+                bytes);
     }
 
     private Flow next(final long sequence) {

@@ -11,7 +11,7 @@ import java.util.Optional;
  *
  * @param sequence number of the event, from 0, without gaps but for lost ones
  * @param time when the packet was judged
- * @param uuid unique over all nodes
+ * @param id unique over all nodes
  * @param nodeName node that saw it
  * @param kind what kind of event
  * @param verdict what became of the packet
@@ -36,7 +36,7 @@ import java.util.Optional;
 public record Flow(
         long sequence,
         Instant time,
-        String uuid,
+        FlowId id,
         String nodeName,
         Kind kind,
         Verdict verdict,
@@ -57,7 +57,58 @@ public record Flow(
         int lengthBytes,
         Optional<L7Message> l7,
         Optional<FlowTotals> totals) {
-    /** An event that is not the end of a flow. */
+    /** An event whose identity is text, of a UUID or any other. */
+    public Flow(
+            final long sequence,
+            final Instant time,
+            final String uuid,
+            final String nodeName,
+            final Kind kind,
+            final Verdict verdict,
+            final int dropReason,
+            final String dropReasonName,
+            final int ipVersion,
+            final int protocol,
+            final int tcpFlags,
+            final int icmpType,
+            final int icmpCode,
+            final FlowPeer source,
+            final FlowPeer destination,
+            final Direction direction,
+            final boolean reply,
+            final long policyRevision,
+            final List<PolicyAuthor> egressBy,
+            final List<PolicyAuthor> ingressBy,
+            final int lengthBytes,
+            final Optional<L7Message> l7,
+            final Optional<FlowTotals> totals) {
+        this(
+                sequence,
+                time,
+                FlowId.of(uuid),
+                nodeName,
+                kind,
+                verdict,
+                dropReason,
+                dropReasonName,
+                ipVersion,
+                protocol,
+                tcpFlags,
+                icmpType,
+                icmpCode,
+                source,
+                destination,
+                direction,
+                reply,
+                policyRevision,
+                egressBy,
+                ingressBy,
+                lengthBytes,
+                l7,
+                totals);
+    }
+
+    /** The same, not the end of a flow. */
     public Flow(
             final long sequence,
             final Instant time,
@@ -84,7 +135,7 @@ public record Flow(
         this(
                 sequence,
                 time,
-                uuid,
+                FlowId.of(uuid),
                 nodeName,
                 kind,
                 verdict,
@@ -105,6 +156,39 @@ public record Flow(
                 lengthBytes,
                 l7,
                 Optional.empty());
+    }
+
+    /** The same event at another place: its number is the lower half of its identity. */
+    Flow withSequence(final long number) {
+        return new Flow(
+                number,
+                time,
+                new FlowId(id.high(), number),
+                nodeName,
+                kind,
+                verdict,
+                dropReason,
+                dropReasonName,
+                ipVersion,
+                protocol,
+                tcpFlags,
+                icmpType,
+                icmpCode,
+                source,
+                destination,
+                direction,
+                reply,
+                policyRevision,
+                egressBy,
+                ingressBy,
+                lengthBytes,
+                l7,
+                totals);
+    }
+
+    /** Its identity as text. */
+    public String uuid() {
+        return id.text();
     }
 
     /** Kind of event, with the number of Cilium's monitor (pkg/monitor/api/types.go). */

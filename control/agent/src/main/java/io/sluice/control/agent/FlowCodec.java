@@ -11,10 +11,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.UUID;
 import java.util.stream.Collectors;
 
 /**
@@ -66,6 +66,12 @@ public final class FlowCodec {
                             Collectors.toUnmodifiableMap(
                                     Flow.Direction::number, direction -> direction));
 
+    /** Room for a table to begin with; it grows. */
+    private static final int TABLE_BYTES = 1024;
+
+    /** Room for a flow: one that is not about a request takes 25 to 40. */
+    private static final int FLOW_BYTES = 40;
+
     private static final int NO_L7 = 0;
     private static final int HTTP = 1;
     private static final int KAFKA = 2;
@@ -86,13 +92,26 @@ public final class FlowCodec {
 
     /** A block of flows, which there must be. */
     public static byte[] encode(final List<Flow> flows) {
-        return new Encoder().encode(flows);
+        return encode(flows, new ArrayList<>());
+    }
+
+    /**
+     * The same.
+     *
+     * @param sides gets the sides of the flows, each once
+     */
+    public static byte[] encode(final List<Flow> flows, final List<FlowSide> sides) {
+        return new Encoder(flows.size(), sides).encode(flows);
     }
 
     /** Bytes that grow. */
     private static final class Bytes {
-        private byte[] bytes = new byte[1024];
+        private byte[] bytes;
         private int length;
+
+        Bytes(final int expected) {
+            bytes = new byte[expected];
+        }
 
         void put(final int value) {
             if (length == bytes.length) {
@@ -129,46 +148,42 @@ public final class FlowCodec {
         }
     }
 
-    /** A side without its port. */
-    private record Side(FlowPeer peer) {
-        static Side of(final FlowPeer peer) {
-            return new Side(
-                    peer.port() == 0
-                            ? peer
-                            : new FlowPeer(
-                                    peer.endpointId(),
-                                    peer.identity(),
-                                    peer.namespace(),
-                                    peer.podName(),
-                                    peer.labels(),
-                                    peer.address(),
-                                    0,
-                                    peer.mac(),
-                                    peer.names()));
-        }
-    }
-
     private static final class Encoder {
         private final Map<String, Integer> texts = new HashMap<>();
-        private final Map<Side, Integer> sides = new HashMap<>();
+        private final Map<FlowSide, Integer> sides = new HashMap<>();
         private final Map<List<PolicyAuthor>, Integer> authors = new HashMap<>();
-        private final Bytes textBytes = new Bytes();
-        private final Bytes sideBytes = new Bytes();
-        private final Bytes authorBytes = new Bytes();
-        private final Bytes flowBytes = new Bytes();
+        // Those that were seen before as the same object: to compare them by value costs more than
+        // all the rest of a flow.
+        private final IdentityHashMap<FlowSide, Integer> sameSides = new IdentityHashMap<>();
+        private final IdentityHashMap<List<PolicyAuthor>, Integer> sameAuthors =
+                new IdentityHashMap<>();
+        private final List<FlowSide> newSides;
+        private final Bytes textBytes = new Bytes(TABLE_BYTES);
+        private final Bytes sideBytes = new Bytes(TABLE_BYTES);
+        private final Bytes authorBytes = new Bytes(TABLE_BYTES);
+        private final Bytes flowBytes;
         private long sequenceBefore;
         private long secondBefore;
         private long revisionBefore;
-        private UUID uuidBefore = new UUID(0, 0);
+        private long idHighBefore;
+        private long idLowBefore;
 
-        Encoder() {
+        Encoder(final int flows, final List<FlowSide> newSides) {
+            this.newSides = newSides;
+            flowBytes = new Bytes(flows * FLOW_BYTES);
             text("");
             authors(List.of());
         }
 
         byte[] encode(final List<Flow> flows) {
             flows.forEach(this::flow);
-            final Bytes block = new Bytes();
+            final Bytes block =
+                    new Bytes(
+                            TABLE_BYTES
+                                    + textBytes.length
+                                    + sideBytes.length
+                                    + authorBytes.length
+                                    + flowBytes.length);
             block.put(FORMAT);
             table(block, texts.size(), textBytes);
             table(block, sides.size(), sideBytes);
@@ -201,29 +216,45 @@ public final class FlowCodec {
             }
         }
 
-        private int side(final FlowPeer peer) {
-            final Side side = Side.of(peer);
-            final Integer known = sides.get(side);
-            if (known != null) {
-                return known;
+        private int side(final FlowSide side) {
+            final Integer same = sameSides.get(side);
+            if (same != null) {
+                return same;
             }
-            sideBytes.unsigned(peer.endpointId());
-            sideBytes.signed(peer.identity());
-            sideBytes.unsigned(text(peer.namespace()));
-            sideBytes.unsigned(text(peer.podName()));
-            texts(sideBytes, peer.labels());
-            sideBytes.unsigned(text(peer.address()));
-            sideBytes.unsigned(text(peer.mac()));
-            texts(sideBytes, peer.names());
-            sides.put(side, sides.size());
-            return sides.size() - 1;
+            final int next = sides.size();
+            final Integer equal = sides.putIfAbsent(side, next);
+            if (equal == null) {
+                write(side);
+            }
+            final int place = equal != null ? equal : next;
+            sameSides.put(side, place);
+            return place;
+        }
+
+        private void write(final FlowSide side) {
+            newSides.add(side);
+            sideBytes.unsigned(side.endpointId());
+            sideBytes.signed(side.identity());
+            sideBytes.unsigned(text(side.namespace()));
+            sideBytes.unsigned(text(side.podName()));
+            texts(sideBytes, side.labels());
+            sideBytes.unsigned(text(side.address()));
+            sideBytes.unsigned(text(side.mac()));
+            texts(sideBytes, side.names());
         }
 
         private int authors(final List<PolicyAuthor> list) {
-            final Integer known = authors.get(list);
-            if (known != null) {
-                return known;
+            final Integer same = sameAuthors.get(list);
+            if (same != null) {
+                return same;
             }
+            final Integer equal = authors.get(list);
+            final int place = equal != null ? equal : newAuthors(list);
+            sameAuthors.put(list, place);
+            return place;
+        }
+
+        private int newAuthors(final List<PolicyAuthor> list) {
             authorBytes.unsigned(list.size());
             for (final PolicyAuthor author : list) {
                 authorBytes.unsigned(text(author.tier()));
@@ -246,7 +277,7 @@ public final class FlowCodec {
             flowBytes.signed(time.getEpochSecond() - secondBefore);
             flowBytes.unsigned(time.getNano());
             secondBefore = time.getEpochSecond();
-            uuid(flow.uuid());
+            id(flow.id());
             flowBytes.unsigned(text(flow.nodeName()));
             flowBytes.put(flow.kind().number());
             flowBytes.put(
@@ -260,9 +291,9 @@ public final class FlowCodec {
             flowBytes.put(flow.tcpFlags());
             flowBytes.signed(flow.icmpType());
             flowBytes.signed(flow.icmpCode());
-            flowBytes.unsigned(side(flow.source()));
+            flowBytes.unsigned(side(flow.source().side()));
             flowBytes.unsigned(flow.source().port());
-            flowBytes.unsigned(side(flow.destination()));
+            flowBytes.unsigned(side(flow.destination().side()));
             flowBytes.unsigned(flow.destination().port());
             flowBytes.signed(flow.policyRevision() - revisionBefore);
             revisionBefore = flow.policyRevision();
@@ -293,23 +324,23 @@ public final class FlowCodec {
         }
 
         /** A byte says what follows: nothing new but the number, all 16 bytes, or a text. */
-        private void uuid(final String text) {
-            if (text.length() != 36) {
+        private void id(final FlowId id) {
+            final String other = id.other();
+            if (other != null) {
                 flowBytes.put(2);
-                flowBytes.unsigned(text(text));
+                flowBytes.unsigned(text(other));
                 return;
             }
-            final UUID uuid = UUID.fromString(text);
-            if (uuid.getMostSignificantBits() == uuidBefore.getMostSignificantBits()) {
+            if (id.high() == idHighBefore) {
                 flowBytes.put(0);
-                flowBytes.signed(
-                        uuid.getLeastSignificantBits() - uuidBefore.getLeastSignificantBits());
+                flowBytes.signed(id.low() - idLowBefore);
             } else {
                 flowBytes.put(1);
-                flowBytes.long64(uuid.getMostSignificantBits());
-                flowBytes.long64(uuid.getLeastSignificantBits());
+                flowBytes.long64(id.high());
+                flowBytes.long64(id.low());
             }
-            uuidBefore = uuid;
+            idHighBefore = id.high();
+            idLowBefore = id.low();
         }
 
         private void message(final L7Message message) {
@@ -388,13 +419,13 @@ public final class FlowCodec {
     private static final class Decoder {
         private final ByteBuffer bytes;
         private List<String> texts = List.of();
-        private List<FlowPeer> sides = List.of();
+        private List<FlowSide> sides = List.of();
         private List<List<PolicyAuthor>> authors = List.of();
         private long sequenceBefore;
         private long secondBefore;
         private long revisionBefore;
-        private long uuidHighBefore;
-        private long uuidLowBefore;
+        private long idHighBefore;
+        private long idLowBefore;
         private List<Wanted> wanted = List.of();
 
         /** Places in the table of sides that meet a condition. */
@@ -439,7 +470,7 @@ public final class FlowCodec {
         private Wanted wanted(final SideCondition condition) {
             final BitSet meeting = new BitSet(sides.size());
             for (int i = 0; i < sides.size(); i++) {
-                meeting.set(i, condition.matches().test(sides.get(i)));
+                meeting.set(i, condition.matches().test(new FlowPeer(sides.get(i), 0)));
             }
             return new Wanted(condition.end(), meeting);
         }
@@ -512,15 +543,14 @@ public final class FlowCodec {
             return List.copyOf(table(this::text));
         }
 
-        private FlowPeer readSide() throws FormatException {
-            return new FlowPeer(
+        private FlowSide readSide() throws FormatException {
+            return new FlowSide(
                     unsigned(),
                     (int) signed(),
                     text(),
                     text(),
                     textList(),
                     text(),
-                    0,
                     text(),
                     textList());
         }
@@ -540,28 +570,12 @@ public final class FlowCodec {
                                             text())));
         }
 
-        private FlowPeer peer(final int place, final int port) {
-            final FlowPeer side = sides.get(place);
-            return port == 0
-                    ? side
-                    : new FlowPeer(
-                            side.endpointId(),
-                            side.identity(),
-                            side.namespace(),
-                            side.podName(),
-                            side.labels(),
-                            side.address(),
-                            port,
-                            side.mac(),
-                            side.names());
-        }
-
         /** Reads the numbers of a flow, and makes a flow of them if it is wanted. */
         private void readFlow(final List<Flow> into) throws FormatException {
             sequenceBefore += signed();
             secondBefore += signed();
             final int nanos = unsigned();
-            final String uuidText = readUuid();
+            final FlowId id = readId();
             final String nodeName = text();
             final Flow.Kind kind = constant(KINDS, bytes.get() & 0xff);
             final int flags = bytes.get();
@@ -593,9 +607,7 @@ public final class FlowCodec {
                     new Flow(
                             sequenceBefore,
                             time,
-                            uuidText.isEmpty()
-                                    ? new UUID(uuidHighBefore, uuidLowBefore).toString()
-                                    : uuidText,
+                            id,
                             nodeName,
                             kind,
                             constant(VERDICTS, flags & 0xf),
@@ -606,8 +618,8 @@ public final class FlowCodec {
                             tcpFlags,
                             icmpType,
                             icmpCode,
-                            peer(source, sourcePort),
-                            peer(destination, destinationPort),
+                            new FlowPeer(sides.get(source), sourcePort),
+                            new FlowPeer(sides.get(destination), destinationPort),
                             constant(DIRECTIONS, (flags >> 4) & 3),
                             ((flags >> 6) & 1) != 0,
                             revisionBefore,
@@ -642,19 +654,18 @@ public final class FlowCodec {
             return constant;
         }
 
-        /** The text where it is no UUID; otherwise it is the one before now, and this is empty. */
-        private String readUuid() {
+        private FlowId readId() {
             switch (bytes.get()) {
-                case 0 -> uuidLowBefore += signed();
+                case 0 -> idLowBefore += signed();
                 case 2 -> {
-                    return text();
+                    return FlowId.of(text());
                 }
                 default -> {
-                    uuidHighBefore = bytes.getLong();
-                    uuidLowBefore = bytes.getLong();
+                    idHighBefore = bytes.getLong();
+                    idLowBefore = bytes.getLong();
                 }
             }
-            return "";
+            return new FlowId(idHighBefore, idLowBefore);
         }
 
         private Optional<L7Message> message(final int kind) throws FormatException {

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
@@ -33,6 +34,9 @@ final class FlowCounts {
     };
 
     private static final String OTHER = "other";
+
+    /** Kinds of packets that are found by one look; a node sees some dozens. A power of two. */
+    private static final int PACKETS_KEPT = 1 << 10;
 
     private static final Set<String> METHODS =
             Set.of("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH");
@@ -75,6 +79,25 @@ final class FlowCounts {
 
     private record Series(Metric metric, Map<String, String> labels) {}
 
+    /** What packets that are alike have in common, and what counts them. */
+    private record Counted(
+            Flow.Kind kind,
+            Flow.Verdict verdict,
+            Flow.Direction direction,
+            Flow.Match match,
+            int protocol,
+            String dropReasonName,
+            List<LongAdder> counters) {
+        boolean is(final Flow flow, final Flow.Match ofFlow) {
+            return kind == flow.kind()
+                    && verdict == flow.verdict()
+                    && direction == flow.direction()
+                    && match == ofFlow
+                    && protocol == flow.protocol()
+                    && dropReasonName.equals(flow.dropReasonName());
+        }
+    }
+
     /** Observations at or below each bound, the last without bound, and their sum. */
     private static final class Histogram {
         private final LongAdder[] buckets = new LongAdder[BUCKET_SECONDS.length + 1];
@@ -97,6 +120,10 @@ final class FlowCounts {
     }
 
     private final ConcurrentHashMap<Series, LongAdder> counts = new ConcurrentHashMap<>();
+
+    /** By hash; who is not there is looked for in {@link #counts}, and takes the place. */
+    private final AtomicReferenceArray<Counted> packets = new AtomicReferenceArray<>(PACKETS_KEPT);
+
     private final ConcurrentHashMap<Series, Histogram> durations = new ConcurrentHashMap<>();
 
     /** When a namespace last had a flow. They are those of objects, so they are few. */
@@ -109,33 +136,79 @@ final class FlowCounts {
         }
         saw(flow.source().namespace(), flow.time());
         saw(flow.destination().namespace(), flow.time());
+        if (flow.l7().isPresent()) {
+            countersOf(flow).forEach(LongAdder::increment);
+            count(flow, flow.l7().get());
+        } else {
+            countPacket(flow);
+        }
+    }
+
+    /** Finds again what counts packets of this kind. */
+    private void countPacket(final Flow flow) {
+        final Flow.Match match = flow.match();
+        final int place = place(flow, match);
+        Counted counted = packets.get(place);
+        if (counted == null || !counted.is(flow, match)) {
+            counted =
+                    new Counted(
+                            flow.kind(),
+                            flow.verdict(),
+                            flow.direction(),
+                            match,
+                            flow.protocol(),
+                            flow.dropReasonName(),
+                            countersOf(flow));
+            packets.set(place, counted);
+        }
+        counted.counters().forEach(LongAdder::increment);
+    }
+
+    private static int place(final Flow flow, final Flow.Match match) {
+        int hash = flow.kind().number();
+        hash = 31 * hash + flow.verdict().number();
+        hash = 31 * hash + flow.direction().number();
+        hash = 31 * hash + match.number();
+        hash = 31 * hash + flow.protocol();
+        hash = 31 * hash + flow.dropReason();
+        return hash & (PACKETS_KEPT - 1);
+    }
+
+    /** What counts an event, but for what is particular to its protocol. */
+    private List<LongAdder> countersOf(final Flow flow) {
         final String protocol = protocol(flow);
-        add(
-                Metric.FLOWS,
-                Map.of(
-                        "protocol",
-                        protocol,
-                        "type",
-                        type(flow.kind()),
-                        "subtype",
-                        flow.kind() == Flow.Kind.L7 ? protocol : "",
-                        "verdict",
-                        flow.verdict().name()));
+        final List<LongAdder> counters = new ArrayList<>();
+        counters.add(
+                counter(
+                        Metric.FLOWS,
+                        Map.of(
+                                "protocol",
+                                protocol,
+                                "type",
+                                type(flow.kind()),
+                                "subtype",
+                                flow.kind() == Flow.Kind.L7 ? protocol : "",
+                                "verdict",
+                                flow.verdict().name())));
         if (flow.kind() == Flow.Kind.DROP) {
-            add(Metric.DROPS, Map.of("protocol", protocol, "reason", flow.dropReasonName()));
+            counters.add(
+                    counter(
+                            Metric.DROPS,
+                            Map.of("protocol", protocol, "reason", flow.dropReasonName())));
         }
         if (isVerdict(flow)) {
-            add(
-                    Metric.VERDICTS,
-                    Map.of(
-                            "direction", flow.direction().name().toLowerCase(Locale.ROOT),
-                            "match",
-                                    flow.kind() == Flow.Kind.L7
-                                            ? "l7/" + protocol.toLowerCase(Locale.ROOT)
-                                            : flow.match().text(),
-                            "action", flow.verdict().name().toLowerCase(Locale.ROOT)));
+            counters.add(
+                    counter(
+                            Metric.VERDICTS,
+                            Map.of(
+                                    "direction", flow.direction().name().toLowerCase(Locale.ROOT),
+                                    "match",
+                                            flow.kind() == Flow.Kind.L7
+                                                    ? "l7/" + protocol.toLowerCase(Locale.ROOT)
+                                                    : flow.match().text(),
+                                    "action", flow.verdict().name().toLowerCase(Locale.ROOT))));
         }
-        flow.l7().ifPresent(message -> count(flow, message));
+        return List.copyOf(counters);
     }
 
     /** A drop for want of a rule is a verdict too: the lane tells it as a drop only. */
@@ -229,11 +302,16 @@ final class FlowCounts {
     }
 
     private void add(final Metric metric, final Map<String, String> labels) {
-        counts.computeIfAbsent(new Series(metric, labels), series -> new LongAdder()).increment();
+        counter(metric, labels).increment();
+    }
+
+    private LongAdder counter(final Metric metric, final Map<String, String> labels) {
+        return counts.computeIfAbsent(new Series(metric, labels), series -> new LongAdder());
     }
 
     private void saw(final String namespace, final Instant at) {
-        if (!namespace.isEmpty()) {
+        // Events of one batch of the lane have one time.
+        if (!namespace.isEmpty() && !at.equals(namespaces.get(namespace))) {
             namespaces.put(namespace, at);
         }
     }

@@ -1,7 +1,12 @@
 package io.sluice.control.agent;
 
 import io.sluice.control.agent.flowlog.KeyFilter;
+import java.util.BitSet;
+import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import org.agrona.collections.LongHashSet;
 
 /**
@@ -27,26 +32,47 @@ public final class FlowKeys {
 
     private FlowKeys() {}
 
-    /** Adds the keys of a flow. */
-    public static void add(final Flow flow, final LongHashSet keys) {
-        keys.add(verdict(flow.verdict()));
-        keys.add(kind(flow.kind()));
-        keys.add(protocol(flow.protocol()));
-        if (!flow.dropReasonName().isEmpty()) {
-            keys.add(reason(flow.dropReasonName()));
+    /**
+     * The keys of flows.
+     *
+     * @param sides of the flows, each at least once ({@link FlowCodec#encode(List, List)}): they
+     *     are few, and have most keys
+     */
+    public static LongHashSet of(final List<Flow> flows, final List<FlowSide> sides) {
+        final LongHashSet keys = new LongHashSet();
+        final Set<String> reasons = new HashSet<>();
+        final BitSet ports = new BitSet(EPHEMERAL_PORT);
+        final BitSet protocols = new BitSet();
+        final Set<Flow.Verdict> verdicts = EnumSet.noneOf(Flow.Verdict.class);
+        final Set<Flow.Kind> kinds = EnumSet.noneOf(Flow.Kind.class);
+        for (final Flow flow : flows) {
+            verdicts.add(flow.verdict());
+            kinds.add(flow.kind());
+            protocols.set(flow.protocol());
+            if (!flow.dropReasonName().isEmpty()) {
+                reasons.add(flow.dropReasonName());
+            }
+            if (hasPortKey(flow.source().port())) {
+                ports.set(flow.source().port());
+            }
+            if (hasPortKey(flow.destination().port())) {
+                ports.set(flow.destination().port());
+            }
         }
-        add(flow.source(), keys);
-        add(flow.destination(), keys);
+        sides.forEach(side -> add(side, keys));
+        reasons.forEach(reason -> keys.add(reason(reason)));
+        verdicts.forEach(verdict -> keys.add(verdict(verdict)));
+        kinds.forEach(kind -> keys.add(kind(kind)));
+        protocols.stream().forEach(protocol -> keys.add(protocol(protocol)));
+        ports.stream().forEach(port -> keys.add(port(port)));
+        return keys;
     }
 
-    private static void add(final FlowPeer peer, final LongHashSet keys) {
-        keys.add(identity(peer.identity()));
-        keys.add(namespace(peer.namespace()));
-        keys.add(address(peer.address()));
-        if (hasPortKey(peer.port())) {
-            keys.add(port(peer.port()));
-        }
-        for (final String label : peer.labels()) {
+    private static void add(final FlowSide side, final LongHashSet keys) {
+        keys.add(identity(side.identity()));
+        keys.add(namespace(side.namespace()));
+        keys.add(address(side.address()));
+        for (final String label : side.labels()) {
             final String plain = plainLabel(label);
             keys.add(KeyFilter.key(LABEL, plain));
             final int equals = plain.indexOf('=');

@@ -10,26 +10,10 @@ import java.util.Set;
 /**
  * One side of a flow event.
  *
- * @param endpointId number of the endpoint of this node, 0 when it is none
- * @param identity number of its identity
- * @param namespace of its Pod, empty when it has none
- * @param podName of its Pod, empty when it has none
- * @param labels of its identity: {@code k8s:app=web}, {@code reserved:world}
- * @param address IP address as text, empty for a frame without one
+ * @param side who it is
  * @param port transport port, 0 where the protocol has none
- * @param mac Ethernet address as text
- * @param names that endpoints of this node learned its address from, without the final dot
  */
-public record FlowPeer(
-        int endpointId,
-        int identity,
-        String namespace,
-        String podName,
-        List<String> labels,
-        String address,
-        int port,
-        String mac,
-        List<String> names) {
+public record FlowPeer(FlowSide side, int port) {
     /** A side whose address nobody learned from a name. */
     public FlowPeer(
             final int endpointId,
@@ -41,6 +25,22 @@ public record FlowPeer(
             final int port,
             final String mac) {
         this(endpointId, identity, namespace, podName, labels, address, port, mac, List.of());
+    }
+
+    /** All of {@link FlowSide}, and the port. */
+    public FlowPeer(
+            final int endpointId,
+            final int identity,
+            final String namespace,
+            final String podName,
+            final List<String> labels,
+            final String address,
+            final int port,
+            final String mac,
+            final List<String> names) {
+        this(
+                new FlowSide(endpointId, identity, namespace, podName, labels, address, mac, names),
+                port);
     }
 
     /** Whoever has an address in a revision of the policy. */
@@ -69,5 +69,45 @@ public record FlowPeer(
                 .map(name -> name.endsWith(".") ? name.substring(0, name.length() - 1) : name)
                 .sorted()
                 .toList();
+    }
+
+    /** See {@link FlowSide}. */
+    public int endpointId() {
+        return side.endpointId();
+    }
+
+    /** See {@link FlowSide}. */
+    public int identity() {
+        return side.identity();
+    }
+
+    /** See {@link FlowSide}. */
+    public String namespace() {
+        return side.namespace();
+    }
+
+    /** See {@link FlowSide}. */
+    public String podName() {
+        return side.podName();
+    }
+
+    /** See {@link FlowSide}. */
+    public List<String> labels() {
+        return side.labels();
+    }
+
+    /** See {@link FlowSide}. */
+    public String address() {
+        return side.address();
+    }
+
+    /** See {@link FlowSide}. */
+    public String mac() {
+        return side.mac();
+    }
+
+    /** See {@link FlowSide}. */
+    public List<String> names() {
+        return side.names();
     }
 }

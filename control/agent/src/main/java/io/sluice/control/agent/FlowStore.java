@@ -40,7 +40,8 @@ final class FlowStore {
 
     /**
      * @param capacity flows kept in memory, at least 1
-     * @param counter told of every flow, on the thread that appends it, outside the lock
+     * @param counter told of every flow, on the thread that appends it, outside the lock; of its
+     *     sequence it may be told another
      * @param history gets every flow, and says where sequences go on
      */
     FlowStore(final int capacity, final Consumer<Flow> counter, final FlowHistory history) {
@@ -103,6 +104,32 @@ final class FlowStore {
             lock.unlock();
         }
         counter.accept(flow);
+    }
+
+    /**
+     * Appends flows, unless flows are off: one lock, one wake-up for all.
+     *
+     * @param flows with the sequences from {@link #nextSequence} on, of a time when their maker
+     *     asked; where another has appended since, they get those that are next now
+     */
+    void append(final List<Flow> flows) {
+        if (off) {
+            return;
+        }
+        lock.lock();
+        try {
+            for (final Flow made : flows) {
+                final Flow flow =
+                        made.sequence() == nextSequence ? made : made.withSequence(nextSequence);
+                ring[(int) (nextSequence % ring.length)] = flow;
+                nextSequence++;
+                history.offer(flow);
+            }
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        flows.forEach(counter);
     }
 
     /** Sequence of the flow to be appended next. */

@@ -178,7 +178,7 @@ final class RequestRecorder implements L7Sink, DnsEvents {
                         new Flow(
                                 sequence,
                                 clock.instant(),
-                                new UUID(uuidHigh, sequence).toString(),
+                                new FlowId(uuidHigh, sequence),
                                 nodeName,
                                 Flow.Kind.L7,
                                 verdict,
@@ -197,7 +197,8 @@ final class RequestRecorder implements L7Sink, DnsEvents {
                                 isIngress ? List.of() : by,
                                 isIngress ? by : List.of(),
                                 0,
-                                Optional.of(message)));
+                                Optional.of(message),
+                                Optional.empty()));
     }
 
     private static Flow.Verdict verdict(final L7Event event) {

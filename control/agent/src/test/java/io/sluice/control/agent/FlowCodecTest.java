@@ -12,9 +12,13 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import java.util.function.Predicate;
+import java.util.zip.CRC32;
+import org.agrona.collections.LongHashSet;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class FlowCodecTest {
     private static final Instant MORNING = Instant.parse("2026-03-01T08:00:00.25Z");
@@ -71,6 +75,51 @@ class FlowCodecTest {
 
     private static List<Flow> only(final List<Flow> flows, final Predicate<Flow> wanted) {
         return flows.stream().filter(wanted).toList();
+    }
+
+    /**
+     * Length and CRC of blocks, number and sum of their keys, as they were before sides were kept.
+     */
+    @ParameterizedTest
+    @CsvSource({
+        "1, 548108, 05907bd9, 3697, 5a0334b5a3f42abc",
+        "2, 544810, a5ef4936, 3694, c3f2702d9c34166b",
+        "3, 544546, bded21e2, 3630, d249cbc14a5679e6"
+    })
+    void aBlockHasTheBytesAndKeysThatItAlwaysHad(
+            final long seed,
+            final int bytes,
+            final String crc,
+            final int keyCount,
+            final String keySum) {
+        final Random random = new Random(seed);
+        final List<Flow> flows = new ArrayList<>();
+        for (int i = 0; i < 5_000; i++) {
+            flows.add(RandomFlows.next(random, i, Instant.EPOCH));
+        }
+        final List<FlowSide> sides = new ArrayList<>();
+        final byte[] block = FlowCodec.encode(flows, sides);
+        final CRC32 checksum = new CRC32();
+        checksum.update(block);
+        final LongHashSet keys = FlowKeys.of(flows, sides);
+        long sum = 0;
+        final LongHashSet.LongIterator iterator = keys.iterator();
+        while (iterator.hasNext()) {
+            sum += iterator.nextValue();
+        }
+
+        assertThat(block).hasSize(bytes);
+        assertThat(checksum.getValue()).isEqualTo(Long.parseLong(crc, 16));
+        assertThat(keys).hasSize(keyCount);
+        assertThat(sum).isEqualTo(Long.parseUnsignedLong(keySum, 16));
+    }
+
+    @Test
+    void sidesThatAreEqualAreOnceInABlock() {
+        final List<FlowSide> sides = new ArrayList<>();
+        FlowCodec.encode(List.of(Flows.withSequence(1), Flows.withSequence(2)), sides);
+
+        assertThat(sides).extracting(FlowSide::address).containsExactly("10.0.0.1", "10.0.0.2");
     }
 
     @Test

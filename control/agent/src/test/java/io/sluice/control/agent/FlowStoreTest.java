@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
 class FlowStoreTest {
@@ -47,6 +49,7 @@ class FlowStoreTest {
     void aStoreThatIsOffTakesNothingAndSaysSo() {
         final FlowStore off = FlowStore.off(new FlowHistory(Optional.empty()));
         off.append(Flows::withSequence);
+        off.append(batch(0, 2));
 
         assertThat(off.seen()).isZero();
         assertThat(off.size()).isZero();
@@ -114,6 +117,69 @@ class FlowStoreTest {
         assertThat(sequences(cursor)).containsExactly(0L);
         assertThat(cursor.ended()).isTrue();
         assertThat(cursor.next(Duration.ofDays(1))).isEmpty();
+    }
+
+    @Test
+    void aBatchGetsTheSequencesThatAreNextWhereAnotherWasFaster() throws InterruptedException {
+        final List<Flow> batch = batch(store.nextSequence(), 2);
+        store.append(Flows::withSequence);
+        try (FlowCursor cursor = follow(1)) {
+            store.append(batch);
+
+            assertThat(sequences(cursor)).containsExactly(0L);
+            final List<Flow> told = cursor.next(NO_WAIT);
+            assertThat(told).extracting(Flow::sequence).containsExactly(1L, 2L);
+            assertThat(told).extracting(flow -> flow.id().low()).containsExactly(1L, 2L);
+        }
+    }
+
+    @Test
+    void appendersOfBatchesAndOfFlowsLeaveNoGap() throws InterruptedException {
+        final int rounds = 2_000;
+        final AtomicLong counted = new AtomicLong();
+        final FlowStore large =
+                new FlowStore(
+                        rounds * 9,
+                        flow -> counted.incrementAndGet(),
+                        new FlowHistory(Optional.empty()));
+        final Runnable ofBatches =
+                () -> {
+                    for (int i = 0; i < rounds; i++) {
+                        large.append(batch(large.nextSequence(), 4));
+                    }
+                };
+        final List<Thread> appenders =
+                List.of(
+                        Thread.ofPlatform().start(ofBatches),
+                        Thread.ofPlatform().start(ofBatches),
+                        Thread.ofPlatform()
+                                .start(
+                                        () -> {
+                                            for (int i = 0; i < rounds; i++) {
+                                                large.append(Flows::withSequence);
+                                            }
+                                        }));
+        for (final Thread appender : appenders) {
+            appender.join();
+        }
+
+        final List<Flow> flows = Flows.last(large, any -> true, rounds * 9);
+        assertThat(flows).hasSize(rounds * 9);
+        for (int i = 0; i < flows.size(); i++) {
+            assertThat(flows.get(i).sequence()).isEqualTo(i);
+            if (flows.get(i).id().high() == 7) {
+                assertThat(flows.get(i).id().low()).isEqualTo(i);
+            }
+        }
+        assertThat(counted.get()).isEqualTo(rounds * 9);
+    }
+
+    private static List<Flow> batch(final long first, final int count) {
+        final List<Flow> batch = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            batch.add(Flows.told(first + i));
+        }
+        return batch;
     }
 
     @Test

@@ -80,6 +80,35 @@ final class Flows {
         return at(sequence, Instant.EPOCH);
     }
 
+    /** As {@link FlowWords} makes them: the sequence is half of the identity. */
+    static Flow told(final long sequence) {
+        final Flow flow = withSequence(sequence);
+        return new Flow(
+                sequence,
+                flow.time(),
+                new FlowId(7, sequence),
+                flow.nodeName(),
+                flow.kind(),
+                flow.verdict(),
+                flow.dropReason(),
+                flow.dropReasonName(),
+                flow.ipVersion(),
+                flow.protocol(),
+                flow.tcpFlags(),
+                flow.icmpType(),
+                flow.icmpCode(),
+                flow.source(),
+                flow.destination(),
+                flow.direction(),
+                flow.reply(),
+                flow.policyRevision(),
+                flow.egressBy(),
+                flow.ingressBy(),
+                flow.lengthBytes(),
+                flow.l7(),
+                flow.totals());
+    }
+
     static Flow at(final long sequence, final Instant time) {
         final FlowPeer source =
                 new FlowPeer(1, 256, "shop", "a", List.of("k8s:app=a"), "10.0.0.1", 40000, "");

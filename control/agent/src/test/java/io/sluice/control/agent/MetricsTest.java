@@ -19,10 +19,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -45,6 +47,9 @@ class MetricsTest {
 
     /** What people write into names and rules. */
     private static final String ANY_TEXT = "GET \"/a\\\\.b\"\nand more, {é}";
+
+    private static final Map<Integer, String> PROTOCOLS =
+            Map.of(1, "ICMPv4", 6, "TCP", 17, "UDP", 58, "ICMPv6", 132, "SCTP");
 
     private final FlowCounts counts = new FlowCounts();
     private final RuleCounts rules = new RuleCounts();
@@ -397,6 +402,54 @@ class MetricsTest {
                                 latencyNs,
                                 new L7Message.Http(
                                         "HTTP/1.1", method, "http://h/", code, List.of()))));
+    }
+
+    @Test
+    void packetsThatAreAlikeAreCountedAsOneByOne() {
+        final Random random = new Random(5);
+        final Map<Map<String, String>, Double> flowsOf = new HashMap<>();
+        final Map<Map<String, String>, Double> dropsOf = new HashMap<>();
+        for (int i = 0; i < 50_000; i++) {
+            final Flow flow = RandomFlows.next(random, i, Instant.EPOCH);
+            counts.count(flow);
+            if (flow.kind() == Flow.Kind.DROP || flow.kind() == Flow.Kind.POLICY_VERDICT) {
+                final String protocol = PROTOCOLS.getOrDefault(flow.protocol(), "Unknown");
+                flowsOf.merge(
+                        Map.of(
+                                "protocol",
+                                protocol,
+                                "type",
+                                flow.kind() == Flow.Kind.DROP ? "Drop" : "PolicyVerdict",
+                                "subtype",
+                                "",
+                                "verdict",
+                                flow.verdict().name()),
+                        1.0,
+                        Double::sum);
+                if (flow.kind() == Flow.Kind.DROP) {
+                    dropsOf.merge(
+                            Map.of("protocol", protocol, "reason", flow.dropReasonName()),
+                            1.0,
+                            Double::sum);
+                }
+            }
+        }
+
+        assertThat(
+                        counted("hubble_flows_processed_total").entrySet().stream()
+                                .filter(entry -> !"L7".equals(entry.getKey().get("type"))))
+                .containsExactlyInAnyOrderElementsOf(flowsOf.entrySet());
+        assertThat(counted("hubble_drop_total")).isEqualTo(dropsOf);
+    }
+
+    private Map<Map<String, String>, Double> counted(final String name) {
+        final Map<Map<String, String>, Double> values = new HashMap<>();
+        for (final CounterReport report : counts.reports()) {
+            if (report.name().equals(name)) {
+                values.put(report.labels(), report.value());
+            }
+        }
+        return values;
     }
 
     private static Flow dns(

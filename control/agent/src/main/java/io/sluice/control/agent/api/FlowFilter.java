@@ -3,6 +3,7 @@ package io.sluice.control.agent.api;
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
 import io.sluice.control.agent.Flow;
+import io.sluice.control.agent.FlowId;
 import io.sluice.control.agent.FlowKeys;
 import io.sluice.control.agent.FlowPeer;
 import io.sluice.control.agent.FlowQuery;
@@ -322,7 +323,10 @@ public final class FlowFilter {
                 final Pattern pattern = names(value);
                 yield Test.of(flow -> pattern.matches(flow.nodeName()));
             }
-            case "uuid" -> Test.of(flow -> flow.uuid().equals(value));
+            case "uuid" -> {
+                final FlowId id = FlowId.of(value);
+                yield Test.of(flow -> flow.id().equals(id));
+            }
             default -> peer(name, value);
         };
     }
