@@ -413,10 +413,15 @@ final class FlowHistory implements AutoCloseable {
 
     // Readers.
 
-    /** Has what was offered before in the files, as far as it goes. */
-    void flush() {
+    /**
+     * Has what was offered before in the files, as far as it goes.
+     *
+     * @return false if the writer, which gets what others leave of the processors, has not come to
+     *     the end of it in {@value #FLUSH_MS} ms
+     */
+    boolean flush() {
         if (!writer.isAlive()) {
-            return;
+            return true;
         }
         long waitNs = TimeUnit.MILLISECONDS.toNanos(FLUSH_MS);
         lock.lock();
@@ -428,9 +433,11 @@ final class FlowHistory implements AutoCloseable {
                 changed.signalAll();
                 waitNs = changed.awaitNanos(waitNs);
             }
+            return handled >= until;
         } catch (final InterruptedException e) {
             // The reader's thread is to end: it need not have the last flows.
             Thread.currentThread().interrupt();
+            return false;
         } finally {
             lock.unlock();
         }
