@@ -26,6 +26,7 @@ import java.util.TreeMap;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.resolver.ScalarResolver;
 import org.snakeyaml.engine.v2.schema.CoreSchema;
 
 /**
@@ -660,8 +661,21 @@ final class ObjectStore {
         return new Dump(
                         DumpSettings.builder()
                                 .setDefaultFlowStyle(FlowStyle.BLOCK)
-                                .setSchema(new CoreSchema())
+                                .setSchema(new WrittenSchema())
                                 .build())
                 .dumpToString(manifest);
+    }
+
+    /**
+     * The core schema with one resolver. The library asks for it at every scalar that it writes,
+     * and makes a new one each time: most of the time and memory of writing a large object.
+     */
+    private static final class WrittenSchema extends CoreSchema {
+        private final ScalarResolver resolver = super.getScalarResolver();
+
+        @Override
+        public ScalarResolver getScalarResolver() {
+            return resolver;
+        }
     }
 }
