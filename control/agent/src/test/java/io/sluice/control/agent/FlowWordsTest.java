@@ -138,30 +138,7 @@ class FlowWordsTest {
 
     /** Its upper half is by the dice. */
     private static Flow withoutId(final Flow flow) {
-        return new Flow(
-                flow.sequence(),
-                flow.time(),
-                new FlowId(0, flow.id().low()),
-                flow.nodeName(),
-                flow.kind(),
-                flow.verdict(),
-                flow.dropReason(),
-                flow.dropReasonName(),
-                flow.ipVersion(),
-                flow.protocol(),
-                flow.tcpFlags(),
-                flow.icmpType(),
-                flow.icmpCode(),
-                flow.source(),
-                flow.destination(),
-                flow.direction(),
-                flow.reply(),
-                flow.policyRevision(),
-                flow.egressBy(),
-                flow.ingressBy(),
-                flow.lengthBytes(),
-                flow.l7(),
-                flow.totals());
+        return Flows.withId(flow, new FlowId(0, flow.id().low()));
     }
 
     private FlowRecorder.Slot packet(final Random random) {

@@ -82,11 +82,14 @@ final class Flows {
 
     /** As {@link FlowWords} makes them: the sequence is half of the identity. */
     static Flow told(final long sequence) {
-        final Flow flow = withSequence(sequence);
+        return withId(withSequence(sequence), new FlowId(7, sequence));
+    }
+
+    static Flow withId(final Flow flow, final FlowId id) {
         return new Flow(
-                sequence,
+                flow.sequence(),
                 flow.time(),
-                new FlowId(7, sequence),
+                id,
                 flow.nodeName(),
                 flow.kind(),
                 flow.verdict(),
